@@ -1,0 +1,39 @@
+//! Every bound in the program that is not a flag or a configuration field, with the reason for it.
+
+/// Bytes of a response read from a socket at once; also the bound of a turn's parsing work.
+pub const READ_BYTES: usize = 64 << 10;
+/// Decoded bytes of one page handled in one turn, so that a gzip page cannot stretch a turn.
+pub const TURN_BYTES: usize = 256 << 10;
+/// One line of an exposition page. Prometheus has no bound; a line this long is an attack or a bug.
+pub const LINE_BYTES: usize = 1 << 20;
+/// A response head: status line and all headers.
+pub const HEAD_BYTES: usize = 64 << 10;
+/// Header fields in one head.
+pub const HEAD_FIELDS: usize = 128;
+/// Redirects followed for one scrape, as Go's client does.
+pub const REDIRECTS: u32 = 10;
+/// Bytes of a remote's error body kept for the log (RW-37).
+pub const REMOTE_ERROR_BYTES: usize = 1024;
+/// Samples in one log record; longer scrapes are split into several.
+pub const FRAME_SAMPLES: usize = 64 << 10;
+/// Payload of one log record.
+pub const RECORD_BYTES: usize = 4 << 20;
+/// Packed labels of one series (a dictionary record holds at least one series).
+pub const LABELS_BYTES: usize = 64 << 10;
+/// Connections of one endpoint on one shard (the cursor page has room for as many).
+pub const CONNECTIONS: usize = 16;
+/// Page size assumed for file layouts.
+pub const PAGE_BYTES: usize = 4096;
+/// Segment sizes, in bytes.
+pub const SEGMENT_BYTES_MIN: usize = 256 << 10;
+pub const SEGMENT_BYTES_DEFAULT: usize = 16 << 20;
+/// Mail waiting for one core, or from it.
+pub const MAIL: usize = 4096;
+/// Samples in one remote-write request when the configuration does not say.
+pub const REQUEST_SAMPLES: usize = 10_000;
+/// Uncompressed bytes of one remote-write request; receivers refuse 32 MiB.
+pub const REQUEST_BYTES: usize = 4 << 20;
+
+const _: () = assert!(LABELS_BYTES < RECORD_BYTES);
+const _: () = assert!(LABELS_BYTES * 2 + 2 * PAGE_BYTES < SEGMENT_BYTES_MIN);
+const _: () = assert!(RECORD_BYTES < SEGMENT_BYTES_DEFAULT);

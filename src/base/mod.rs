@@ -1,0 +1,20 @@
+//! Machine words: time, codecs, checksums, hashing, chance, meters, limits. Knows nothing of metrics.
+//!
+//! No type here reads a clock, draws true randomness or touches the system: time and seeds are arguments.
+//!
+//! May use: nothing.
+
+mod checksum;
+mod codec;
+mod hash;
+pub mod limits;
+mod meter;
+mod random;
+mod time;
+
+pub use checksum::crc32c;
+pub use codec::{Reader, put_uvarint, put_zigzag, uvarint_len, zigzag, unzigzag};
+pub use hash::{seeded_hash, stable_hash};
+pub use meter::{Counter, Histogram};
+pub use random::Random;
+pub use time::{DurationError, Instant, Now, Timestamp, format_duration, parse_duration};

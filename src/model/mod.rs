@@ -1,0 +1,15 @@
+//! The field's nouns: labels, samples, metadata, targets.
+//!
+//! May use: base.
+
+mod label;
+mod metadata;
+mod packed;
+mod sample;
+mod target;
+
+pub use label::{Label, Labels, LabelsBuilder};
+pub use metadata::MetricType;
+pub use packed::{PackedLabels, merge_packed, pack, pack_label};
+pub use sample::{SeriesRef, is_stale, stale_marker, NAN};
+pub use target::{Scheme, Target, TargetGroup};
