@@ -6,15 +6,19 @@
 
 mod checksum;
 mod codec;
+mod conn;
 mod hash;
 pub mod limits;
 mod meter;
 mod random;
 mod time;
+mod timers;
 
 pub use checksum::crc32c;
 pub use codec::{Reader, put_uvarint, put_zigzag, uvarint_len, zigzag, unzigzag};
+pub use conn::{Ask, Conn, Dialer, Owner};
 pub use hash::{seeded_hash, stable_hash};
 pub use meter::{Counter, Histogram};
 pub use random::Random;
+pub use timers::Timers;
 pub use time::{DurationError, Instant, Now, Timestamp, format_duration, parse_duration};

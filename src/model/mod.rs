@@ -5,11 +5,13 @@
 mod label;
 mod metadata;
 mod packed;
+mod reason;
 mod sample;
 mod target;
 
 pub use label::{Label, Labels, LabelsBuilder};
 pub use metadata::MetricType;
 pub use packed::{PackedLabels, merge_packed, pack, pack_label};
+pub use reason::{Loss, Losses, Refusal, Refusals};
 pub use sample::{SeriesRef, is_stale, stale_marker, NAN};
 pub use target::{Scheme, Target, TargetGroup};

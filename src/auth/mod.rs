@@ -1,0 +1,9 @@
+//! Credentials as header values: pure functions from secrets to what `Authorization` says.
+//!
+//! May use: base.
+
+mod basic;
+mod bearer;
+
+pub use basic::basic;
+pub use bearer::bearer;

@@ -1,0 +1,34 @@
+//! The configuration file: what is written, what it means, what is scraped because of it.
+//!
+//! Strict: every field is either obeyed, or known to have no effect here, or refused by name with its file, line and
+//! path. Nothing is skipped. Pure: text in, values out; no file is opened and no variable read except through an
+//! argument.
+//!
+//! May use: base, model, relabel.
+
+mod error;
+mod expand;
+mod file_sd;
+mod global;
+mod http_client;
+mod known;
+mod parse;
+mod print;
+mod reader;
+mod remote;
+mod rules;
+mod scrape;
+mod size;
+mod target;
+mod types;
+mod url;
+mod yaml;
+
+pub use error::{ConfigError, Warning};
+pub use file_sd::parse_file_sd;
+pub use parse::parse;
+pub use target::{BuiltTargets, build_targets};
+pub use types::{
+    Authorization, BasicAuth, Config, FileSdConfig, Global, HttpClientConfig, Limits, QueueConfig,
+    RemoteWriteConfig, ScrapeConfig, Secret, TlsConfig, TlsVersion,
+};

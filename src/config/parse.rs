@@ -1,0 +1,161 @@
+//! The whole file.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::error::{ConfigError, Warning};
+use crate::config::global::read_global;
+use crate::config::known;
+use crate::config::reader::{Field, Section};
+use crate::config::remote::read_remote_writes;
+use crate::config::scrape::read_scrapes;
+use crate::config::types::Config;
+use crate::config::yaml::{self, Node, Value};
+
+/// What reading needs besides the text, and what it has to say besides the result.
+pub(super) struct Context<'a> {
+    /// Relative paths begin here.
+    directory: &'a Path,
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Context<'_> {
+    // spec: CFG-5
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        self.directory.join(path)
+    }
+
+    pub(super) fn warn(&mut self, field: &Field<'_>, message: String) {
+        self.warnings.push(Warning {
+            file: field.file.to_owned(),
+            line: field.line,
+            field: field.path.clone(),
+            message,
+        });
+    }
+}
+
+/// Reads a configuration. `path` names the file in messages, and relative paths in it begin in its directory; `env`
+/// answers for variables in external labels. Nothing is opened.
+///
+/// # Errors
+/// The first thing that is wrong, unknown or not supported, with its place.
+pub fn parse(
+    text: &str,
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Config, Vec<Warning>), ConfigError> {
+    let file = path.display().to_string();
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let mut context = Context {
+        directory,
+        env,
+        warnings: Vec::new(),
+    };
+    let node = yaml::read(text, &file)?.unwrap_or_else(Node::null);
+    let root = Field {
+        file: &file,
+        line: node.line,
+        path: String::new(),
+        node: &node,
+    };
+    let mut top = root.section()?;
+    let global = read_global(top.take("global").as_ref(), &mut context)?;
+    read_runtime(top.section("runtime")?)?;
+    let out_of_order_time_window = read_storage(top.section("storage")?)?;
+    refuse_server_only(&mut top)?;
+    let scrape_configs = read_scrapes(&top.items("scrape_configs")?, &global, &context)?;
+    let remote_write = read_remote_writes(&top.items("remote_write")?, &mut context)?;
+    top.finish(&[known::TOP])?;
+    let config = Config {
+        global,
+        scrape_configs,
+        remote_write,
+        out_of_order_time_window,
+    };
+    Ok((config, context.warnings))
+}
+
+// spec: CFG §2.2
+fn read_runtime(section: Option<Section<'_>>) -> Result<(), ConfigError> {
+    let Some(mut section) = section else {
+        return Ok(());
+    };
+    section.number("gogc", 0)?;
+    section.finish(&[])
+}
+
+/// Checked in full; all but the out-of-order window has no effect in an agent.
+// spec: CFG §2.2, DB-20
+fn read_storage(section: Option<Section<'_>>) -> Result<core::time::Duration, ConfigError> {
+    let mut window = core::time::Duration::ZERO;
+    let Some(mut section) = section else {
+        return Ok(window);
+    };
+    if let Some(mut tsdb) = section.section("tsdb")? {
+        window = tsdb.duration("out_of_order_time_window", window)?;
+        if let Some(mut retention) = tsdb.section("retention")? {
+            retention.duration("time", window)?;
+            retention.size("size", 0)?;
+            retention.text("percentage", "")?;
+            retention.finish(&[])?;
+        }
+        tsdb.text("stale_series_compaction_threshold", "")?;
+        tsdb.take("chunk_encoding");
+        tsdb.finish(&[])?;
+    }
+    if let Some(mut exemplars) = section.section("exemplars")? {
+        exemplars.number("max_exemplars", 0)?;
+        exemplars.finish(&[])?;
+    }
+    section.finish(&[])?;
+    Ok(window)
+}
+
+/// Sections of a server, and `otlp`, pass only if they ask for nothing.
+// spec: CFG-3
+fn refuse_server_only(top: &mut Section<'_>) -> Result<(), ConfigError> {
+    if let Some(field) = top.take_written("alerting") {
+        let mut alerting = field.section()?;
+        let mut held = 0;
+        for name in ["alertmanagers", "alert_relabel_configs"] {
+            held += alerting.items(name)?.len();
+        }
+        if held > 0 {
+            return Err(field.error("field alerting is not allowed in agent mode"));
+        }
+        alerting.finish(&[])?;
+    }
+    for name in ["rule_files", "remote_read"] {
+        if let Some(field) = top.take_written(name)
+            && !field.items()?.is_empty()
+        {
+            return Err(field.error(format!("field {name} is not allowed in agent mode")));
+        }
+    }
+    if let Some(mut otlp) = top.section("otlp")? {
+        // An effective configuration printed by Prometheus holds just this.
+        let strategy = otlp.take("translation_strategy");
+        if let Some(field) = strategy
+            && field.text()? != "UnderscoreEscapingWithSuffixes"
+        {
+            return Err(field.error("not supported yet"));
+        }
+        if let Some(place) = otlp.first_left() {
+            return Err(place.error("not supported yet"));
+        }
+    }
+    Ok(())
+}
+
+impl Node {
+    fn null() -> Node {
+        Node::new(
+            1,
+            Value::Scalar {
+                text: String::new(),
+                plain: true,
+            },
+        )
+    }
+}

@@ -1,0 +1,364 @@
+//! The configuration in force, as YAML.
+
+use core::fmt::Display;
+use core::time::Duration;
+
+use crate::base::format_duration;
+use crate::config::global::PROTOCOLS_DEFAULT;
+use crate::config::size::format_size;
+use crate::config::types::{
+    Config, Global, HttpClientConfig, Limits, QueueConfig, RemoteWriteConfig, ScrapeConfig, Secret,
+    TlsConfig,
+};
+use crate::config::url::redacted;
+use crate::model::{Labels, Scheme, TargetGroup};
+use crate::relabel::{Action, Rule};
+
+const HIDDEN: &str = "<secret>";
+
+impl Config {
+    /// The configuration with its defaults filled in; secrets read `<secret>`. Everything but those reads back as an
+    /// equal configuration, provided that no external label holds a `$`.
+    // spec: CFG-9
+    pub fn to_yaml(&self) -> String {
+        let mut printer = Printer::default();
+        printer
+            .key("global")
+            .nested(|p| print_global(&self.global, p));
+        if !self.out_of_order_time_window.is_zero() {
+            printer.key("storage").nested(|p| {
+                p.key("tsdb").nested(|p| {
+                    p.duration("out_of_order_time_window", self.out_of_order_time_window);
+                });
+            });
+        }
+        printer.list("scrape_configs", &self.scrape_configs, print_scrape);
+        printer.list("remote_write", &self.remote_write, |entry, p| {
+            p.text("url", &redacted(&entry.url));
+            p.text("name", &entry.name);
+            print_remote_rest(entry, p);
+        });
+        printer.out
+    }
+}
+
+/// An entry without a name it was not given: what its derived name is made of.
+pub(super) fn print_remote_write(entry: &RemoteWriteConfig) -> String {
+    let mut printer = Printer::default();
+    printer.text("url", &redacted(&entry.url));
+    if entry.named {
+        printer.text("name", &entry.name);
+    }
+    print_remote_rest(entry, &mut printer);
+    printer.out
+}
+
+fn print_global(global: &Global, p: &mut Printer) {
+    p.duration("scrape_interval", global.scrape_interval);
+    p.duration("scrape_timeout", global.scrape_timeout);
+    if global.scrape_protocols.is_empty() {
+        p.texts("scrape_protocols", PROTOCOLS_DEFAULT.iter());
+    } else {
+        p.texts("scrape_protocols", global.scrape_protocols.iter());
+    }
+    p.duration("evaluation_interval", global.evaluation_interval);
+    p.labels("external_labels", &global.external_labels);
+    print_limits(&global.limits, p);
+}
+
+fn print_limits(limits: &Limits, p: &mut Printer) {
+    if limits.body_size_limit > 0 {
+        p.text("body_size_limit", &format_size(limits.body_size_limit));
+    }
+    for (name, value) in [
+        ("sample_limit", limits.sample_limit),
+        ("target_limit", limits.target_limit),
+        ("label_limit", limits.label_limit),
+        ("label_name_length_limit", limits.label_name_length_limit),
+        ("label_value_length_limit", limits.label_value_length_limit),
+        ("keep_dropped_targets", limits.keep_dropped_targets),
+    ] {
+        if value > 0 {
+            p.plain(name, value);
+        }
+    }
+}
+
+fn print_scrape(job: &ScrapeConfig, p: &mut Printer) {
+    p.text("job_name", &job.job_name);
+    p.plain("honor_labels", job.honor_labels);
+    p.plain("honor_timestamps", job.honor_timestamps);
+    p.plain("track_timestamps_staleness", job.track_timestamps_staleness);
+    if !job.params.is_empty() {
+        p.key("params").nested(|p| {
+            job.params
+                .iter()
+                .for_each(|(name, values)| p.texts(name, values.iter()));
+        });
+    }
+    p.duration("scrape_interval", job.scrape_interval);
+    p.duration("scrape_timeout", job.scrape_timeout);
+    p.texts("scrape_protocols", job.scrape_protocols.iter());
+    if let Some(fallback) = &job.fallback_scrape_protocol {
+        p.text("fallback_scrape_protocol", fallback);
+    }
+    p.text("metrics_path", &job.metrics_path);
+    p.plain(
+        "scheme",
+        if job.scheme == Scheme::Https {
+            "https"
+        } else {
+            "http"
+        },
+    );
+    p.plain("enable_compression", job.enable_compression);
+    let limits = Limits {
+        body_size_limit: job.body_size_limit,
+        sample_limit: job.sample_limit,
+        target_limit: job.target_limit,
+        label_limit: job.label_limit,
+        label_name_length_limit: job.label_name_length_limit,
+        label_value_length_limit: job.label_value_length_limit,
+        keep_dropped_targets: job.keep_dropped_targets,
+    };
+    print_limits(&limits, p);
+    print_http(&job.http, p);
+    p.list("relabel_configs", &job.relabel_configs, print_rule);
+    p.list(
+        "metric_relabel_configs",
+        &job.metric_relabel_configs,
+        print_rule,
+    );
+    p.list("file_sd_configs", &job.file_sd_configs, |entry, p| {
+        p.texts(
+            "files",
+            entry.files.iter().map(|file| file.to_string_lossy()),
+        );
+        p.duration("refresh_interval", entry.refresh_interval);
+    });
+    p.list("static_configs", &job.static_configs, print_group);
+}
+
+fn print_group(group: &TargetGroup, p: &mut Printer) {
+    p.texts(
+        "targets",
+        group.targets.iter().map(|target| target.get("__address__")),
+    );
+    p.labels("labels", &group.labels);
+}
+
+fn print_rule(rule: &Rule, p: &mut Printer) {
+    let source = rule.source();
+    if !source.source_labels.is_empty() {
+        p.texts("source_labels", source.source_labels.iter());
+    }
+    p.text("separator", &source.separator);
+    p.text("regex", &source.regex);
+    if source.action == Action::HashMod {
+        p.plain("modulus", source.modulus);
+    }
+    if !source.target_label.is_empty() {
+        p.text("target_label", &source.target_label);
+    }
+    p.text("replacement", &source.replacement);
+    p.plain("action", source.action.name());
+}
+
+fn print_remote_rest(entry: &RemoteWriteConfig, p: &mut Printer) {
+    p.duration("remote_timeout", entry.remote_timeout);
+    if !entry.headers.is_empty() {
+        p.key("headers").nested(|p| {
+            entry
+                .headers
+                .iter()
+                .for_each(|(name, value)| p.text(name, value));
+        });
+    }
+    p.list(
+        "write_relabel_configs",
+        &entry.write_relabel_configs,
+        print_rule,
+    );
+    p.text("protobuf_message", "prometheus.WriteRequest");
+    print_http(&entry.http, p);
+    p.key("queue_config")
+        .nested(|p| print_queue(&entry.queue, p));
+    p.key("metadata_config").nested(|p| p.plain("send", false));
+}
+
+/// What is not written has no fixed value here, so it is not printed.
+fn print_queue(queue: &QueueConfig, p: &mut Printer) {
+    p.plain("capacity", queue.capacity);
+    p.plain("max_shards", queue.max_shards);
+    p.plain("min_shards", queue.min_shards);
+    if let Some(samples) = queue.max_samples_per_send {
+        p.plain("max_samples_per_send", samples);
+    }
+    if let Some(deadline) = queue.batch_send_deadline {
+        p.duration("batch_send_deadline", deadline);
+    }
+    p.duration("min_backoff", queue.min_backoff);
+    p.duration("max_backoff", queue.max_backoff);
+    if let Some(retry) = queue.retry_on_http_429 {
+        p.plain("retry_on_http_429", retry);
+    }
+    p.duration("sample_age_limit", queue.sample_age_limit);
+}
+
+fn print_http(http: &HttpClientConfig, p: &mut Printer) {
+    let nothing = Secret::Inline(String::new());
+    match &http.basic_auth {
+        None => {}
+        Some(basic) if basic.username == nothing && basic.password == nothing => {
+            p.plain("basic_auth", "{}");
+        }
+        Some(basic) => p.key("basic_auth").nested(|p| {
+            p.secret("username", &basic.username, true);
+            p.secret("password", &basic.password, false);
+        }),
+    }
+    if let Some(authorization) = &http.authorization {
+        p.key("authorization").nested(|p| {
+            p.text("type", &authorization.kind);
+            p.secret("credentials", &authorization.credentials, false);
+        });
+    }
+    if http.tls != TlsConfig::default() {
+        p.key("tls_config").nested(|p| print_tls(&http.tls, p));
+    }
+    p.plain("follow_redirects", http.follow_redirects);
+}
+
+fn print_tls(tls: &TlsConfig, p: &mut Printer) {
+    for (name, secret) in [("ca", &tls.ca), ("cert", &tls.cert), ("key", &tls.key)] {
+        if let Some(secret) = secret {
+            p.secret(name, secret, name != "key");
+        }
+    }
+    if !tls.server_name.is_empty() {
+        p.text("server_name", &tls.server_name);
+    }
+    p.plain("insecure_skip_verify", tls.insecure_skip_verify);
+    for (name, version) in [
+        ("min_version", tls.min_version),
+        ("max_version", tls.max_version),
+    ] {
+        if let Some(version) = version {
+            p.plain(name, version.name());
+        }
+    }
+}
+
+/// Lines of block-style YAML.
+#[derive(Default)]
+struct Printer {
+    out: String,
+    depth: usize,
+    /// The next line begins a list's item.
+    item: bool,
+}
+
+impl Printer {
+    fn begin(&mut self) {
+        let dashed = core::mem::take(&mut self.item);
+        let depth = self.depth - usize::from(dashed);
+        self.out.push_str(&"  ".repeat(depth));
+        if dashed {
+            self.out.push_str("- ");
+        }
+    }
+
+    fn key(&mut self, name: &str) -> &mut Printer {
+        self.begin();
+        self.out.push_str(&format!("{}:\n", scalar(name)));
+        self
+    }
+
+    fn nested(&mut self, print: impl FnOnce(&mut Printer)) {
+        self.depth += 1;
+        print(self);
+        self.depth -= 1;
+    }
+
+    fn plain(&mut self, name: &str, value: impl Display) {
+        self.begin();
+        self.out.push_str(&format!("{}: {value}\n", scalar(name)));
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.plain(name, scalar(value));
+    }
+
+    fn duration(&mut self, name: &str, value: Duration) {
+        self.plain(name, format_duration(value));
+    }
+
+    /// Text that needs no hiding is shown where `open`.
+    fn secret(&mut self, name: &str, secret: &Secret, open: bool) {
+        match secret {
+            Secret::Inline(text) if text.is_empty() => {}
+            Secret::Inline(text) if open => self.text(name, text),
+            Secret::Inline(_) => self.plain(name, HIDDEN),
+            Secret::File(path) => self.text(&format!("{name}_file"), &path.to_string_lossy()),
+        }
+    }
+
+    fn texts(&mut self, name: &str, values: impl ExactSizeIterator<Item = impl AsRef<str>>) {
+        if values.len() == 0 {
+            return self.plain(name, "[]");
+        }
+        self.key(name);
+        for value in values {
+            self.out.push_str(&format!(
+                "{}- {}\n",
+                "  ".repeat(self.depth),
+                scalar(value.as_ref())
+            ));
+        }
+    }
+
+    fn labels(&mut self, name: &str, labels: &Labels) {
+        if !labels.is_empty() {
+            self.key(name)
+                .nested(|p| labels.iter().for_each(|(name, value)| p.text(name, value)));
+        }
+    }
+
+    fn list<T>(&mut self, name: &str, items: &[T], print: impl Fn(&T, &mut Printer)) {
+        if items.is_empty() {
+            return;
+        }
+        self.key(name).nested(|p| {
+            for item in items {
+                p.item = true;
+                print(item, p);
+            }
+        });
+    }
+}
+
+/// Plain where nothing can be misread, else in double quotes.
+fn scalar(text: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "_/.-".contains(c);
+    let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || "_/".contains(c));
+    let special = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    if text == HIDDEN
+        || (word && text.chars().all(safe) && !special.contains(&text.to_lowercase().as_str()))
+    {
+        return text.to_owned();
+    }
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || c == '\u{feff}' || ('\u{2028}'..='\u{2029}').contains(&c) => {
+                out.push_str(&format!("\\U{:08x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

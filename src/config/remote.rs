@@ -1,0 +1,246 @@
+//! `remote_write`.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use md5::{Digest, Md5};
+
+use crate::config::error::ConfigError;
+use crate::config::http_client::read_http_client;
+use crate::config::known;
+use crate::config::parse::Context;
+use crate::config::print::print_remote_write;
+use crate::config::reader::{Field, Section};
+use crate::config::rules::read_rules;
+use crate::config::types::{QueueConfig, RemoteWriteConfig};
+use crate::config::url::{check_url, redacted};
+
+const EXCLUSIVE: &str = "at most one of basic_auth, authorization, oauth2, sigv4, azuread or \
+                         google_iam must be configured";
+const HEADERS_RESERVED: [&str; 16] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "user-agent",
+    "www-authenticate",
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-prometheus-remote-read-version",
+    "x-prometheus-remote-write-version",
+];
+
+pub(super) fn read_remote_writes(
+    items: &[Field<'_>],
+    context: &mut Context<'_>,
+) -> Result<Vec<RemoteWriteConfig>, ConfigError> {
+    let mut entries = Vec::new();
+    let (mut names, mut prints) = (BTreeSet::new(), BTreeSet::new());
+    for item in items {
+        if item.node.is_null() {
+            return Err(item.error("empty or null remote write config section"));
+        }
+        let mut entry = read_remote_write(item, context)?;
+        let print = print_remote_write(&entry);
+        if !prints.insert(print.clone()) {
+            return Err(item.error(format!(
+                "duplicate remote write configs are not allowed, found duplicate for URL: {}",
+                redacted(&entry.url)
+            )));
+        }
+        if !entry.named {
+            entry.name = derived_name(&print);
+        }
+        if !names.insert(entry.name.clone()) {
+            let message = format!(
+                "found multiple remote write configs with job name {:?}",
+                entry.name
+            );
+            return Err(item.error(message));
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// Six hexadecimal digits, the same for the same entry on every run.
+fn derived_name(print: &str) -> String {
+    let digest: [u8; 16] = Md5::digest(print.as_bytes()).into();
+    let [a, b, c, ..] = digest;
+    format!("{a:02x}{b:02x}{c:02x}")
+}
+
+// spec: CFG §2.6
+fn read_remote_write(
+    item: &Field<'_>,
+    context: &mut Context<'_>,
+) -> Result<RemoteWriteConfig, ConfigError> {
+    let mut section = item.section()?;
+    let url = read_url(&mut section, context)?;
+    let name = section.text("name", "")?;
+    let timeout_field = section.take("remote_timeout");
+    let remote_timeout = timeout_field
+        .as_ref()
+        .map_or(Ok(Duration::from_secs(30)), Field::duration)?;
+    if remote_timeout.is_zero() {
+        return Err(section.error_at(timeout_field.as_ref(), "must be more than 0"));
+    }
+    let headers = match section.take("headers") {
+        Some(field) => read_headers(&field)?,
+        None => Vec::new(),
+    };
+    let write_relabel_configs = read_rules(
+        &mut section,
+        "write_relabel_configs",
+        "empty or null relabeling rule in remote write config",
+    )?;
+    let queue = match section.section("queue_config")? {
+        Some(queue) => read_queue(queue)?,
+        None => QueueConfig::default(),
+    };
+    if let Some(field) = section.take_written("metadata_config") {
+        check_metadata(&field)?;
+    }
+    let http = read_http_client(&mut section, EXCLUSIVE, context)?;
+    section.finish(&[known::REMOTE_WRITE, known::HTTP_CLIENT])?;
+    Ok(RemoteWriteConfig {
+        url,
+        named: !name.is_empty(),
+        name,
+        remote_timeout,
+        headers,
+        write_relabel_configs,
+        queue,
+        http,
+    })
+}
+
+fn read_url(section: &mut Section<'_>, context: &mut Context<'_>) -> Result<String, ConfigError> {
+    let field = section.take_written("url");
+    let url = field.as_ref().map_or(Ok(String::new()), Field::text)?;
+    let Some(field) = field.filter(|_| !url.is_empty()) else {
+        return Err(section.place.error("url for remote_write is empty"));
+    };
+    check_url(&url).map_err(|why| field.error(format!("{why}: {:?}", redacted(&url))))?;
+    let scheme = url.split("://").next().unwrap_or("");
+    if !["http", "https"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(scheme))
+    {
+        context.warn(
+            &field,
+            format!("nothing can be sent over {scheme:?}, only http and https"),
+        );
+    }
+    Ok(url)
+}
+
+fn read_headers(field: &Field<'_>) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut headers = Vec::new();
+    for (name, field) in field.pairs()? {
+        let lower = name.to_ascii_lowercase();
+        if lower == "authorization" {
+            return Err(field.error(
+                "authorization header must be changed via the basic_auth, authorization, oauth2, \
+                 sigv4, azuread or google_iam parameter",
+            ));
+        }
+        if HEADERS_RESERVED.contains(&lower.as_str()) {
+            let message = format!("{name} is a reserved header. It must not be changed");
+            return Err(field.error(message));
+        }
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err(field.error(format!("{name:?} is not a header name")));
+        }
+        let value = field.text()?;
+        if value.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(field.error("a header's value has no control characters"));
+        }
+        headers.push((name.to_owned(), value));
+    }
+    headers.sort();
+    Ok(headers)
+}
+
+impl Default for QueueConfig {
+    fn default() -> QueueConfig {
+        QueueConfig {
+            capacity: 10_000,
+            max_shards: 50,
+            min_shards: 1,
+            max_samples_per_send: None,
+            batch_send_deadline: None,
+            min_backoff: Duration::from_millis(30),
+            max_backoff: Duration::from_secs(5),
+            retry_on_http_429: None,
+            sample_age_limit: Duration::ZERO,
+        }
+    }
+}
+
+fn read_queue(mut section: Section<'_>) -> Result<QueueConfig, ConfigError> {
+    let default = QueueConfig::default();
+    let mut positive = |name: &str, bound: u64| {
+        let Some(field) = section.take(name) else {
+            return Ok(None);
+        };
+        match field.number()? {
+            0 => Err(field.error("must be positive")),
+            number if number > bound => Err(field.error(format!("must be at most {bound}"))),
+            number => Ok(Some(number)),
+        }
+    };
+    let capacity = positive("capacity", u64::MAX)?.unwrap_or(default.capacity);
+    let max_shards = positive("max_shards", u64::from(u32::MAX))?;
+    let min_shards = positive("min_shards", u64::from(u32::MAX))?;
+    let max_samples_per_send = positive("max_samples_per_send", u64::MAX)?;
+    let max_shards = max_shards.map_or(default.max_shards, |number| number as u32);
+    let min_shards = min_shards.map_or(default.min_shards, |number| number as u32);
+    if min_shards > max_shards {
+        return Err(section
+            .place
+            .error("min_shards must not be above max_shards"));
+    }
+    let deadline = section.take_written("batch_send_deadline");
+    let min_backoff = section.duration("min_backoff", default.min_backoff)?;
+    let max_backoff = section.duration("max_backoff", default.max_backoff)?;
+    if max_backoff < min_backoff {
+        return Err(section
+            .place
+            .error("max_backoff must not be below min_backoff"));
+    }
+    let retry_on_429 = section.take_written("retry_on_http_429");
+    let sample_age_limit = section.duration("sample_age_limit", Duration::ZERO)?;
+    section.finish(&[])?;
+    Ok(QueueConfig {
+        capacity,
+        max_shards,
+        min_shards,
+        max_samples_per_send,
+        batch_send_deadline: deadline.as_ref().map(Field::duration).transpose()?,
+        min_backoff,
+        max_backoff,
+        retry_on_http_429: retry_on_429.as_ref().map(Field::flag).transpose()?,
+        sample_age_limit,
+    })
+}
+
+/// Metadata is not sent yet, so whoever configures it must say that it need not be.
+fn check_metadata(field: &Field<'_>) -> Result<(), ConfigError> {
+    let mut section = field.section()?;
+    let send = section.take("send");
+    if send.as_ref().map_or(Ok(true), Field::flag)? {
+        let message = "sending metadata is not supported yet: write `send: false`";
+        return Err(section.error_at(send.as_ref(), message));
+    }
+    section.duration("send_interval", Duration::ZERO)?;
+    section.number("max_samples_per_send", 0)?;
+    section.finish(&[])
+}

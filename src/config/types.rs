@@ -1,0 +1,208 @@
+//! A configuration, resolved: defaults filled in, paths absolute, inheritance done.
+
+use core::fmt;
+use core::time::Duration;
+use std::path::PathBuf;
+
+use crate::model::{Labels, Scheme, TargetGroup};
+use crate::relabel::Rule;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub global: Global,
+    /// Job names are unique.
+    pub scrape_configs: Vec<ScrapeConfig>,
+    /// Names are unique.
+    pub remote_write: Vec<RemoteWriteConfig>,
+    /// How much older than the newest sample of its series a sample may be and still be accepted.
+    // spec: DB-20
+    pub out_of_order_time_window: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    pub scrape_interval: Duration,
+    /// At most the interval.
+    pub scrape_timeout: Duration,
+    /// Names in order of preference; empty means not written.
+    pub scrape_protocols: Vec<String>,
+    /// Variables are expanded.
+    pub external_labels: Labels,
+    pub limits: Limits,
+    /// Accepted and without effect in an agent.
+    pub evaluation_interval: Duration,
+}
+
+/// Bounds on what one scrape or one job may bring. 0 is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes, decompressed.
+    pub body_size_limit: u64,
+    pub sample_limit: u64,
+    pub target_limit: u64,
+    pub label_limit: u64,
+    /// Bytes.
+    pub label_name_length_limit: u64,
+    /// Bytes.
+    pub label_value_length_limit: u64,
+    /// Dropped targets kept for show.
+    pub keep_dropped_targets: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScrapeConfig {
+    pub job_name: String,
+    /// More than zero.
+    pub scrape_interval: Duration,
+    /// More than zero, at most the interval.
+    pub scrape_timeout: Duration,
+    /// As written: not yet escaped.
+    pub metrics_path: String,
+    pub scheme: Scheme,
+    /// Sorted by name.
+    pub params: Vec<(String, Vec<String>)>,
+    pub honor_labels: bool,
+    pub honor_timestamps: bool,
+    pub track_timestamps_staleness: bool,
+    /// Whether to ask for gzip.
+    pub enable_compression: bool,
+    /// Names in order of preference, never empty.
+    // spec: SCR-10
+    pub scrape_protocols: Vec<String>,
+    pub fallback_scrape_protocol: Option<String>,
+    /// Bytes, decompressed; 0 is no bound, here and below.
+    pub body_size_limit: u64,
+    pub sample_limit: u64,
+    pub target_limit: u64,
+    pub label_limit: u64,
+    /// Bytes.
+    pub label_name_length_limit: u64,
+    /// Bytes.
+    pub label_value_length_limit: u64,
+    pub keep_dropped_targets: u64,
+    pub relabel_configs: Vec<Rule>,
+    pub metric_relabel_configs: Vec<Rule>,
+    pub static_configs: Vec<TargetGroup>,
+    pub file_sd_configs: Vec<FileSdConfig>,
+    pub http: HttpClientConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSdConfig {
+    /// Absolute (if the configuration's own path is); the last element may hold one `*`.
+    pub files: Vec<PathBuf>,
+    pub refresh_interval: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemoteWriteConfig {
+    /// Absolute; any scheme.
+    pub url: String,
+    /// As written, or six hexadecimal digits made of everything else in the entry.
+    pub name: String,
+    /// Whether the name is written.
+    pub named: bool,
+    /// Of one attempt; more than zero.
+    pub remote_timeout: Duration,
+    /// Sorted by name; none that the protocol itself sets.
+    pub headers: Vec<(String, String)>,
+    pub write_relabel_configs: Vec<Rule>,
+    pub queue: QueueConfig,
+    pub http: HttpClientConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// Samples per connection.
+    pub capacity: u64,
+    pub max_shards: u32,
+    /// From 1 to `max_shards`.
+    pub min_shards: u32,
+    /// `None`: not written. Prometheus would take 2000.
+    pub max_samples_per_send: Option<u64>,
+    /// `None`: not written. Prometheus would take 5 s.
+    pub batch_send_deadline: Option<Duration>,
+    pub min_backoff: Duration,
+    /// At least `min_backoff`.
+    pub max_backoff: Duration,
+    /// `None`: not written. Prometheus would not.
+    pub retry_on_http_429: Option<bool>,
+    /// Samples older than this are not sent; zero is off.
+    pub sample_age_limit: Duration,
+}
+
+/// How to connect and who to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpClientConfig {
+    pub basic_auth: Option<BasicAuth>,
+    /// Never together with `basic_auth`.
+    pub authorization: Option<Authorization>,
+    pub tls: TlsConfig,
+    pub follow_redirects: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BasicAuth {
+    /// Empty if not written.
+    pub username: Secret,
+    /// Empty if not written.
+    pub password: Secret,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorization {
+    /// The word before the credentials, `Bearer` by default.
+    pub kind: String,
+    pub credentials: Secret,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// PEM; certificates to trust instead of the system's.
+    pub ca: Option<Secret>,
+    /// PEM; present exactly if `key` is.
+    pub cert: Option<Secret>,
+    /// PEM.
+    pub key: Option<Secret>,
+    /// Empty: the URL's host.
+    pub server_name: String,
+    pub insecure_skip_verify: bool,
+    pub min_version: Option<TlsVersion>,
+    pub max_version: Option<TlsVersion>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    Tls10,
+    Tls11,
+    Tls12,
+    Tls13,
+}
+
+impl TlsVersion {
+    /// As the configuration writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TlsVersion::Tls10 => "TLS10",
+            TlsVersion::Tls11 => "TLS11",
+            TlsVersion::Tls12 => "TLS12",
+            TlsVersion::Tls13 => "TLS13",
+        }
+    }
+}
+
+/// A text that is not shown, or the file that holds it: read again for every use, so that it can be changed there.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    Inline(String),
+    File(PathBuf),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Secret::Inline(_) => f.write_str("<secret>"),
+            Secret::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! From a configuration to what shards are told: secrets read, headers made, TLS settings numbered.
+
+use std::path::Path;
+
+use crate::auth;
+use crate::base::limits;
+use crate::config::{Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, Secret, TlsConfig};
+use crate::exposition::{Protocol, accept_header};
+use crate::http::Url;
+use crate::mail::{Assignment, EndpointPlan, Job, TlsPlan};
+use crate::model::pack;
+use crate::tls;
+use crate::wire::headers as wire;
+
+/// Reads a file that the configuration names; given from outside, so that this is testable without files.
+pub type ReadFile<'a> = &'a dyn Fn(&Path) -> Result<Vec<u8>, String>;
+
+/// What cannot be helped by going on: the configuration is refused.
+pub type ApplyError = String;
+
+/// Product and version, as requests carry them.
+pub const USER_AGENT: &str = concat!("Corelane/", env!("CARGO_PKG_VERSION"));
+
+/// Makes the assignment of one generation. Also says which secrets could not be read: their jobs fail, their
+/// endpoints go without.
+pub fn assignment(
+    config: &Config,
+    generation: u64,
+    shards: u16,
+    read: ReadFile<'_>,
+    system_roots: &[Vec<u8>],
+) -> Result<(Assignment, Vec<String>), ApplyError> {
+    let mut made = Assignment {
+        generation,
+        out_of_order_window: config.out_of_order_time_window,
+        ..Assignment::default()
+    };
+    pack(config.global.external_labels.iter(), &mut made.external_labels);
+    let mut complaints = Vec::new();
+    for scrape in &config.scrape_configs {
+        let tls = tls_key(&mut made.tls, &scrape.http.tls, read, system_roots)
+            .map_err(|error| format!("job {:?}: {error}", scrape.job_name))?;
+        let mut made_job = job(scrape, tls);
+        match credentials(&scrape.http, read) {
+            Ok(header) => made_job.headers.extend(header),
+            Err(error) => {
+                complaints.push(format!("job {:?}: {error}", scrape.job_name));
+                made_job.forced_error = Some(error);
+            }
+        }
+        made.jobs.push(made_job);
+    }
+    for remote in &config.remote_write {
+        let tls = tls_key(&mut made.tls, &remote.http.tls, read, system_roots)
+            .map_err(|error| format!("remote_write {:?}: {error}", remote.name))?;
+        let mut plan = endpoint(remote, tls, shards)?;
+        match credentials(&remote.http, read) {
+            Ok(header) => plan.headers.extend(header),
+            Err(error) => complaints.push(format!("remote_write {:?}: {error}", remote.name)),
+        }
+        tell_apart(&mut plan, &made.endpoints, remote)?;
+        made.endpoints.push(plan);
+    }
+    if made.tls.iter().any(|plan| plan.settings.ca_pem.is_none()) {
+        made.system_roots = system_roots.to_vec();
+    }
+    Ok((made, complaints))
+}
+
+fn job(config: &ScrapeConfig, tls: u32) -> Job {
+    let protocols: Vec<Protocol> =
+        config.scrape_protocols.iter().filter_map(|name| Protocol::from_name(name)).collect();
+    let encoding = if config.enable_compression { "gzip" } else { "identity" };
+    // spec: SCR-11, SCR-13
+    let headers = [
+        ("User-Agent", USER_AGENT.to_owned()),
+        ("Accept", accept_header(&protocols)),
+        ("Accept-Encoding", encoding.to_owned()),
+    ];
+    Job {
+        name: config.job_name.clone(),
+        honor_labels: config.honor_labels,
+        honor_timestamps: config.honor_timestamps,
+        track_timestamps_staleness: config.track_timestamps_staleness,
+        body_size_limit: config.body_size_limit,
+        sample_limit: config.sample_limit,
+        label_limit: config.label_limit,
+        label_name_length_limit: config.label_name_length_limit,
+        label_value_length_limit: config.label_value_length_limit,
+        forced_error: None,
+        metric_relabel: config.metric_relabel_configs.clone(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        fallback_protocol: config.fallback_scrape_protocol.clone(),
+        follow_redirects: config.http.follow_redirects,
+        tls,
+    }
+}
+
+// spec: RW-25
+fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<EndpointPlan, ApplyError> {
+    let url = Url::parse(&config.url)
+        .map_err(|error| format!("remote_write {:?}: url: {error}", config.name))?;
+    let mut headers = vec![
+        ("Content-Encoding".to_owned(), wire::CONTENT_ENCODING.to_owned()),
+        ("Content-Type".to_owned(), wire::CONTENT_TYPE_V1.to_owned()),
+        (wire::VERSION.to_owned(), wire::VERSION_V1.to_owned()),
+        ("User-Agent".to_owned(), USER_AGENT.to_owned()),
+    ];
+    headers.extend(config.headers.iter().cloned());
+    if let Some((user, password)) = &url.userinfo {
+        headers.push(("Authorization".to_owned(), auth::basic(user, password)));
+    }
+    let queue = &config.queue;
+    let connections = queue.min_shards.div_ceil(u32::from(shards)).max(1) as usize;
+    let samples = queue.max_samples_per_send.unwrap_or(limits::REQUEST_SAMPLES as u64).max(1);
+    Ok(EndpointPlan {
+        name: config.name.clone(),
+        identity: if config.named { config.name.clone() } else { config.url.clone() },
+        url,
+        headers,
+        tls,
+        relabel: config.write_relabel_configs.clone(),
+        connections: connections.min(limits::CONNECTIONS),
+        samples_max: samples.min(1 << 24) as usize,
+        bytes_max: limits::REQUEST_BYTES,
+        batch_deadline: queue.batch_send_deadline.unwrap_or_default(),
+        timeout: config.remote_timeout,
+        backoff_min: queue.min_backoff,
+        backoff_max: queue.max_backoff,
+        retry_429: queue.retry_on_http_429.unwrap_or(true),
+        sample_age_limit: queue.sample_age_limit,
+        from_oldest: false,
+    })
+}
+
+/// Two entries may share a URL if something else tells them apart; their cursors then go by the derived name too.
+fn tell_apart(
+    plan: &mut EndpointPlan,
+    others: &[EndpointPlan],
+    config: &RemoteWriteConfig,
+) -> Result<(), ApplyError> {
+    if others.iter().any(|other| other.name == plan.name) {
+        return Err(format!(
+            "duplicate remote write configs are not allowed, found duplicate for URL: {}",
+            plan.url
+        ));
+    }
+    if others.iter().any(|other| other.identity == plan.identity) {
+        plan.identity = format!("{}#{}", config.url, plan.name);
+    }
+    Ok(())
+}
+
+/// The Authorization header, if there is one.
+fn credentials(
+    http: &HttpClientConfig,
+    read: ReadFile<'_>,
+) -> Result<Option<(String, String)>, String> {
+    let value = match (&http.basic_auth, &http.authorization) {
+        (Some(basic), _) => {
+            let user = secret(&basic.username, read)?;
+            auth::basic(&user, &secret(&basic.password, read)?)
+        }
+        (None, Some(given)) => auth::bearer(&given.kind, &secret(&given.credentials, read)?),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(("Authorization".to_owned(), value)))
+}
+
+fn secret(secret: &Secret, read: ReadFile<'_>) -> Result<String, String> {
+    match secret {
+        Secret::Inline(text) => Ok(text.clone()),
+        Secret::File(path) => {
+            let bytes = read(path)?;
+            let text = String::from_utf8(bytes).map_err(|_| format!("{}: not text", path.display()))?;
+            Ok(text.trim().to_owned())
+        }
+    }
+}
+
+fn pem(secret: &Option<Secret>, read: ReadFile<'_>) -> Result<Option<Vec<u8>>, String> {
+    match secret {
+        None => Ok(None),
+        Some(Secret::Inline(text)) => Ok(Some(text.clone().into_bytes())),
+        Some(Secret::File(path)) => read(path).map(Some),
+    }
+}
+
+/// The key of these settings among `plans`; equal settings have one key. Tries them, so that what is wrong is said
+/// where the configuration can still be refused.
+fn tls_key(
+    plans: &mut Vec<TlsPlan>,
+    config: &TlsConfig,
+    read: ReadFile<'_>,
+    system_roots: &[Vec<u8>],
+) -> Result<u32, String> {
+    let version = |version: crate::config::TlsVersion| match version {
+        crate::config::TlsVersion::Tls10 => tls::Version::Tls10,
+        crate::config::TlsVersion::Tls11 => tls::Version::Tls11,
+        crate::config::TlsVersion::Tls12 => tls::Version::Tls12,
+        crate::config::TlsVersion::Tls13 => tls::Version::Tls13,
+    };
+    let settings = tls::Settings {
+        ca_pem: pem(&config.ca, read)?,
+        cert_pem: pem(&config.cert, read)?,
+        key_pem: pem(&config.key, read)?,
+        insecure_skip_verify: config.insecure_skip_verify,
+        min_version: config.min_version.map(version),
+        max_version: config.max_version.map(version),
+    };
+    let same = |plan: &&TlsPlan| plan.settings == settings && plan.server_name == config.server_name;
+    if let Some(plan) = plans.iter().find(same) {
+        return Ok(plan.key);
+    }
+    tls::client_config(&settings, system_roots).map_err(|error| format!("tls_config: {error}"))?;
+    let key = plans.len() as u32;
+    plans.push(TlsPlan { key, settings, server_name: config.server_name.clone() });
+    Ok(key)
+}

@@ -1,0 +1,497 @@
+//! The loop of the coordinator: mail from shards, questions from the admin server, targets from discovery, signals,
+//! and the clock.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, select};
+use tokio::sync::{oneshot, watch};
+
+use crate::base::{Instant, Timestamp};
+use crate::config::Config;
+use crate::coordinator::adoption::Epochs;
+use crate::coordinator::assignment::assignment;
+use crate::coordinator::cores::Core;
+use crate::coordinator::jobs::Jobs;
+use crate::coordinator::start::{FREE_BYTES_MIN, Signal, load_config, read_file, system_roots};
+use crate::coordinator::truncation::{DiskBudget, decide, shares};
+use crate::disk::Store;
+use crate::discovery::{Discovery, Update};
+use crate::flags::Flags;
+use crate::io::{Clock, Runtime};
+use crate::mail::{Assignment, Level, Notice, Order, Report};
+use crate::telemetry::{Logger, ProcessState, ReloadState};
+use crate::web::{Ask, KnownTarget, Phase, Snapshot};
+
+const SOURCE: &str = "coordinator.rs";
+/// How often the clock is looked at: truncation, budgets, reports.
+const TICK: Duration = Duration::from_secs(1);
+/// Signs of life asked of every core.
+const BEAT: Duration = Duration::from_millis(500);
+/// A core that does not answer for so long is stuck; the supervisor starts us again, and the log loses nothing.
+const DEAD: Duration = Duration::from_secs(10);
+/// How long a question to all shards may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Files with secrets are read again this often.
+const SECRETS: Duration = Duration::from_secs(5);
+/// Shards get so long to stop; what they have not stored by then is sent again.
+const STOP: Duration = Duration::from_millis(1900);
+
+/// What the coordinator is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub flags: Flags,
+    pub logger: Logger,
+    pub clock: Clock,
+    pub runtime: Runtime,
+    pub config: Config,
+    /// The assignment of `config`.
+    pub first: Assignment,
+    pub system_roots: Vec<Vec<u8>>,
+    pub store: Store,
+    pub shards: Vec<Core>,
+    pub budget: DiskBudget,
+    pub notices: Receiver<Notice>,
+    pub asks: Receiver<Ask>,
+    pub phase: watch::Sender<Phase>,
+    pub web: JoinHandle<()>,
+    pub signals: Receiver<Signal>,
+}
+
+#[derive(Debug)]
+pub struct Coordinator {
+    parts: Parts,
+    jobs: Jobs,
+    discovery: Discovery,
+    updates: Receiver<Update>,
+    epochs: Epochs,
+    reload: ReloadState,
+    started: Timestamp,
+    recovery: Duration,
+    /// Counts questions and beats.
+    number: u64,
+    questions: Vec<Question>,
+    next_tick: Instant,
+    next_beat: Instant,
+    next_secrets: Instant,
+    auto_reload_at: Instant,
+    config_text: Option<Vec<u8>>,
+    stopping: Option<Instant>,
+}
+
+/// Somebody waits for a report of every shard.
+#[derive(Debug)]
+struct Question {
+    number: u64,
+    targets: bool,
+    reply: oneshot::Sender<Snapshot>,
+    reports: HashMap<u16, Report>,
+    until: Instant,
+}
+
+impl Coordinator {
+    /// Gives the shards their first work. They have been started and wait for it.
+    pub fn new(parts: Parts) -> Result<Coordinator, String> {
+        let now = parts.clock.now();
+        let (updates_in, updates) = crossbeam_channel::unbounded();
+        let discovery =
+            Discovery::start(&parts.config.scrape_configs, updates_in, parts.logger.clone())
+                .map_err(|error| format!("cannot start discovery: {error}"))?;
+        let epochs = Epochs::new(parts.store.epoch(), parts.shards.len() as u16);
+        let text = std::fs::read(&parts.flags.config_file).ok();
+        let mut coordinator = Coordinator {
+            jobs: Jobs::default(),
+            discovery,
+            updates,
+            epochs,
+            reload: ReloadState { successful: true, last_success: now.timestamp },
+            started: now.timestamp,
+            recovery: now.instant.since(Instant(0)),
+            number: 0,
+            questions: Vec::new(),
+            next_tick: now.instant + TICK,
+            next_beat: now.instant,
+            next_secrets: now.instant + SECRETS,
+            auto_reload_at: Instant::NEVER,
+            config_text: text,
+            stopping: None,
+            parts,
+        };
+        if let Some(every) = coordinator.parts.flags.auto_reload {
+            coordinator.auto_reload_at = now.instant + every;
+        }
+        coordinator.jobs.set_jobs(&coordinator.parts.config.scrape_configs);
+        coordinator.send_assignment();
+        let fields = [("config", coordinator.parts.flags.config_file.display().to_string())];
+        coordinator.parts.logger.info(SOURCE, "Completed loading of configuration file", &fields);
+        coordinator.parts.phase.send_replace(Phase::Ready);
+        coordinator.parts.logger.info(SOURCE, "Server is ready to receive web requests.", &[]);
+        Ok(coordinator)
+    }
+
+    /// Until the process is to end.
+    pub fn run(mut self) -> ExitCode {
+        loop {
+            let now = self.parts.clock.now().instant;
+            let wait = self.next_wake().since(now);
+            select! {
+                recv(self.parts.notices) -> notice => match notice {
+                    Ok(notice) => self.heard(notice),
+                    Err(_) => return self.end(),
+                },
+                recv(self.parts.asks) -> ask => {
+                    if let Ok(ask) = ask {
+                        self.asked(ask);
+                    }
+                }
+                recv(self.updates) -> update => {
+                    if let Ok(update) = update {
+                        self.updated(update);
+                    }
+                }
+                recv(self.parts.signals) -> signal => match signal {
+                    Ok(Signal::Reload) => drop(self.reload()),
+                    Ok(Signal::Stop) | Err(_) => self.stop("signal"),
+                },
+                default(wait) => {}
+            }
+            self.on_time();
+            let done = self.parts.shards.iter().all(|core| core.stopped);
+            let late = self.stopping.is_some_and(|until| until <= self.parts.clock.now().instant);
+            if self.stopping.is_some() && (done || late) {
+                return self.end();
+            }
+        }
+    }
+
+    fn next_wake(&self) -> Instant {
+        let questions = self.questions.iter().map(|question| question.until).min();
+        let unsent = self.parts.shards.iter().any(|core| !core.unsent.is_empty());
+        let now = self.parts.clock.now().instant;
+        let retry = if unsent { now + Duration::from_millis(5) } else { Instant::NEVER };
+        self.next_tick
+            .min(self.next_beat)
+            .min(self.next_secrets)
+            .min(self.auto_reload_at)
+            .min(questions.unwrap_or(Instant::NEVER))
+            .min(self.stopping.unwrap_or(Instant::NEVER))
+            .min(retry)
+    }
+
+    fn heard(&mut self, notice: Notice) {
+        match notice {
+            Notice::Report(report) => self.reported(*report),
+            Notice::Beat { shard, number } => {
+                let now = self.parts.clock.now().instant;
+                if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
+                    core.beaten(number, now);
+                }
+            }
+            Notice::Epoch { shard, endpoint, lowest } => {
+                if let Some(epoch) = self.epochs.heard(&endpoint, shard, lowest) {
+                    for core in &mut self.parts.shards {
+                        core.send(Order::Release { endpoint: endpoint.clone(), epoch });
+                    }
+                }
+            }
+            Notice::Log { shard, level, message, fields } => {
+                let mut fields = fields;
+                fields.push(("shard", shard.to_string()));
+                self.parts.logger.log(level, "shard.rs", &message, &fields);
+            }
+            Notice::Stopped { shard } => {
+                if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
+                    core.stopped = true;
+                }
+            }
+        }
+    }
+
+    fn reported(&mut self, report: Report) {
+        let shard = report.shard;
+        if let Some(at) = self.questions.iter().position(|asked| asked.number == report.number) {
+            self.questions[at].reports.insert(shard, report.clone());
+            if self.questions[at].reports.len() == self.parts.shards.len() {
+                let question = self.questions.swap_remove(at);
+                self.reply(question);
+            }
+        }
+        if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
+            core.report = Report { targets: Vec::new(), ..report };
+        }
+    }
+
+    fn asked(&mut self, ask: Ask) {
+        match ask {
+            Ask::Report { targets, reply } => {
+                self.number += 1;
+                let number = self.number;
+                for core in &mut self.parts.shards {
+                    core.send(Order::Report { number, targets });
+                }
+                let until = self.parts.clock.now().instant + PATIENCE;
+                let reports = HashMap::new();
+                self.questions.push(Question { number, targets, reply, reports, until });
+            }
+            // A reply that nobody waits for any more is no loss.
+            Ask::Reload { reply } => drop(reply.send(self.reload())),
+            Ask::Quit { reply } => {
+                self.stop("web");
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    /// Shards that have not answered in time are shown as they last were.
+    fn reply(&self, mut question: Question) {
+        let shards = self.parts.shards.iter().enumerate();
+        let reports = shards.map(|(number, core)| {
+            question.reports.remove(&(number as u16)).unwrap_or_else(|| core.report.clone())
+        });
+        let mut snapshot = Snapshot {
+            reports: reports.collect(),
+            process: self.process_state(),
+            config_yaml: self.parts.config.to_yaml(),
+            ..Snapshot::default()
+        };
+        for (job, pool) in self.jobs.pools() {
+            let (dropped, count) = pool.dropped();
+            snapshot.dropped_counts.push((job.to_owned(), count));
+            if question.targets {
+                snapshot.targets.extend(pool.targets().iter().map(|target| KnownTarget {
+                    job: job.to_owned(),
+                    identity: target.identity_hash(),
+                    target: target.clone(),
+                }));
+                snapshot.dropped.extend(dropped.iter().map(|labels| (job.to_owned(), labels.clone())));
+            }
+        }
+        // The asker may have given up.
+        drop(question.reply.send(snapshot));
+    }
+
+    fn process_state(&self) -> ProcessState {
+        let shards = self.parts.shards.iter().enumerate();
+        ProcessState {
+            now: self.parts.clock.now().timestamp,
+            started: self.started,
+            ready: self.stopping.is_none(),
+            reload: self.reload,
+            runtime: self.parts.runtime.name().to_owned(),
+            cores: self.parts.shards.len() as u64,
+            stalls: shards.map(|(number, core)| (number as u16, core.stall)).collect(),
+            discovery: self.discovery.state(),
+            pools: self.jobs.pools().map(|(_, pool)| pool.state.clone()).collect(),
+            recovery: self.recovery,
+            clean_start: (!self.parts.flags.no_lockfile).then(|| self.parts.store.was_clean()),
+            disk_budget_bytes: self.parts.budget.bytes,
+            ..ProcessState::default()
+        }
+    }
+
+    fn updated(&mut self, update: Update) {
+        self.jobs.set_groups(&update.job, update.groups);
+        let configs = &self.parts.config.scrape_configs;
+        let Some(at) = configs.iter().position(|config| config.job_name == update.job) else { return };
+        let was_over = self.jobs.over_limit(&update.job);
+        self.sync_job(at);
+        if self.jobs.over_limit(&update.job) != was_over {
+            self.send_assignment();
+        }
+    }
+
+    fn sync_job(&mut self, at: usize) {
+        let config = &self.parts.config.scrape_configs[at];
+        let (orders, errors) = self.jobs.sync(config, self.parts.shards.len() as u16);
+        for error in errors {
+            let fields = [("scrape_pool", config.job_name.clone()), ("err", error)];
+            self.parts.logger.error(SOURCE, "Creating target failed", &fields);
+        }
+        for (core, order) in self.parts.shards.iter_mut().zip(orders) {
+            core.send(order);
+        }
+    }
+
+    /// Every shard gets the whole assignment in force.
+    fn send_assignment(&mut self) {
+        let mut now = self.parts.first.clone();
+        for job in &mut now.jobs {
+            if let Some(text) = self.jobs.over_limit(&job.name) {
+                job.forced_error = Some(text);
+            }
+        }
+        for core in &mut self.parts.shards {
+            core.send(Order::Assign(Box::new(now.clone())));
+        }
+    }
+
+    /// Loads the file again. Nothing changes if anything of it cannot be used.
+    fn reload(&mut self) -> Result<(), String> {
+        let outcome = self.try_reload();
+        let logger = &self.parts.logger;
+        self.reload.successful = outcome.is_ok();
+        match &outcome {
+            Ok(()) => {
+                self.reload.last_success = self.parts.clock.now().timestamp;
+                logger.info(SOURCE, "Completed loading of configuration file", &[]);
+            }
+            Err(error) => logger.error(SOURCE, "Error reloading config", &[("err", error.clone())]),
+        }
+        outcome
+    }
+
+    fn try_reload(&mut self) -> Result<(), String> {
+        let path = self.parts.flags.config_file.clone();
+        self.config_text = std::fs::read(&path).ok();
+        let config = load_config(&path, &self.parts.logger)?;
+        let roots = system_roots(&config);
+        let shards = self.parts.shards.len() as u16;
+        let generation = self.parts.first.generation + 1;
+        let (made, complaints) = assignment(&config, generation, shards, &read_file, &roots)?;
+        for complaint in complaints {
+            self.parts.logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
+        }
+        let before = core::mem::replace(&mut self.parts.config, config);
+        self.parts.first = made;
+        self.parts.system_roots = roots;
+        let known: Vec<&str> =
+            self.parts.first.endpoints.iter().map(|endpoint| endpoint.identity.as_str()).collect();
+        self.epochs.forget_all_but(&known);
+        self.jobs.set_jobs(&self.parts.config.scrape_configs);
+        self.send_assignment();
+        self.discovery.reconfigure(&self.parts.config.scrape_configs);
+        // Discovery tells only of groups that changed; rules over the same groups may have changed too.
+        for at in 0..self.parts.config.scrape_configs.len() {
+            let after = &self.parts.config.scrape_configs[at];
+            let same = |config: &&crate::config::ScrapeConfig| config.job_name == after.job_name;
+            if before.scrape_configs.iter().find(same).is_some_and(|config| config != after) {
+                self.sync_job(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Secrets in files may have changed: then only headers differ, and nothing restarts.
+    fn refresh_secrets(&mut self) {
+        let parts = &mut self.parts;
+        let shards = parts.shards.len() as u16;
+        let generation = parts.first.generation;
+        let made = assignment(&parts.config, generation, shards, &read_file, &parts.system_roots);
+        if let Ok((made, _)) = made
+            && made != parts.first
+        {
+            parts.logger.info(SOURCE, "Secrets or certificates changed on disk", &[]);
+            parts.first = made;
+            self.send_assignment();
+        }
+    }
+
+    fn on_time(&mut self) {
+        let now = self.parts.clock.now().instant;
+        for core in &mut self.parts.shards {
+            core.flush();
+        }
+        if self.next_beat <= now {
+            self.next_beat = now + BEAT;
+            self.beat(now);
+        }
+        if self.next_tick <= now {
+            self.next_tick = now + TICK;
+            self.truncate();
+        }
+        if self.next_secrets <= now {
+            self.next_secrets = now + SECRETS;
+            self.refresh_secrets();
+        }
+        if self.auto_reload_at <= now {
+            let every = self.parts.flags.auto_reload.unwrap_or(SECRETS);
+            self.auto_reload_at = now + every;
+            if std::fs::read(&self.parts.flags.config_file).ok() != self.config_text {
+                drop(self.reload());
+            }
+        }
+        while let Some(at) = self.questions.iter().position(|question| question.until <= now) {
+            let question = self.questions.swap_remove(at);
+            self.reply(question);
+        }
+    }
+
+    fn beat(&mut self, now: Instant) {
+        self.number += 1;
+        let number = self.number;
+        for (shard, core) in self.parts.shards.iter_mut().enumerate() {
+            if !core.stopped && core.beat(number, now) >= DEAD {
+                let fields = [("shard", shard.to_string())];
+                let text = "A core has not answered for 10 s; ending the process, the log keeps everything";
+                self.parts.logger.log(Level::Error, SOURCE, text, &fields);
+                std::process::abort();
+            }
+        }
+    }
+
+    /// From the last reports: what may be retired, what must be given up, and who may use how much.
+    fn truncate(&mut self) {
+        let shards = self.parts.shards.iter().enumerate();
+        let logs: Vec<_> = shards.map(|(shard, core)| (shard as u16, &core.report.log)).collect();
+        let orders = decide(&logs, self.parts.budget);
+        let shares = shares(&logs, self.parts.budget);
+        for (shard, order) in orders {
+            if let Order::Shed { log, below } = &order {
+                let fields = [
+                    ("shard", shard.to_string()),
+                    ("log", log.to_string()),
+                    ("below_segment", below.to_string()),
+                ];
+                let text = "Disk budget spent: giving up the oldest samples that are not delivered";
+                self.parts.logger.warn(SOURCE, text, &fields);
+            }
+            self.parts.shards[usize::from(shard)].send(order);
+        }
+        self.number += 1;
+        let number = self.number;
+        for (shard, bytes_max) in shares {
+            let core = &mut self.parts.shards[usize::from(shard)];
+            core.send(Order::Budget { bytes_max, free_bytes_min: FREE_BYTES_MIN });
+            core.send(Order::Report { number, targets: false });
+        }
+    }
+
+    fn stop(&mut self, why: &str) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.parts.logger.warn(SOURCE, "Stopping", &[("reason", why.to_owned())]);
+        self.parts.phase.send_replace(Phase::Stopping);
+        for core in &mut self.parts.shards {
+            core.send(Order::Stop);
+        }
+        self.stopping = Some(self.parts.clock.now().instant + STOP);
+    }
+
+    fn end(self) -> ExitCode {
+        let Coordinator { parts, discovery, questions, .. } = self;
+        drop(discovery);
+        drop(questions);
+        let mut clean = true;
+        for mut core in parts.shards {
+            clean &= core.stopped;
+            if let (true, Some(thread)) = (core.stopped, core.thread.take()) {
+                clean &= thread.join().is_ok();
+            }
+        }
+        drop(parts.phase);
+        drop(parts.asks);
+        clean &= parts.web.join().is_ok();
+        if clean {
+            if let Err(error) = parts.store.close() {
+                parts.logger.warn(SOURCE, "The lock file stays", &[("err", error.to_string())]);
+            }
+            parts.logger.info(SOURCE, "See you next time!", &[]);
+        } else {
+            parts.logger.warn(SOURCE, "Not every core stopped in time; nothing committed is lost", &[]);
+        }
+        ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,366 @@
+//! From flags to running cores, or to one clear line and an exit code.
+
+use core::time::Duration;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use tokio::sync::watch;
+
+use crate::base::{limits, stable_hash};
+use crate::config::{self, Config};
+use crate::coordinator::adoption::adopters;
+use crate::coordinator::assignment::assignment;
+use crate::coordinator::cores::Core;
+use crate::coordinator::truncation::DiskBudget;
+use crate::coordinator::coordinator::Coordinator;
+use crate::disk::{
+    self, Backend, Budget, Files, Helper, HelperOptions, Store, StoreOptions, SurveyOptions, survey,
+};
+use crate::driver::{Desk, drive};
+use crate::flags::{Flags, Runtime as RuntimeFlag, WalBackend};
+use crate::io::{
+    Bell, Clock, Resolver, Runtime, RuntimeChoice, available_cpus, default_cores, mailbox,
+    preflight, start_core,
+};
+use crate::mail::{Notice, Order};
+use crate::shard::{FoundLog, Plan};
+use crate::telemetry::Logger;
+use crate::web;
+
+const SOURCE: &str = "start.rs";
+
+/// Why the process ends before it has begun, and with which code (spec: CLI §1.2).
+#[derive(Debug)]
+pub struct Refusal {
+    pub code: u8,
+    pub message: String,
+}
+
+pub fn refuse(code: u8, message: impl ToString) -> Refusal {
+    Refusal { code, message: message.to_string() }
+}
+
+/// Runs the process from its flags to its end.
+pub fn run(flags: Flags) -> ExitCode {
+    let logger = Logger::new(flags.log_level, flags.log_format);
+    for (flag, warning) in &flags.warnings {
+        logger.warn(SOURCE, warning, &[("flag", (*flag).to_owned())]);
+    }
+    match start(flags, &logger) {
+        Ok(coordinator) => coordinator.run(),
+        Err(refusal) => {
+            logger.error(SOURCE, &refusal.message, &[]);
+            ExitCode::from(refusal.code)
+        }
+    }
+}
+
+fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
+    let clock = Clock::start();
+    logger.info(SOURCE, "Starting Corelane", &[("version", env!("CARGO_PKG_VERSION").to_owned())]);
+    let config = load_config(&flags.config_file, logger).map_err(|error| refuse(2, error))?;
+    let listeners = web::bind(&flags.listen_addresses).map_err(|error| refuse(1, error))?;
+    let cores = cores(&flags)?;
+    let (runtime, warning) =
+        preflight(runtime_choice(flags.runtime), usize::from(cores)).map_err(|error| refuse(1, error))?;
+    if let Some(warning) = warning {
+        logger.warn(SOURCE, &warning, &[]);
+    }
+    let fields = [("runtime", runtime.name().to_owned()), ("cores", cores.to_string())];
+    logger.info(SOURCE, "Cores chosen", &fields);
+    let system_roots = system_roots(&config);
+    let (first, complaints) = assignment(&config, 1, cores, &read_file, &system_roots)
+        .map_err(|error| refuse(1, error))?;
+    for complaint in complaints {
+        logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
+    }
+    let store = Store::open(&flags.storage_path, StoreOptions { cores, lock: !flags.no_lockfile })
+        .map_err(|error| refuse(1, error))?;
+    if !store.was_clean() {
+        logger.warn(SOURCE, "The last run did not stop cleanly; every committed sample is in the log", &[]);
+    }
+    let budget = budget(&flags, &store, cores);
+    let (notices_in, notices) = bounded(limits::MAIL);
+    let build = Build { flags: &flags, logger, clock, runtime, cores, budget, config: &config };
+    let shards = build.cores(&store, &notices_in)?;
+    let (asks_in, asks) = unbounded();
+    let (phase, phases) = watch::channel(web::Phase::Starting);
+    let settings = web_settings(&flags, &listeners)?;
+    let web = web::serve(listeners, settings, asks_in, phases)
+        .map_err(|error| refuse(1, format!("cannot start the admin server: {error}")))?;
+    let signals = signals().map_err(|error| refuse(1, format!("cannot watch signals: {error}")))?;
+    Coordinator::new(crate::coordinator::coordinator::Parts {
+        flags,
+        logger: logger.clone(),
+        clock,
+        runtime,
+        config,
+        first,
+        system_roots,
+        store,
+        shards,
+        budget,
+        notices,
+        asks,
+        phase,
+        web,
+        signals,
+    })
+    .map_err(|error| refuse(1, error))
+}
+
+/// Reads and checks the file. Warnings are said only when it can be used.
+pub fn load_config(path: &Path, logger: &Logger) -> Result<Config, String> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| format!("Error loading config (--config.file={}): {error}", path.display()))?;
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (config, warnings) = config::parse(&text, &absolute, &|name| std::env::var(name).ok())
+        .map_err(|error| format!("Error loading config (--config.file={}): {error}", path.display()))?;
+    for warning in warnings {
+        logger.warn(SOURCE, &warning.to_string(), &[]);
+    }
+    Ok(config)
+}
+
+pub fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("unable to read {}: {error}", path.display()))
+}
+
+/// DER certificates of the system, read only when something speaks TLS without a CA of its own.
+pub fn system_roots(config: &Config) -> Vec<Vec<u8>> {
+    use crate::model::Scheme;
+    let scrapes = config.scrape_configs.iter();
+    let wanted = scrapes.clone().any(|job| job.scheme == Scheme::Https && job.http.tls.ca.is_none())
+        || scrapes.clone().any(|job| !job.relabel_configs.is_empty() && job.http.tls.ca.is_none())
+        || config.remote_write.iter().any(|remote| {
+            remote.url.starts_with("https") && remote.http.tls.ca.is_none()
+        });
+    if !wanted {
+        return Vec::new();
+    }
+    let found = rustls_native_certs::load_native_certs();
+    found.certs.into_iter().map(|cert| cert.to_vec()).collect()
+}
+
+fn runtime_choice(flag: RuntimeFlag) -> RuntimeChoice {
+    match flag {
+        RuntimeFlag::Auto => RuntimeChoice::Auto,
+        RuntimeFlag::Epoll => RuntimeChoice::Epoll,
+        RuntimeFlag::Uring => RuntimeChoice::Uring,
+    }
+}
+
+fn cores(flags: &Flags) -> Result<u16, Refusal> {
+    let available = available_cpus().len();
+    let wanted = if flags.cores == 0 { default_cores() } else { flags.cores };
+    if flags.pin && wanted > available {
+        return Err(refuse(
+            1,
+            format!(
+                "--cores={wanted}, but this process may run on {available} CPUs only: lower --cores, widen its CPU \
+                 set, or add --no-pin"
+            ),
+        ));
+    }
+    u16::try_from(wanted).map_err(|_| refuse(1, format!("--cores={wanted} is more than 65535")))
+}
+
+/// The flag, or a fifth of the filesystem up to 8 GiB. Segments are small enough that a shard has several.
+fn budget(flags: &Flags, store: &Store, cores: u16) -> DiskBudget {
+    let filesystem = disk::filesystem_bytes(store.path()).unwrap_or(u64::MAX);
+    let bytes = match flags.storage_bytes_max {
+        0 => (filesystem / 5).min(8 << 30),
+        bytes => bytes,
+    };
+    let share = bytes / (8 * u64::from(cores));
+    let page = limits::PAGE_BYTES as u64;
+    let most = flags.segment_bytes as u64;
+    let segment = share.clamp(limits::SEGMENT_BYTES_MIN as u64, most.max(limits::SEGMENT_BYTES_MIN as u64));
+    DiskBudget { bytes, segment_bytes: segment / page * page }
+}
+
+/// Never take the filesystem below this.
+pub const FREE_BYTES_MIN: u64 = 64 << 20;
+
+fn web_settings(flags: &Flags, listeners: &[std::net::TcpListener]) -> Result<web::Settings, Refusal> {
+    let port = listeners.first().and_then(|listener| listener.local_addr().ok());
+    let port = port.map_or(9090, |address| address.port());
+    let external = web::ExternalUrl::new(&flags.external_url, &web::hostname(), port)
+        .map_err(|error| refuse(1, error))?;
+    Ok(web::Settings {
+        lifecycle: flags.enable_lifecycle,
+        read_timeout: flags.read_timeout,
+        connections_max: flags.connections_max,
+        route_prefix: web::route_prefix(&flags.route_prefix, &external),
+        external,
+        origins: web::Origins::new(&flags.cors_origin).map_err(|error| refuse(1, error))?,
+        port,
+        page_title: flags.page_title.clone(),
+        flags: flags.all(),
+    })
+}
+
+/// What the system asks of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Reload,
+    Stop,
+}
+
+fn signals() -> std::io::Result<Receiver<Signal>> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let (sender, receiver) = bounded(16);
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let signal = if signal == SIGHUP { Signal::Reload } else { Signal::Stop };
+            if sender.send(signal).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(receiver)
+}
+
+/// What every shard is built from.
+struct Build<'a> {
+    flags: &'a Flags,
+    logger: &'a Logger,
+    clock: Clock,
+    runtime: Runtime,
+    cores: u16,
+    budget: DiskBudget,
+    config: &'a Config,
+}
+
+impl Build<'_> {
+    fn cores(&self, store: &Store, notices: &Sender<Notice>) -> Result<Vec<Core>, Refusal> {
+        let found = store.shards().map_err(|error| refuse(1, error))?;
+        let adopted = adopters(&found, self.cores);
+        let resolver = Resolver::new();
+        let cpus = available_cpus();
+        let mut cores = Vec::new();
+        for shard in 0..self.cores {
+            let cpu = self.flags.pin.then(|| cpus.get(usize::from(shard)).copied()).flatten();
+            let (plan, helper) = self.shard(store, shard, &adopted[usize::from(shard)])?;
+            cores.push(self.core(plan, helper, cpu, &resolver, notices.clone())?);
+        }
+        Ok(cores)
+    }
+
+    /// Surveys the shard's own directory and those it adopts.
+    fn shard(&self, store: &Store, shard: u16, adopted: &[u16]) -> Result<(Plan, HelperOptions), Refusal> {
+        let mut dirs = Vec::new();
+        let mut logs = Vec::new();
+        let mut files = Files::default();
+        for (index, number) in core::iter::once(&shard).chain(adopted).enumerate() {
+            let dir = store.shard_dir(*number).map_err(|error| refuse(1, error))?;
+            let options = SurveyOptions {
+                store: store.id(),
+                backend: self.backend(&dir),
+                segment_bytes: self.budget.segment_bytes as usize,
+                adopted: index > 0,
+            };
+            let surveyed = survey(&dir, &options).map_err(|error| refuse(1, error))?;
+            for damage in &surveyed.damage {
+                let fields = [("dir", dir.display().to_string()), ("damage", damage.clone())];
+                self.logger.warn(SOURCE, "Damage found in the log", &fields);
+            }
+            if index == 0 {
+                files = surveyed.files;
+            }
+            logs.push(FoundLog {
+                samples: surveyed.samples,
+                dictionary: surveyed.dictionary,
+                cursors: surveyed.cursors,
+                highest_seq: surveyed.cursor_max,
+            });
+            dirs.push(dir);
+        }
+        let backend = self.backend(&dirs[0]);
+        let share = self.budget.bytes / u64::from(self.cores);
+        let helper = HelperOptions {
+            name: format!("disk-{shard}"),
+            backend,
+            segment_bytes: self.budget.segment_bytes as usize,
+            sync_interval: self.flags.wal_sync,
+            budget: Budget { bytes_max: share, free_bytes_min: FREE_BYTES_MIN },
+            files,
+            dirs,
+        };
+        let seed = seed(store, shard);
+        let plan = Plan {
+            shard,
+            identity: store.identity(shard),
+            segment_bytes: self.budget.segment_bytes as usize,
+            seed,
+            phase_seed: phase_seed(self.config),
+            logs,
+        };
+        Ok((plan, helper))
+    }
+
+    fn backend(&self, dir: &Path) -> Backend {
+        let wanted = match self.flags.wal_backend {
+            WalBackend::Auto => Backend::Auto,
+            WalBackend::Mmap => Backend::Mmap,
+            WalBackend::Pwrite => Backend::Pwrite,
+        };
+        wanted.resolve(dir)
+    }
+
+    fn core(
+        &self,
+        plan: Plan,
+        helper: HelperOptions,
+        cpu: Option<usize>,
+        resolver: &Resolver,
+        notices: Sender<Notice>,
+    ) -> Result<Core, Refusal> {
+        let shard = plan.shard;
+        let bell = Bell::new();
+        let (order_sender, orders) = mailbox::<Order>(limits::MAIL, &bell);
+        let (answer_sender, answers) = mailbox(limits::MAIL, &bell);
+        let helper = Helper::spawn(helper, move |answer| {
+            let mut answer = answer;
+            // The box holds more than a shard asks for; it is full only while the core is held up.
+            while let Err(back) = answer_sender.try_send(answer) {
+                answer = back;
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+        });
+        let helper = helper.map_err(|error| refuse(1, format!("cannot start a disk thread: {error}")))?;
+        let desk = Desk { orders, answers, notices, helper };
+        let name = format!("shard-{shard}");
+        let thread = start_core(self.runtime, &name, cpu, self.clock, resolver, &bell, move |net| {
+            drive(plan, desk, net)
+        });
+        let thread = thread.map_err(|error| refuse(1, format!("cannot start core {shard}: {error}")))?;
+        Ok(Core::new(shard, order_sender, thread))
+    }
+}
+
+/// Secret to this process.
+fn seed(store: &Store, shard: u16) -> u64 {
+    let mut bytes = [0; 8];
+    let drawn = fs::File::open("/dev/urandom")
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    let mut seed = u64::from_le_bytes(bytes);
+    if drawn.is_err() {
+        // Still different for every start and shard.
+        seed = stable_hash(&store.id()) ^ u64::from(store.start()) << 16 ^ u64::from(std::process::id());
+    }
+    seed ^ u64::from(shard).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The same on every run of this host with these external labels; another on a replica (SCR-1).
+fn phase_seed(config: &Config) -> u64 {
+    let mut text = web::hostname();
+    for (name, value) in config.global.external_labels.iter() {
+        text.push_str(&format!("\0{name}\0{value}"));
+    }
+    stable_hash(text.as_bytes())
+}
+

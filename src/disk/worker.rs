@@ -1,0 +1,365 @@
+//! What the helper thread does with a request, without the thread.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::disk::files::{
+    FileState, SegmentFile, create_segment, erase_segment, is_full, open_cursor, segment_name,
+    sync_directory,
+};
+use crate::disk::helper::HelperOptions;
+use crate::disk::space::{Backend, free_bytes};
+use crate::disk::survey::open_region;
+use crate::disk::sync::Unsynced;
+use crate::wal::{
+    CURSOR_BYTES, CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, Region, SegmentKind, Seq,
+};
+
+/// Spare files of a kind kept for later; more are deleted.
+const SPARES: usize = 2;
+
+/// What a shard may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes of its own segment files, spares and dictionary included.
+    pub bytes_max: u64,
+    /// The filesystem is never taken below this.
+    pub free_bytes_min: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    dirs: Vec<PathBuf>,
+    backend: Backend,
+    segment_bytes: usize,
+    syncs: bool,
+    budget: Budget,
+    /// Every segment file of the own directory.
+    files: BTreeMap<(SegmentKind, u16), SegmentFile>,
+    unsynced: Unsynced,
+    /// Files that may be used again after the next good sync.
+    retired: Vec<(u16, SegmentKind, u16)>,
+    /// Files whose sync failed: never used again.
+    suspect: BTreeSet<PathBuf>,
+}
+
+/// Why there is no spare.
+struct Refused {
+    full: bool,
+    message: String,
+}
+
+impl Worker {
+    pub(super) fn new(options: HelperOptions) -> Worker {
+        let own = options.dirs.first().cloned().unwrap_or_default();
+        let mut worker = Worker {
+            backend: options.backend.resolve(&own),
+            dirs: options.dirs,
+            segment_bytes: options.segment_bytes,
+            syncs: options.sync_interval.is_some(),
+            budget: options.budget,
+            files: BTreeMap::new(),
+            unsynced: Unsynced::default(),
+            retired: Vec::new(),
+            suspect: BTreeSet::new(),
+        };
+        for file in options.files.segments {
+            worker.files.insert((file.kind, file.slot), file);
+            let path = worker.path(0, file.kind, file.slot);
+            // The process before may have seen bytes in the page cache that never reached the disk.
+            if file.state == FileState::Newest
+                && let Ok(open) = OpenOptions::new().read(true).write(true).open(&path)
+            {
+                worker
+                    .unsynced
+                    .add_segment(file.kind, file.slot, path, open);
+            }
+        }
+        worker
+    }
+
+    pub(super) fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    fn dir(&self, log: u16) -> PathBuf {
+        self.dirs.get(usize::from(log)).cloned().unwrap_or_default()
+    }
+
+    fn path(&self, log: u16, kind: SegmentKind, slot: u16) -> PathBuf {
+        self.dir(log).join(segment_name(kind, slot))
+    }
+
+    pub(super) fn handle(&mut self, request: DiskRequest, answers: &mut dyn FnMut(DiskAnswer)) {
+        match request {
+            DiskRequest::DeleteCursor { log, file } => {
+                let path = self.dir(log).join(file);
+                self.unsynced.drop_cursors(|open| open == path);
+                // Gone already, or found again and deleted at the next start.
+                fs::remove_file(&path).unwrap_or_default();
+            }
+            DiskRequest::Load { log, seq, slot } => answers(self.load(log, seq, slot)),
+            DiskRequest::Prepare { kind } => {
+                let answer = match self.prepare(kind, answers) {
+                    Ok((slot, region)) => DiskAnswer::Prepared { kind, slot, region },
+                    Err(Refused { full, message }) => DiskAnswer::PrepareFailed {
+                        kind,
+                        full,
+                        message,
+                    },
+                };
+                answers(answer);
+            }
+            DiskRequest::Release(region) => drop(region),
+            DiskRequest::RemoveLog { log } => {
+                let dir = self.dir(log);
+                self.unsynced
+                    .drop_cursors(|open| open.parent() == Some(&dir));
+                self.retired.retain(|(of, _, _)| *of != log);
+                if log > 0 && !dir.as_os_str().is_empty() {
+                    // Found again, empty of news, and removed at the next start.
+                    fs::remove_dir_all(&dir).unwrap_or_default();
+                }
+                answers(DiskAnswer::Removed { log });
+            }
+            DiskRequest::Retire {
+                log,
+                kind,
+                slot,
+                region,
+            } => {
+                drop(region);
+                if log == 0 {
+                    self.unsynced.drop_segment(kind, slot);
+                }
+                self.retired.push((log, kind, slot));
+                if !self.syncs {
+                    self.recycle();
+                }
+            }
+            DiskRequest::StoreCursor {
+                log,
+                file,
+                page,
+                sequence,
+            } => {
+                answers(match self.store_cursor(log, &file, &page, sequence) {
+                    Ok(()) => DiskAnswer::CursorStored {
+                        log,
+                        file,
+                        sequence,
+                    },
+                    Err(error) => {
+                        let message = format!("{}: {error}", self.dir(log).join(&file).display());
+                        DiskAnswer::CursorFailed {
+                            log,
+                            file,
+                            sequence,
+                            message,
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    fn load(&self, log: u16, seq: Seq, slot: u16) -> DiskAnswer {
+        let path = self.path(log, SegmentKind::Samples, slot);
+        match load_region(&path, seq, self.backend) {
+            Ok(region) => DiskAnswer::Loaded { log, seq, region },
+            Err(error) => {
+                let message = format!("{}: {error}", path.display());
+                DiskAnswer::LoadFailed { log, seq, message }
+            }
+        }
+    }
+
+    fn store_cursor(
+        &mut self,
+        log: u16,
+        file: &str,
+        page: &[u8; CURSOR_BYTES],
+        sequence: u64,
+    ) -> io::Result<()> {
+        if file.contains('/') || !file.ends_with(".cur") {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a cursor's file name",
+            ));
+        }
+        let path = self.dir(log).join(file);
+        let (suspect, syncs) = (self.suspect.remove(&path), self.syncs);
+        let open = |path: &Path| {
+            if suspect {
+                // A file whose sync failed is not trusted again: another takes its name.
+                fs::remove_file(path)?;
+            }
+            let file = open_cursor(path)?;
+            if syncs {
+                // An endpoint without a cursor counts as new and starts at the head: the name must
+                // survive power loss too.
+                sync_directory(path)?;
+            }
+            Ok(file)
+        };
+        let file = self.unsynced.cursor(&path, open)?;
+        file.write_all_at(page, CURSOR_SLOTS[(sequence % 2) as usize])
+    }
+
+    /// A spare: one that was kept, or a new file if the budget and the disk allow it.
+    fn prepare(
+        &mut self,
+        kind: SegmentKind,
+        answers: &mut dyn FnMut(DiskAnswer),
+    ) -> Result<(u16, Region), Refused> {
+        if self.spare(kind).is_none() && !self.retired.is_empty() {
+            // What was retired is only waiting for its cursors.
+            self.sync(answers);
+        }
+        let slot = match self.spare(kind) {
+            Some(slot) => slot,
+            None => self.create(kind)?,
+        };
+        let path = self.path(0, kind, slot);
+        let prepared = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .and_then(|file| {
+                Ok((
+                    file,
+                    open_region(&path, self.segment_bytes, self.backend, true)?,
+                ))
+            });
+        let (file, region) = prepared.map_err(|error| {
+            self.delete(kind, slot);
+            Refused {
+                full: false,
+                message: format!("{}: {error}", path.display()),
+            }
+        })?;
+        region.populate();
+        if let Some(known) = self.files.get_mut(&(kind, slot)) {
+            known.state = FileState::Newest;
+        }
+        if self.syncs {
+            self.unsynced.add_segment(kind, slot, path, file);
+        }
+        Ok((slot, region))
+    }
+
+    fn spare(&self, kind: SegmentKind) -> Option<u16> {
+        let mut spares = self
+            .files
+            .values()
+            .filter(|file| file.kind == kind && file.state == FileState::Spare);
+        spares.next().map(|file| file.slot)
+    }
+
+    fn create(&mut self, kind: SegmentKind) -> Result<u16, Refused> {
+        let full = |message| Refused {
+            full: true,
+            message,
+        };
+        let bytes = self.segment_bytes as u64;
+        let used: u64 = self.files.values().map(|file| file.bytes).sum();
+        if used.saturating_add(bytes) > self.budget.bytes_max {
+            let max = self.budget.bytes_max;
+            return Err(full(format!(
+                "{used} bytes of the log's budget of {max} are in use"
+            )));
+        }
+        let dir = self.dir(0);
+        if let Ok(free) = free_bytes(&dir)
+            && free < self.budget.free_bytes_min.saturating_add(bytes)
+        {
+            return Err(full(format!(
+                "{} has only {free} bytes left",
+                dir.display()
+            )));
+        }
+        let unused = |slot: &u16| {
+            !self.files.contains_key(&(kind, *slot)) && !self.path(0, kind, *slot).exists()
+        };
+        let slot = (0..=u16::MAX)
+            .find(unused)
+            .ok_or_else(|| full("no slot is left".to_owned()))?;
+        let path = self.path(0, kind, slot);
+        match create_segment(&path, self.segment_bytes, self.syncs) {
+            Ok(_) => {
+                let file = SegmentFile {
+                    kind,
+                    slot,
+                    bytes,
+                    state: FileState::Spare,
+                };
+                self.files.insert((kind, slot), file);
+                Ok(slot)
+            }
+            Err(error) => Err(Refused {
+                full: is_full(&error),
+                message: format!("{}: {error}", path.display()),
+            }),
+        }
+    }
+
+    fn delete(&mut self, kind: SegmentKind, slot: u16) {
+        self.files.remove(&(kind, slot));
+        self.unsynced.drop_segment(kind, slot);
+        // If it stays it is found at the next start.
+        fs::remove_file(self.path(0, kind, slot)).unwrap_or_default();
+    }
+
+    /// Dictionary, samples, cursors; then what the cursors released may be used again.
+    pub(super) fn sync(&mut self, answers: &mut dyn FnMut(DiskAnswer)) {
+        let suspect = &mut self.suspect;
+        let good = self.unsynced.sync(&mut |path, error| {
+            suspect.insert(path.to_owned());
+            let message = format!("{}: cannot sync: {error}", path.display());
+            answers(DiskAnswer::SyncFailed { message });
+        });
+        if good {
+            self.recycle();
+        }
+    }
+
+    fn recycle(&mut self) {
+        for (log, kind, slot) in std::mem::take(&mut self.retired) {
+            let path = self.path(log, kind, slot);
+            if log > 0 {
+                // If it stays, the adopted directory is removed as a whole later.
+                fs::remove_file(&path).unwrap_or_default();
+                continue;
+            }
+            let file = |file: &&SegmentFile| file.kind == kind && file.state == FileState::Spare;
+            let spares = self.files.values().filter(file).count();
+            let size = self.files.get(&(kind, slot)).map_or(0, |file| file.bytes);
+            let usable = size == self.segment_bytes as u64 && !self.suspect.contains(&path);
+            if !usable || spares >= SPARES || erase_segment(&path).is_err() {
+                self.suspect.remove(&path);
+                self.delete(kind, slot);
+            } else if let Some(file) = self.files.get_mut(&(kind, slot)) {
+                file.state = FileState::Spare;
+            }
+        }
+    }
+}
+
+fn load_region(path: &Path, seq: Seq, backend: Backend) -> io::Result<Region> {
+    let mut sector = [0; 512];
+    File::open(path)?.read_exact_at(&mut sector, 0)?;
+    let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    let header = Header::decode(&sector).map_err(|damage| invalid(damage.to_string()))?;
+    if header.seq != seq {
+        return Err(invalid(format!(
+            "holds segment {}, not {}",
+            header.seq.0, seq.0
+        )));
+    }
+    let region = open_region(path, header.size as usize, backend, false)?;
+    region.populate();
+    Ok(region)
+}

@@ -1,0 +1,75 @@
+//! What one line of a page says.
+
+use std::borrow::Cow;
+
+use crate::exposition::error::ParseError;
+use crate::exposition::labels::{Labelled, fill};
+use crate::model::{LabelsBuilder, MetricType};
+
+/// The language of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Prometheus text, any version.
+    Text,
+    /// OpenMetrics text, any version.
+    OpenMetrics,
+}
+
+/// One line, borrowed from it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry<'a> {
+    Series(Series<'a>),
+    /// Names of families are as written between the quotes, escapes included, which is how Prometheus keeps them.
+    Type {
+        name: &'a [u8],
+        metric_type: MetricType,
+    },
+    Help {
+        name: &'a [u8],
+        help: Cow<'a, str>,
+    },
+    Unit {
+        name: &'a [u8],
+        unit: &'a [u8],
+    },
+    Comment,
+    Blank,
+    /// `# EOF`: no line may follow.
+    Eof,
+}
+
+/// A sample as written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Series<'a> {
+    /// Name and labels exactly as written, without blanks around them. Checked only by `Parser::labels`.
+    pub text: &'a [u8],
+    /// Any NaN is [`crate::model::NAN`].
+    pub value: f64,
+    /// Milliseconds since the epoch, where the page gives a time.
+    pub timestamp_ms: Option<i64>,
+    /// `None` also for an exemplar whose labels are too long to keep.
+    pub exemplar: Option<Exemplar<'a>>,
+}
+
+/// An exemplar that obeys the grammar.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exemplar<'a> {
+    /// From `{` to `}`.
+    pub text: &'a [u8],
+    pub value: f64,
+    /// `None`: the time of its sample.
+    pub timestamp_ms: Option<i64>,
+}
+
+impl Exemplar<'_> {
+    /// Replaces what `out` holds by the labels. Escapes stay as written, as Prometheus keeps them. Fails on a name
+    /// written twice and on names that are not UTF-8.
+    pub fn labels(&self, out: &mut LabelsBuilder) -> Result<(), ParseError> {
+        fill(
+            Labelled::exemplar(self.text),
+            MetricType::Unknown,
+            out,
+            &mut Vec::new(),
+        )
+    }
+}

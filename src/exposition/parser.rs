@@ -1,0 +1,138 @@
+//! A page from its first line to its end.
+
+use crate::exposition::entry::{Entry, Format};
+use crate::exposition::error::ParseError;
+use crate::exposition::labels::{Dialect, Labelled, fill};
+use crate::exposition::{openmetrics, text};
+use crate::model::{LabelsBuilder, MetricType};
+
+/// What must be remembered between the lines of one page. A new page takes a new parser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parser {
+    format: Format,
+    /// Of the last TYPE line.
+    metric_type: MetricType,
+    /// `# EOF` was read.
+    ended: bool,
+}
+
+impl Parser {
+    pub fn new(format: Format) -> Parser {
+        Parser {
+            format,
+            metric_type: MetricType::Unknown,
+            ended: false,
+        }
+    }
+
+    /// One line without its newline. The empty rest behind the last newline of a page is not a line.
+    #[inline]
+    pub fn line<'a>(&mut self, line: &'a [u8]) -> Result<Entry<'a>, ParseError> {
+        match self.format {
+            Format::Text => text::entry(line, &mut self.metric_type),
+            Format::OpenMetrics if self.ended => Err(ParseError::AfterEof),
+            Format::OpenMetrics => {
+                self.ended = line == b"# EOF";
+                openmetrics::entry(line, &mut self.metric_type)
+            }
+        }
+    }
+
+    /// After the last line, whether or not that ended in a newline. OpenMetrics demands `# EOF`.
+    pub fn finish(&mut self) -> Result<(), ParseError> {
+        match self.format {
+            Format::OpenMetrics if !self.ended => Err(ParseError::NoEof),
+            Format::Text | Format::OpenMetrics => Ok(()),
+        }
+    }
+
+    /// Checks [`crate::exposition::Series::text`] and replaces what `out` holds by its labels, the name as `__name__`.
+    ///
+    /// Escapes are decoded, labels with an empty value are left out, and `le` or `quantile` is normalised if the last
+    /// TYPE line said histogram or summary, so this must be called before the next line is read.
+    pub fn labels(&self, series: &[u8], out: &mut LabelsBuilder) -> Result<(), ParseError> {
+        self.labels_and_empty(series, out, &mut Vec::new())
+    }
+
+    /// The same, and replaces what `empty` holds by the names written with an empty value: with `honor_labels` such a
+    /// name removes the target's label.
+    // spec: SCR-46
+    pub fn labels_and_empty(
+        &self,
+        series: &[u8],
+        out: &mut LabelsBuilder,
+        empty: &mut Vec<String>,
+    ) -> Result<(), ParseError> {
+        let dialect = match self.format {
+            Format::Text => Dialect::Text,
+            Format::OpenMetrics => Dialect::OpenMetrics,
+        };
+        fill(
+            Labelled::series(series, dialect),
+            self.metric_type,
+            out,
+            empty,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(format: Format, lines: &[&str]) -> Result<(), ParseError> {
+        let mut parser = Parser::new(format);
+        for line in lines {
+            parser.line(line.as_bytes())?;
+        }
+        parser.finish()
+    }
+
+    #[test]
+    fn openmetrics_ends_with_eof_and_text_ends_anywhere() {
+        assert_eq!(page(Format::Text, &[]), Ok(()));
+        assert_eq!(page(Format::Text, &["a 1", "# EOF", "b 2"]), Ok(()));
+        assert_eq!(page(Format::OpenMetrics, &["# EOF"]), Ok(()));
+        assert_eq!(page(Format::OpenMetrics, &["a 1"]), Err(ParseError::NoEof));
+        assert_eq!(page(Format::OpenMetrics, &[]), Err(ParseError::NoEof));
+        assert_eq!(
+            page(Format::OpenMetrics, &["# EOF", ""]),
+            Err(ParseError::AfterEof)
+        );
+        assert_eq!(
+            page(Format::OpenMetrics, &["# EOF", "a 1"]),
+            Err(ParseError::AfterEof)
+        );
+    }
+
+    #[test]
+    fn the_last_type_line_rules_whatever_family_it_names() {
+        let mut parser = Parser::new(Format::Text);
+        let mut out = LabelsBuilder::default();
+        let mut le_of = |parser: &Parser| {
+            parser
+                .labels(br#"a_bucket{le="1"}"#, &mut out)
+                .expect("well formed");
+            out.get("le").to_owned()
+        };
+        assert_eq!(le_of(&parser), "1");
+        parser.line(b"# TYPE other histogram").expect("well formed");
+        assert_eq!(le_of(&parser), "1.0");
+        parser.line(b"# TYPE other gauge").expect("well formed");
+        assert_eq!(le_of(&parser), "1");
+    }
+
+    #[test]
+    fn names_with_an_empty_value_are_told_apart() {
+        let parser = Parser::new(Format::Text);
+        let (mut out, mut empty) = (LabelsBuilder::default(), vec!["old".to_owned()]);
+        parser
+            .labels_and_empty(br#"a{b="",c="d"}"#, &mut out, &mut empty)
+            .expect("well formed");
+        assert_eq!(empty, ["b"]);
+        assert_eq!(
+            out.iter().collect::<Vec<_>>(),
+            [("__name__", "a"), ("c", "d")]
+        );
+    }
+}

@@ -1,0 +1,1116 @@
+//! Every flag once: name, kind, default, help, and whether it does anything here.
+//!
+//! The table takes each flag that Prometheus agent takes (spec: CLI-1 to CLI-42), so that a unit file or a pod
+//! specification keeps working. `/api/v1/status/flags`, the help text, the documentation test and the parser all
+//! read this table.
+//!
+//! May use: base, mail, telemetry.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::base::{limits, parse_duration};
+use crate::mail::Level;
+use crate::telemetry::{LogFormat, build};
+
+/// One row of the table. `name` has no leading dashes.
+#[derive(Clone, Copy, Debug)]
+pub struct FlagSpec {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// As `/api/v1/status/flags` shows it when the flag is not given; may be empty.
+    pub default: &'static str,
+    pub help: &'static str,
+    pub effect: Effect,
+}
+
+/// What a flag's value looks like.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Choice(&'static [&'static str]),
+    Count,
+    Duration,
+    /// May be given several times; commas separate values too where Prometheus splits them.
+    List,
+    Ratio,
+    Size,
+    /// `--name` or `--no-name`.
+    Switch,
+    Text,
+}
+
+/// What giving the flag does.
+#[derive(Clone, Copy, Debug)]
+pub enum Effect {
+    /// Accepted, nothing to act on; why.
+    NoEffect(&'static str),
+    /// Refused with this reason: ignoring it would lose data or open a door that its user believes shut.
+    Refused(&'static str),
+    /// Refused in agent mode, as Prometheus does (CLI-50).
+    ServerOnly,
+    Works,
+}
+
+/// Why the program ends instead of starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    pub code: u8,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    Auto,
+    Epoll,
+    Uring,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalBackend {
+    Auto,
+    Mmap,
+    Pwrite,
+}
+
+/// What was asked for, checked and typed.
+#[derive(Clone, Debug)]
+pub struct Flags {
+    pub config_file: PathBuf,
+    /// How often to look for a changed configuration; `None`: only when told.
+    pub auto_reload: Option<Duration>,
+    pub listen_addresses: Vec<String>,
+    pub read_timeout: Duration,
+    pub connections_max: usize,
+    /// As written; may be empty.
+    pub external_url: String,
+    /// As written; empty: the path of the external URL.
+    pub route_prefix: String,
+    pub enable_lifecycle: bool,
+    pub page_title: String,
+    pub cors_origin: String,
+    pub flush_deadline: Duration,
+    /// Known names given to `--enable-feature`.
+    pub features: Vec<String>,
+    pub log_level: Level,
+    pub log_format: LogFormat,
+    pub adjust_timestamps: bool,
+    pub timestamp_tolerance: Duration,
+    pub storage_path: PathBuf,
+    pub segment_bytes: usize,
+    /// Bytes of disk that the logs of all shards may take together; 0: automatic.
+    pub storage_bytes_max: u64,
+    pub no_lockfile: bool,
+    /// 0: automatic.
+    pub cores: usize,
+    pub runtime: Runtime,
+    pub pin: bool,
+    /// Time between syncs of the log; `None`: never.
+    pub wal_sync: Option<Duration>,
+    pub wal_backend: WalBackend,
+    /// To be logged once the logger exists: message and the name it is about.
+    pub warnings: Vec<(&'static str, String)>,
+    values: Vec<(String, String)>,
+}
+
+impl Flags {
+    /// Every flag of the table with its value as text, in the table's order (spec: HTTP-25).
+    pub fn all(&self) -> Vec<(String, String)> {
+        self.values.clone()
+    }
+
+    pub fn feature(&self, name: &str) -> bool {
+        self.features.iter().any(|given| given == name)
+    }
+}
+
+const fn works(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> FlagSpec {
+    FlagSpec {
+        name,
+        kind,
+        default,
+        help,
+        effect: Effect::Works,
+    }
+}
+
+const fn idle(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    reason: &'static str,
+) -> FlagSpec {
+    FlagSpec {
+        name,
+        kind,
+        default,
+        help: "Accepted for compatibility.",
+        effect: Effect::NoEffect(reason),
+    }
+}
+
+const fn refused(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    reason: &'static str,
+) -> FlagSpec {
+    FlagSpec {
+        name,
+        kind,
+        default,
+        help: "Not supported: stops the start.",
+        effect: Effect::Refused(reason),
+    }
+}
+
+const fn server(name: &'static str, kind: Kind, default: &'static str) -> FlagSpec {
+    FlagSpec {
+        name,
+        kind,
+        default,
+        help: "Server mode of Prometheus only.",
+        effect: Effect::ServerOnly,
+    }
+}
+
+use Kind::{Choice, Count, Duration as Time, List, Ratio, Size, Switch, Text};
+
+const NO_GO: &str = "there is no Go runtime here; cores come from --cores";
+const NO_UI: &str = "there is one plain status page and no templates";
+const NO_QUERY: &str = "there is nothing to query or to administer in agent mode";
+const NO_TRUNCATION: &str =
+    "the log is freed as endpoints acknowledge, within --storage.agent.max-bytes";
+const NO_CHECKPOINT: &str = "there are no checkpoints: labels are kept in a dictionary";
+const NO_RECEIVER: &str = "pushed samples are not received; remove the flag, or push elsewhere";
+
+/// The table. Grouped as Prometheus groups them; ours stand at the end.
+pub const FLAGS: &[FlagSpec] = &[
+    idle("agent", Switch, "true", "agent mode is the only mode"),
+    works("config.file", Text, "prometheus.yml", "Configuration file."),
+    works(
+        "config.auto-reload",
+        Switch,
+        "false",
+        "Reload when the configuration file changes.",
+    ),
+    works(
+        "config.auto-reload-interval",
+        Time,
+        "30s",
+        "How often to look for a change; 1s or more.",
+    ),
+    works(
+        "web.listen-address",
+        List,
+        "0.0.0.0:9090",
+        "Address of the admin server. Repeatable.",
+    ),
+    refused(
+        "web.config.file",
+        Text,
+        "",
+        "TLS and basic authentication of the admin server are missing",
+    ),
+    works(
+        "web.read-timeout",
+        Time,
+        "5m",
+        "Longest wait for a request, and for the next one.",
+    ),
+    works(
+        "web.max-connections",
+        Count,
+        "512",
+        "Connections at once over all listeners.",
+    ),
+    idle("web.max-notifications-subscribers", Count, "16", NO_UI),
+    works(
+        "web.external-url",
+        Text,
+        "",
+        "URL under which others reach this process.",
+    ),
+    works(
+        "web.route-prefix",
+        Text,
+        "",
+        "Prefix of all paths; default: path of the external URL.",
+    ),
+    idle("web.user-assets", Text, "", NO_UI),
+    works(
+        "web.enable-lifecycle",
+        Switch,
+        "false",
+        "Allow reload and quit by HTTP request.",
+    ),
+    idle("web.enable-admin-api", Switch, "false", NO_QUERY),
+    refused(
+        "web.enable-remote-write-receiver",
+        Switch,
+        "false",
+        NO_RECEIVER,
+    ),
+    idle(
+        "web.remote-write-receiver.accepted-protobuf-messages",
+        List,
+        "prometheus.WriteRequest,io.prometheus.write.v2.Request",
+        NO_RECEIVER,
+    ),
+    refused("web.enable-otlp-receiver", Switch, "false", NO_RECEIVER),
+    idle("web.console.templates", Text, "consoles", NO_UI),
+    idle("web.console.libraries", Text, "console_libraries", NO_UI),
+    works(
+        "web.page-title",
+        Text,
+        "Corelane",
+        "Title of the status page.",
+    ),
+    works(
+        "web.cors.origin",
+        Text,
+        ".*",
+        "Anchored pattern of origins that may read the API.",
+    ),
+    works(
+        "storage.remote.flush-deadline",
+        Time,
+        "1m",
+        "Longest wait for answers to requests in flight at a clean stop; the backlog is kept on disk.",
+    ),
+    works(
+        "enable-feature",
+        List,
+        "",
+        "Comma-separated feature names. Repeatable.",
+    ),
+    works(
+        "log.level",
+        Choice(&["debug", "info", "warn", "error"]),
+        "info",
+        "Lowest level logged.",
+    ),
+    works(
+        "log.format",
+        Choice(&["logfmt", "json"]),
+        "logfmt",
+        "Form of log lines.",
+    ),
+    idle("auto-gomaxprocs", Switch, "true", NO_GO),
+    idle("auto-gomemlimit", Switch, "true", NO_GO),
+    idle("auto-gomemlimit.ratio", Ratio, "0.9", NO_GO),
+    idle("auto-gomemlimit.refresh-interval", Time, "0s", NO_GO),
+    works(
+        "scrape.adjust-timestamps",
+        Switch,
+        "true",
+        "Align timestamps to the interval.",
+    ),
+    works(
+        "scrape.timestamp-tolerance",
+        Time,
+        "2ms",
+        "How far a timestamp may be aligned.",
+    ),
+    idle(
+        "scrape.discovery-reload-interval",
+        Time,
+        "5s",
+        "changes of targets are applied at once",
+    ),
+    works(
+        "storage.agent.path",
+        Text,
+        "data-agent/",
+        "Directory of the log.",
+    ),
+    works(
+        "storage.agent.wal-segment-size",
+        Size,
+        "16MiB",
+        "Segment size: 256KiB to 256MiB.",
+    ),
+    idle(
+        "storage.agent.wal-compression",
+        Switch,
+        "true",
+        "values are always packed",
+    ),
+    idle(
+        "storage.agent.wal-compression-type",
+        Choice(&["snappy", "zstd"]),
+        "snappy",
+        "values are always packed",
+    ),
+    idle(
+        "storage.agent.wal-truncate-frequency",
+        Time,
+        "2h",
+        NO_TRUNCATION,
+    ),
+    idle(
+        "storage.agent.retention.min-time",
+        Time,
+        "5m",
+        NO_TRUNCATION,
+    ),
+    idle(
+        "storage.agent.retention.max-time",
+        Time,
+        "4h",
+        NO_TRUNCATION,
+    ),
+    works(
+        "storage.agent.no-lockfile",
+        Switch,
+        "false",
+        "Do not lock the log directory.",
+    ),
+    idle(
+        "storage.agent.checkpoint-from-in-memory-series",
+        Switch,
+        "false",
+        NO_CHECKPOINT,
+    ),
+    idle(
+        "storage.agent.checkpoint-batch-size",
+        Count,
+        "1000",
+        NO_CHECKPOINT,
+    ),
+    works(
+        "write-documentation",
+        Switch,
+        "false",
+        "Print the flags as Markdown and end.",
+    ),
+    server("storage.tsdb.path", Text, "data/"),
+    server("storage.tsdb.min-block-duration", Time, "2h"),
+    server("storage.tsdb.max-block-duration", Time, ""),
+    server("storage.tsdb.max-block-chunk-segment-size", Size, "0B"),
+    server("storage.tsdb.wal-segment-size", Size, "0B"),
+    server("storage.tsdb.retention.time", Time, ""),
+    server("storage.tsdb.retention.size", Size, "0B"),
+    server("storage.tsdb.retention.percentage", Text, "0"),
+    server("storage.tsdb.no-lockfile", Switch, "false"),
+    server("storage.tsdb.allow-overlapping-compaction", Switch, "true"),
+    server("storage.tsdb.wal-compression", Switch, "true"),
+    server(
+        "storage.tsdb.wal-compression-type",
+        Choice(&["snappy", "zstd"]),
+        "snappy",
+    ),
+    server("storage.tsdb.head-chunks-write-queue-size", Count, "0"),
+    server("storage.tsdb.samples-per-chunk", Count, "120"),
+    server("storage.tsdb.delayed-compaction.max-percent", Count, "10"),
+    server("storage.tsdb.delay-compact-file.path", Text, ""),
+    server("storage.tsdb.block-reload-interval", Time, "1m"),
+    server("storage.remote.read-sample-limit", Text, "5e7"),
+    server("storage.remote.read-concurrent-limit", Count, "10"),
+    server("storage.remote.read-max-bytes-in-frame", Count, "1048576"),
+    server("rules.alert.for-outage-tolerance", Time, "1h"),
+    server("rules.alert.for-grace-period", Time, "10m"),
+    server("rules.alert.resend-delay", Time, "1m"),
+    server("rules.max-concurrent-evals", Count, "4"),
+    server("alertmanager.notification-queue-capacity", Count, "10000"),
+    server("alertmanager.notification-batch-size", Count, "256"),
+    server(
+        "alertmanager.drain-notification-queue-on-shutdown",
+        Switch,
+        "true",
+    ),
+    server("query.lookback-delta", Time, "5m"),
+    server("query.timeout", Time, "2m"),
+    server("query.max-concurrency", Count, "20"),
+    server("query.max-samples", Count, "50000000"),
+    server("web.search.max-limit", Count, "10000"),
+    works(
+        "cores",
+        Count,
+        "0",
+        "Cores to run on; 0: the affinity mask within the CPU quota.",
+    ),
+    works(
+        "runtime",
+        Choice(&["auto", "uring", "epoll"]),
+        "auto",
+        "What waits for the network.",
+    ),
+    works("pin", Switch, "true", "Bind each core's thread to its CPU."),
+    works(
+        "storage.agent.max-bytes",
+        Size,
+        "0",
+        "Disk that the log may take, such as 8GiB; 0: automatic. Beyond it the oldest samples go.",
+    ),
+    works(
+        "wal.sync",
+        Text,
+        "1s",
+        "Time between syncs of the log, or never.",
+    ),
+    works(
+        "wal.backend",
+        Choice(&["auto", "mmap", "pwrite"]),
+        "auto",
+        "How the log is written.",
+    ),
+];
+
+/// Feature names that Prometheus knows (CLI section 1.3). Those with `true` would change what an agent sends, and
+/// do nothing here, which is worth a warning.
+const FEATURES: &[(&str, bool)] = &[
+    ("auto-reload-config", false),
+    ("concurrent-rule-eval", false),
+    ("created-timestamp-zero-ingestion", true),
+    ("delayed-compaction", false),
+    ("exemplar-storage", false),
+    ("extra-scrape-metrics", true),
+    ("fast-startup", false),
+    ("memory-snapshot-on-shutdown", false),
+    ("metadata-wal-records", false),
+    ("native-histograms", false),
+    ("old-ui", false),
+    ("ooo-native-histograms", false),
+    ("otlp-deltatocumulative", true),
+    ("otlp-native-delta-ingestion", true),
+    ("promql-at-modifier", false),
+    ("promql-binop-fill-modifiers", false),
+    ("promql-delayed-name-removal", false),
+    ("promql-duration-expr", false),
+    ("promql-experimental-functions", false),
+    ("promql-extended-range-selectors", false),
+    ("promql-negative-offset", false),
+    ("promql-per-step-stats", false),
+    ("search-api", false),
+    ("st-storage", true),
+    ("st-synthesis", true),
+    ("type-and-unit-labels", true),
+    ("use-uncached-io", false),
+];
+
+/// Reads the command line; the first item is the program's name. `Err` also for `--help` and `--version`, with
+/// code 0; 1: unknown flag, bad value or unsupported flag; 3: a flag of server mode.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, Exit> {
+    let matches = command()
+        .try_get_matches_from(args)
+        .map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp => Exit {
+                code: 0,
+                stdout: error.render().to_string(),
+                stderr: String::new(),
+            },
+            _ => {
+                let text = error.render().to_string();
+                wrong(text.strip_prefix("error: ").unwrap_or(&text).trim_end())
+            }
+        })?;
+    if matches.get_flag("version") {
+        return Err(Exit {
+            code: 0,
+            stdout: build::version_text(),
+            stderr: String::new(),
+        });
+    }
+    let given = Given { matches };
+    refuse(&given)?;
+    if given.switch("write-documentation") {
+        return Err(Exit {
+            code: 0,
+            stdout: documentation(),
+            stderr: String::new(),
+        });
+    }
+    let flags = typed(&given)?;
+    check_idle(&given)?;
+    Ok(flags)
+}
+
+fn command() -> Command {
+    let version = Arg::new("version")
+        .long("version")
+        .help("Show the version and end.")
+        .action(ArgAction::SetTrue);
+    let mut command = Command::new("corelane")
+        .about("A lossless metrics forwarder that reads prometheus.yml")
+        .disable_version_flag(true)
+        .arg(version);
+    for spec in FLAGS {
+        let hidden = matches!(spec.effect, Effect::ServerOnly);
+        let arg = Arg::new(spec.name)
+            .long(spec.name)
+            .help(spec.help)
+            .hide(hidden);
+        if let Switch = spec.kind {
+            let no = format!("no-{}", spec.name);
+            let arg = arg.action(ArgAction::SetTrue).conflicts_with(no.clone());
+            let negated = Arg::new(no.clone())
+                .long(no)
+                .hide(true)
+                .action(ArgAction::SetTrue);
+            command = command.arg(arg).arg(negated);
+            continue;
+        }
+        let action = if let List = spec.kind {
+            ArgAction::Append
+        } else {
+            ArgAction::Set
+        };
+        command = command.arg(arg.action(action).value_name(placeholder(spec.kind)));
+    }
+    command
+}
+
+fn placeholder(kind: Kind) -> &'static str {
+    match kind {
+        Choice(_) => "NAME",
+        Count => "N",
+        Time => "DURATION",
+        List => "TEXT",
+        Ratio => "RATIO",
+        Size => "SIZE",
+        Switch | Text => "TEXT",
+    }
+}
+
+/// The command line, read by the table: defaults come from it alone.
+struct Given {
+    matches: ArgMatches,
+}
+
+impl Given {
+    fn has(&self, name: &str) -> bool {
+        self.matches.value_source(name) == Some(ValueSource::CommandLine)
+    }
+
+    fn default(name: &str) -> &'static str {
+        FLAGS
+            .iter()
+            .find(|spec| spec.name == name)
+            .map_or("", |spec| spec.default)
+    }
+
+    fn switch(&self, name: &str) -> bool {
+        if self.matches.get_flag(name) {
+            return true;
+        }
+        !self.matches.get_flag(&format!("no-{name}")) && Given::default(name) == "true"
+    }
+
+    fn text(&self, name: &str) -> String {
+        match self.matches.get_one::<String>(name) {
+            Some(value) => value.clone(),
+            None => Given::default(name).to_owned(),
+        }
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        match self.matches.get_many::<String>(name) {
+            Some(values) => values.cloned().collect(),
+            None => Given::default(name)
+                .split(',')
+                .filter(|value| !value.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+
+    fn time(&self, name: &str) -> Result<Duration, Exit> {
+        let text = self.text(name);
+        parse_duration(&text).map_err(|error| bad(name, &text, &error.to_string()))
+    }
+
+    fn count(&self, name: &str) -> Result<usize, Exit> {
+        let text = self.text(name);
+        text.parse()
+            .map_err(|_| bad(name, &text, "not a whole number"))
+    }
+
+    fn size(&self, name: &str) -> Result<u64, Exit> {
+        let text = self.text(name);
+        parse_size(&text).ok_or_else(|| bad(name, &text, "not a size such as 512MB or 8GiB"))
+    }
+
+    /// Index of the value among `names`.
+    fn choice(&self, name: &str, names: &[&str]) -> Result<usize, Exit> {
+        let text = self.text(name);
+        names
+            .iter()
+            .position(|known| *known == text)
+            .ok_or_else(|| bad(name, &text, &format!("must be one of {}", names.join(", "))))
+    }
+
+    fn shown(&self, spec: &FlagSpec) -> String {
+        match spec.kind {
+            Switch => self.switch(spec.name).to_string(),
+            List => self.list(spec.name).join(","),
+            _ => self.text(spec.name),
+        }
+    }
+}
+
+fn wrong(message: &str) -> Exit {
+    let stderr = format!("Error parsing command line arguments: {message}\n");
+    Exit {
+        code: 1,
+        stdout: String::new(),
+        stderr,
+    }
+}
+
+fn bad(name: &str, value: &str, why: &str) -> Exit {
+    wrong(&format!("invalid value {value:?} for flag --{name}: {why}"))
+}
+
+/// Flags of server mode (code 3) and those that are not supported (code 1).
+fn refuse(given: &Given) -> Result<(), Exit> {
+    let is_given = |spec: &&FlagSpec| {
+        let negated = matches!(spec.kind, Switch) && given.has(&format!("no-{}", spec.name));
+        given.has(spec.name) || negated
+    };
+    let server_only: Vec<String> = FLAGS
+        .iter()
+        .filter(|spec| matches!(spec.effect, Effect::ServerOnly))
+        .filter(is_given)
+        .map(|spec| format!("\"--{}\"", spec.name))
+        .collect();
+    // spec: CLI-50
+    if !server_only.is_empty() {
+        let names = server_only.join(",");
+        let stderr = format!("The following flag(s) can not be used in agent mode: [{names}]\n");
+        return Err(Exit {
+            code: 3,
+            stdout: String::new(),
+            stderr,
+        });
+    }
+    for spec in FLAGS {
+        let Effect::Refused(reason) = spec.effect else {
+            continue;
+        };
+        let asked = match spec.kind {
+            Switch => given.switch(spec.name),
+            _ => !given.text(spec.name).is_empty(),
+        };
+        if asked {
+            return Err(wrong(&format!(
+                "flag --{} is not supported: {reason}",
+                spec.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn typed(given: &Given) -> Result<Flags, Exit> {
+    let (features, warnings) = features(given)?;
+    let reload = given.switch("config.auto-reload")
+        || features.iter().any(|name| name == "auto-reload-config");
+    // spec: CLI-4
+    let reload_interval = given
+        .time("config.auto-reload-interval")?
+        .max(Duration::from_secs(1));
+    let levels = [Level::Debug, Level::Info, Level::Warn, Level::Error];
+    let external_url = given.text("web.external-url");
+    // spec: CLI-10
+    let quoted = |text: &str| text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']);
+    if quoted(&external_url) {
+        return Err(bad(
+            "web.external-url",
+            &external_url,
+            "must not begin or end with quotes",
+        ));
+    }
+    let wal_sync = match given.text("wal.sync").as_str() {
+        "never" => None,
+        _ => Some(given.time("wal.sync")?),
+    };
+    Ok(Flags {
+        config_file: given.text("config.file").into(),
+        auto_reload: reload.then_some(reload_interval),
+        listen_addresses: given.list("web.listen-address"),
+        read_timeout: given.time("web.read-timeout")?,
+        connections_max: given.count("web.max-connections")?.max(1),
+        external_url,
+        route_prefix: given.text("web.route-prefix"),
+        enable_lifecycle: given.switch("web.enable-lifecycle"),
+        page_title: given.text("web.page-title"),
+        cors_origin: given.text("web.cors.origin"),
+        flush_deadline: given.time("storage.remote.flush-deadline")?,
+        features,
+        log_level: levels[given.choice("log.level", &["debug", "info", "warn", "error"])?],
+        log_format: [LogFormat::Logfmt, LogFormat::Json]
+            [given.choice("log.format", &["logfmt", "json"])?],
+        adjust_timestamps: given.switch("scrape.adjust-timestamps"),
+        timestamp_tolerance: given.time("scrape.timestamp-tolerance")?,
+        storage_path: given.text("storage.agent.path").into(),
+        segment_bytes: segment_bytes(given)?,
+        storage_bytes_max: given.size("storage.agent.max-bytes")?,
+        no_lockfile: given.switch("storage.agent.no-lockfile"),
+        cores: given.count("cores")?,
+        runtime: [Runtime::Auto, Runtime::Epoll, Runtime::Uring]
+            [given.choice("runtime", &["auto", "epoll", "uring"])?],
+        pin: given.switch("pin"),
+        wal_sync,
+        wal_backend: [WalBackend::Auto, WalBackend::Mmap, WalBackend::Pwrite]
+            [given.choice("wal.backend", &["auto", "mmap", "pwrite"])?],
+        warnings,
+        values: FLAGS
+            .iter()
+            .map(|spec| (spec.name.to_owned(), given.shown(spec)))
+            .collect(),
+    })
+}
+
+const SEGMENT_BYTES_MAX: u64 = 256 << 20;
+
+fn segment_bytes(given: &Given) -> Result<usize, Exit> {
+    let name = "storage.agent.wal-segment-size";
+    let bytes = given.size(name)?;
+    if !(limits::SEGMENT_BYTES_MIN as u64..=SEGMENT_BYTES_MAX).contains(&bytes) {
+        return Err(bad(
+            name,
+            &given.text(name),
+            "must be between 256KiB and 256MiB",
+        ));
+    }
+    Ok(bytes as usize)
+}
+
+type Features = (Vec<String>, Vec<(&'static str, String)>);
+
+/// Known names, and warnings about the others.
+// spec: CLI-22; an unknown name never stops the start
+fn features(given: &Given) -> Result<Features, Exit> {
+    let (mut known, mut warnings) = (Vec::new(), Vec::new());
+    for list in given.list("enable-feature") {
+        for name in list
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
+            match FEATURES.iter().find(|(feature, _)| *feature == name) {
+                None => {
+                    warnings.push(("Unknown option for --enable-feature", name.to_owned()));
+                    continue;
+                }
+                Some((_, true)) => {
+                    warnings.push(("Feature has no effect here", name.to_owned()));
+                }
+                Some(_) => {}
+            }
+            known.push(name.to_owned());
+        }
+    }
+    let has = |wanted: &str| known.iter().any(|name| name == wanted);
+    if has("otlp-deltatocumulative") && has("otlp-native-delta-ingestion") {
+        return Err(wrong(
+            "cannot enable otlp-deltatocumulative and otlp-native-delta-ingestion together",
+        ));
+    }
+    Ok((known, warnings))
+}
+
+/// A bad value of a flag without effect is still an error, as with Prometheus.
+fn check_idle(given: &Given) -> Result<(), Exit> {
+    for spec in FLAGS {
+        if !matches!(spec.effect, Effect::NoEffect(_)) {
+            continue;
+        }
+        match spec.kind {
+            Choice(names) => given.choice(spec.name, names).map(drop)?,
+            Count => given.count(spec.name).map(drop)?,
+            Time => given.time(spec.name).map(drop)?,
+            Size => given.size(spec.name).map(drop)?,
+            Ratio => ratio(given, spec.name)?,
+            List => messages(given, spec.name)?,
+            Switch | Text => {}
+        }
+    }
+    // spec: CLI-40
+    let batch = "storage.agent.checkpoint-batch-size";
+    match given.count(batch)? {
+        0 => Err(bad(batch, "0", "must be greater than 0")),
+        _ => Ok(()),
+    }
+}
+
+// spec: CLI-26
+fn ratio(given: &Given, name: &str) -> Result<(), Exit> {
+    let text = given.text(name);
+    match text.parse::<f64>() {
+        Ok(ratio) if ratio > 0.0 && ratio <= 1.0 => Ok(()),
+        _ => Err(bad(
+            name,
+            &text,
+            "must be greater than 0 and not more than 1",
+        )),
+    }
+}
+
+// spec: CLI-16
+fn messages(given: &Given, name: &str) -> Result<(), Exit> {
+    let names = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];
+    let messages = given.list(name);
+    for (at, message) in messages.iter().enumerate() {
+        if !names.contains(&message.as_str()) {
+            return Err(bad(
+                name,
+                message,
+                &format!("must be one of {}", names.join(", ")),
+            ));
+        }
+        if messages[..at].contains(message) {
+            return Err(bad(name, message, "given twice"));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes: a whole number with a unit, all powers of 1024 (`1KB` = `1KiB` = 1024), or a plain `0`.
+// spec: CFG-4
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok()?;
+    let power = match unit {
+        "" if number == 0 => 0,
+        "B" => 0,
+        "KB" | "KiB" => 1,
+        "MB" | "MiB" => 2,
+        "GB" | "GiB" => 3,
+        "TB" | "TiB" => 4,
+        "PB" | "PiB" => 5,
+        "EB" | "EiB" => 6,
+        _ => return None,
+    };
+    number.checked_mul(1 << (10 * power))
+}
+
+/// The table as Markdown.
+fn documentation() -> String {
+    let mut text = String::from("| Flag | Description | Default |\n| --- | --- | --- |\n");
+    for spec in FLAGS {
+        let note = match spec.effect {
+            Effect::NoEffect(reason) | Effect::Refused(reason) => format!(" Here: {reason}."),
+            Effect::ServerOnly => continue,
+            Effect::Works => String::new(),
+        };
+        let default = match spec.default {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
+        let _ = writeln!(
+            text,
+            "| `--{}` | {}{note} | {default} |",
+            spec.name, spec.help
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Flags, Exit> {
+        parse(["corelane"].iter().chain(args).map(OsString::from))
+    }
+
+    fn exit(args: &[&str]) -> Exit {
+        parsed(args).expect_err("ends")
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_table() {
+        let flags = parsed(&[]).expect("parses");
+        assert_eq!(flags.config_file, PathBuf::from("prometheus.yml"));
+        assert_eq!(flags.listen_addresses, ["0.0.0.0:9090"]);
+        assert_eq!(flags.storage_path, PathBuf::from("data-agent/"));
+        assert_eq!(flags.segment_bytes, limits::SEGMENT_BYTES_DEFAULT);
+        assert_eq!(flags.read_timeout, Duration::from_secs(300));
+        assert_eq!(flags.wal_sync, Some(Duration::from_secs(1)));
+        assert_eq!(flags.auto_reload, None);
+        assert_eq!(
+            (flags.cores, flags.pin, flags.runtime),
+            (0, true, Runtime::Auto)
+        );
+        assert!(flags.adjust_timestamps && !flags.enable_lifecycle && flags.warnings.is_empty());
+        for ((name, value), spec) in flags.all().iter().zip(FLAGS) {
+            assert_eq!((name.as_str(), value.as_str()), (spec.name, spec.default));
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_every_working_flag_is_explained() {
+        for (at, spec) in FLAGS.iter().enumerate() {
+            assert!(
+                FLAGS[..at].iter().all(|other| other.name != spec.name),
+                "{}",
+                spec.name
+            );
+            assert!(spec.help.ends_with('.'), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn every_agent_flag_of_prometheus_parses() {
+        let flags = parsed(&[
+            "--agent",
+            "--config.file=/etc/p.yml",
+            "--config.auto-reload",
+            "--config.auto-reload-interval",
+            "100ms",
+            "--web.listen-address=:1",
+            "--web.listen-address=:2",
+            "--web.enable-lifecycle",
+            "--no-web.enable-admin-api",
+            "--web.max-connections=7",
+            "--auto-gomemlimit.ratio=1",
+            "--no-auto-gomaxprocs",
+            "--storage.agent.wal-segment-size=128MiB",
+            "--storage.agent.retention.max-time=1d",
+            "--no-storage.agent.wal-compression",
+            "--no-scrape.adjust-timestamps",
+            "--enable-feature=a,promql-per-step-stats",
+            "--enable-feature=st-storage",
+            "--log.level=warn",
+            "--log.format=json",
+            "--wal.sync=never",
+            "--wal.backend=pwrite",
+            "--runtime=epoll",
+            "--no-pin",
+            "--cores=3",
+            "--storage.agent.max-bytes=8GiB",
+        ])
+        .expect("parses");
+        assert_eq!(flags.auto_reload, Some(Duration::from_secs(1)));
+        assert_eq!(flags.listen_addresses, [":1", ":2"]);
+        assert_eq!(flags.segment_bytes, 128 << 20);
+        assert_eq!(flags.storage_bytes_max, 8 << 30);
+        assert_eq!(
+            (flags.cores, flags.pin, flags.runtime),
+            (3, false, Runtime::Epoll)
+        );
+        assert_eq!(
+            (flags.wal_sync, flags.wal_backend),
+            (None, WalBackend::Pwrite)
+        );
+        assert_eq!(
+            (flags.log_level, flags.log_format),
+            (Level::Warn, LogFormat::Json)
+        );
+        assert!(!flags.adjust_timestamps && flags.feature("st-storage") && !flags.feature("a"));
+        let warned: Vec<&str> = flags
+            .warnings
+            .iter()
+            .map(|(_, name)| name.as_str())
+            .collect();
+        assert_eq!(warned, ["a", "st-storage"]);
+        let all = flags.all();
+        let value = |name: &str| {
+            all.iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, v)| v.as_str())
+        };
+        assert_eq!(value("web.listen-address"), Some(":1,:2"));
+        assert_eq!(value("auto-gomaxprocs"), Some("false"));
+        assert_eq!(value("storage.tsdb.path"), Some("data/"));
+    }
+
+    #[test]
+    fn server_flags_end_with_code_three_and_their_names() {
+        let exit = exit(&["--query.timeout=1m", "--storage.tsdb.path=/x"]);
+        assert_eq!(exit.code, 3);
+        assert_eq!(
+            exit.stderr,
+            "The following flag(s) can not be used in agent mode: \
+             [\"--storage.tsdb.path\",\"--query.timeout\"]\n"
+        );
+    }
+
+    #[test]
+    fn wrong_command_lines_end_with_code_one_and_say_what_is_wrong() {
+        for (args, said) in [
+            (&["--nonsense"][..], "--nonsense"),
+            (&["stray"], "stray"),
+            (&["--agent=true"], "--agent"),
+            (&["--agent", "--no-agent"], "--agent"),
+            (
+                &["--log.level=loud"],
+                "must be one of debug, info, warn, error",
+            ),
+            (&["--web.read-timeout=5"], "not a valid duration"),
+            (&["--cores=-1"], "not a whole number"),
+            (&["--auto-gomemlimit.ratio=0"], "not more than 1"),
+            (
+                &["--storage.agent.checkpoint-batch-size=0"],
+                "greater than 0",
+            ),
+            (
+                &["--storage.agent.wal-segment-size=1GB"],
+                "between 256KiB and 256MiB",
+            ),
+            (&["--storage.agent.max-bytes=8"], "not a size"),
+            (&["--web.external-url=\"http://x\""], "quotes"),
+            (&["--web.config.file=web.yml"], "not supported"),
+            (&["--web.enable-otlp-receiver"], "not supported"),
+            (&["--config.file=a", "--config.file=b"], "--config.file"),
+            (
+                &["--enable-feature=otlp-deltatocumulative,otlp-native-delta-ingestion"],
+                "cannot enable",
+            ),
+        ] {
+            let exit = exit(args);
+            assert_eq!(exit.code, 1, "{args:?}");
+            assert!(exit.stderr.contains(said), "{args:?}: {}", exit.stderr);
+        }
+    }
+
+    #[test]
+    fn help_version_and_documentation_end_well() {
+        assert!(
+            exit(&["--version"])
+                .stdout
+                .starts_with("corelane, version ")
+        );
+        assert!(exit(&["-h"]).stdout.contains("--storage.agent.path"));
+        assert!(
+            exit(&["--write-documentation"])
+                .stdout
+                .contains("| `--wal.sync` |")
+        );
+        for args in [["--version"], ["--help"], ["--write-documentation"]] {
+            assert_eq!(exit(&args).code, 0);
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (text, bytes) in [
+            ("0", Some(0)),
+            ("512B", Some(512)),
+            ("1KB", Some(1024)),
+            ("256KiB", Some(256 << 10)),
+            ("8GiB", Some(8 << 30)),
+            ("17EB", None),
+            ("1", None),
+            ("GB", None),
+            ("1.5GB", None),
+            ("-1GB", None),
+        ] {
+            assert_eq!(parse_size(text), bytes, "{text}");
+        }
+    }
+}

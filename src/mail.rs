@@ -1,0 +1,282 @@
+//! The only types that cross cores. Orders go down to a shard, notices come up; both are owned plain data, so a core
+//! can be told and never operated.
+//!
+//! May use: base, model, relabel, http, tls.
+
+use core::time::Duration;
+
+use crate::base::{Histogram, Timestamp};
+use crate::http::Url;
+use crate::model::{Losses, Refusals, Target};
+use crate::relabel::Rule;
+use crate::tls;
+
+/// From the coordinator to one shard. Applied once, in the order sent.
+#[derive(Debug)]
+pub enum Order {
+    /// The configuration in force: what this says replaces what was said before; what did not change stays untouched.
+    Assign(Box<Assignment>),
+    /// All targets of one job that this shard owns. A target that was there before keeps its state.
+    Targets { job: String, targets: Vec<Target> },
+    /// Samples of epochs up to and including this one may go to the endpoint: every shard has delivered what older
+    /// core counts left behind.
+    Release { endpoint: String, epoch: u32 },
+    /// Segments of log number `log` below this one are acknowledged by every endpoint, or given up: retire them. The
+    /// shard keeps what a stored cursor still needs.
+    Truncate { log: u16, below: u32 },
+    /// The disk budget is spent: give up what is older than this segment of log number `log`.
+    Shed { log: u16, below: u32 },
+    /// What the shard's files may take from now on, and what they must leave free on the filesystem, in bytes. For the
+    /// driver's disk helper; the shard itself has no use for it.
+    Budget { bytes_max: u64, free_bytes_min: u64 },
+    /// Answer with [`Notice::Report`] of the same number.
+    Report { number: u64, targets: bool },
+    /// Answer with [`Notice::Beat`] of the same number; the time it takes is the core's stall.
+    Beat { number: u64 },
+    /// Stop scraping, store cursors, answer [`Notice::Stopped`].
+    Stop,
+}
+
+/// From one shard to the coordinator.
+#[derive(Debug)]
+pub enum Notice {
+    Report(Box<Report>),
+    Beat { shard: u16, number: u64 },
+    /// The lowest epoch of which this shard still holds samples that the endpoint has not settled; `u32::MAX`: none
+    /// but the present one.
+    Epoch { shard: u16, endpoint: String, lowest: u32 },
+    Log { shard: u16, level: Level, message: String, fields: Vec<(&'static str, String)> },
+    Stopped { shard: u16 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Jobs and endpoints in force on every shard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assignment {
+    /// Counts configurations applied.
+    pub generation: u64,
+    pub jobs: Vec<Job>,
+    pub endpoints: Vec<EndpointPlan>,
+    /// External labels, packed.
+    pub external_labels: Vec<u8>,
+    /// How far behind a series' newest sample another may be and still be appended (DB-20).
+    pub out_of_order_window: Duration,
+    /// TLS settings by the key that jobs and endpoints name.
+    pub tls: Vec<TlsPlan>,
+    /// DER certificates trusted where a setting names no CA.
+    pub system_roots: Vec<Vec<u8>>,
+}
+
+/// One set of TLS settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TlsPlan {
+    pub key: u32,
+    pub settings: tls::Settings,
+    /// Name to verify and to ask for; empty: the host connected to.
+    pub server_name: String,
+}
+
+/// What a shard must know of a scrape configuration. Limits are off at 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Job {
+    pub name: String,
+    pub honor_labels: bool,
+    pub honor_timestamps: bool,
+    pub track_timestamps_staleness: bool,
+    /// Bytes after decompression.
+    pub body_size_limit: u64,
+    pub sample_limit: u64,
+    pub label_limit: u64,
+    pub label_name_length_limit: u64,
+    pub label_value_length_limit: u64,
+    /// Set when the job has more targets than `target_limit` allows: every scrape fails with this text, unsent.
+    pub forced_error: Option<String>,
+    pub metric_relabel: Vec<Rule>,
+    /// Request headers: Accept, Accept-Encoding, User-Agent, Authorization. The timeout header is the target's.
+    pub headers: Vec<(String, String)>,
+    /// Protocol assumed for a page without a usable content type; a configuration name such as `PrometheusText0.0.4`.
+    pub fallback_protocol: Option<String>,
+    pub follow_redirects: bool,
+    /// Key into [`Assignment::tls`] for https targets.
+    pub tls: u32,
+}
+
+/// What a shard must know of a `remote_write` entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointPlan {
+    /// `remote_name` in metrics.
+    pub name: String,
+    /// What cursors go by: the written `name`, else the URL. No other setting takes part, so no change resets it.
+    pub identity: String,
+    pub url: Url,
+    /// All request headers but Host, Content-Length and Retry-Attempt.
+    pub headers: Vec<(String, String)>,
+    pub tls: u32,
+    pub relabel: Vec<Rule>,
+    /// Connections of this shard, 1 to `limits::CONNECTIONS`.
+    pub connections: usize,
+    pub samples_max: usize,
+    /// Uncompressed bytes of one request.
+    pub bytes_max: usize,
+    /// How long a request that is not full waits; zero sends at once.
+    pub batch_deadline: Duration,
+    pub timeout: Duration,
+    pub backoff_min: Duration,
+    pub backoff_max: Duration,
+    pub retry_429: bool,
+    /// Zero: no limit.
+    pub sample_age_limit: Duration,
+    /// A new endpoint begins with the oldest sample held, not with the next one.
+    pub from_oldest: bool,
+}
+
+/// State of one shard at one moment: plain copies of its counters.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub shard: u16,
+    pub number: u64,
+    pub scrape: ScrapeMeters,
+    pub jobs: Vec<JobMeters>,
+    pub log: LogMeters,
+    pub endpoints: Vec<EndpointMeters>,
+    /// Only when asked for.
+    pub targets: Vec<TargetState>,
+}
+
+/// Law L1: `offered = appended + refused`, where offered is scraped + generated.
+#[derive(Clone, Debug, Default)]
+pub struct ScrapeMeters {
+    pub targets: u64,
+    pub scrapes: u64,
+    pub scrapes_failed: u64,
+    /// Ticks that found the previous scrape still running.
+    pub scrapes_skipped: u64,
+    /// Samples read from pages.
+    pub scraped: u64,
+    /// Samples made here: report series and staleness markers.
+    pub generated: u64,
+    pub refused: Refusals,
+    pub body_bytes: u64,
+    pub exceeded_sample_limit: u64,
+    pub exceeded_body_size_limit: u64,
+    pub exceeded_label_limits: u64,
+    /// Real time between starts of scrapes, by the configured interval in milliseconds.
+    pub interval_lengths: Vec<(u64, Histogram)>,
+    /// Positional cache: lines met where expected, found elsewhere, and new.
+    pub cache_hits: u64,
+    pub cache_moves: u64,
+    pub cache_misses: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct JobMeters {
+    pub job: String,
+    pub targets: u64,
+    pub up: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct LogMeters {
+    pub appended: u64,
+    /// Series with a definition in memory.
+    pub series: u64,
+    pub series_created: u64,
+    pub series_forgotten: u64,
+    /// Record bytes appended, headers included.
+    pub appended_bytes: u64,
+    pub records: u64,
+    /// Segments of samples: number held, and the sequence number of the newest.
+    pub segments: u64,
+    pub segment_current: u64,
+    /// Bytes of all segments held, dictionary included.
+    pub disk_bytes: u64,
+    pub dictionary_bytes: u64,
+    /// Damaged places stepped over.
+    pub damage: u64,
+    /// True while the disk gives no spare segment.
+    pub full: bool,
+    pub sync_failures: u64,
+    /// Every samples segment held, oldest first: what the coordinator weighs for the disk budget.
+    pub held: Vec<HeldSegment>,
+    /// For each log that this shard keeps, by number: the lowest segment that some endpoint's stored cursor needs.
+    pub needed: Vec<(u16, u32)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldSegment {
+    /// 0: this shard's own log; 1 and up: adopted ones.
+    pub log: u16,
+    pub seq: u32,
+    pub bytes: u64,
+    pub base_time: Timestamp,
+    /// True for the segment being appended to, which cannot be given up.
+    pub head: bool,
+}
+
+/// Law L2: `entered = acknowledged + lost + resumed + pending`, all in samples.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointMeters {
+    pub name: String,
+    /// URL without secrets.
+    pub url: String,
+    /// Samples that were or became this endpoint's business: backlog found at start, and appended since.
+    pub entered: u64,
+    pub acknowledged: u64,
+    pub lost: Losses,
+    /// Found to be acknowledged already when resuming several connections.
+    pub resumed: u64,
+    pub pending: u64,
+    /// Samples in requests, counted at every attempt (MET 7.1).
+    pub attempted: u64,
+    pub retried: u64,
+    pub requests: u64,
+    pub requests_failed: u64,
+    pub bytes_sent: u64,
+    pub highest_timestamp: Timestamp,
+    pub highest_sent_timestamp: Timestamp,
+    /// Newest timestamp of the oldest record not settled; zero when none is pending.
+    pub oldest_pending: Timestamp,
+    pub backlog_bytes: u64,
+    pub connections: u64,
+    pub connections_busy: u64,
+    pub connections_min: u64,
+    pub connections_max: u64,
+    pub samples_max: u64,
+    /// True while the endpoint refuses us (401, 403, 404, 407) and is only probed.
+    pub held: bool,
+    pub last_error: String,
+    /// Request written to answer read.
+    pub request_duration: Histogram,
+    /// Oldest commit in a request to its acknowledgement.
+    pub commit_to_ack: Histogram,
+    /// Sequence number of the lowest segment still needed.
+    pub cursor_segment: u64,
+}
+
+/// One target's last scrape.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetState {
+    pub job: String,
+    /// [`Target::identity_hash`].
+    pub identity: u64,
+    /// None before the first scrape.
+    pub up: Option<bool>,
+    pub error: String,
+    pub last_scrape: Timestamp,
+    pub duration: Duration,
+    pub samples: u64,
+    pub series: u64,
+}
+
+const _: () = {
+    const fn crosses_cores<T: Send + 'static>() {}
+    crosses_cores::<Order>();
+    crosses_cores::<Notice>();
+};

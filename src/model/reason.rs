@@ -1,0 +1,108 @@
+//! Why a sample was not appended, and why an appended one was not delivered. Every reason is a metric label, and
+//! every sample that is lost to its user is counted under one of them.
+
+/// Why an offered sample did not enter the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// The log has no room and the disk gives none.
+    DiskFull,
+    /// Same series, same timestamp as the last appended sample.
+    DuplicateTimestamp,
+    /// Metric relabeling dropped it.
+    Filtered,
+    /// Too many labels for a log record.
+    LabelsTooLong,
+    /// More than ten minutes ahead of this machine's clock.
+    OutOfBounds,
+    /// Older than the series' last appended sample.
+    OutOfOrder,
+    /// Its page broke a limit or could not be parsed to the end, so all of the page was rolled back.
+    RolledBack,
+}
+
+impl Refusal {
+    pub const ALL: [Refusal; 7] = [
+        Refusal::DiskFull,
+        Refusal::DuplicateTimestamp,
+        Refusal::Filtered,
+        Refusal::LabelsTooLong,
+        Refusal::OutOfBounds,
+        Refusal::OutOfOrder,
+        Refusal::RolledBack,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::DiskFull => "disk_full",
+            Refusal::DuplicateTimestamp => "duplicate_timestamp",
+            Refusal::Filtered => "filtered",
+            Refusal::LabelsTooLong => "labels_too_long",
+            Refusal::OutOfBounds => "out_of_bounds",
+            Refusal::OutOfOrder => "out_of_order",
+            Refusal::RolledBack => "rolled_back",
+        }
+    }
+}
+
+/// Why a sample in the log was not delivered to one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    /// `write_relabel_configs` dropped its series.
+    Filtered,
+    /// The endpoint refused it for good.
+    Rejected,
+    /// The disk budget made room for newer samples.
+    Shed,
+    /// Older than `sample_age_limit`.
+    TooOld,
+    /// Its bytes in the log were damaged, or its series' definition was.
+    Unreadable,
+}
+
+impl Loss {
+    pub const ALL: [Loss; 5] =
+        [Loss::Filtered, Loss::Rejected, Loss::Shed, Loss::TooOld, Loss::Unreadable];
+
+    /// The first two go by the names that Prometheus uses for its `reason` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Loss::Filtered => "dropped_series",
+            Loss::Rejected => "rejected",
+            Loss::Shed => "shed",
+            Loss::TooOld => "too_old",
+            Loss::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Samples counted by reason: an array with names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals(pub [u64; Refusal::ALL.len()]);
+
+impl Refusals {
+    pub fn add(&mut self, reason: Refusal, samples: u64) {
+        self.0[reason as usize] += samples;
+    }
+    pub fn get(&self, reason: Refusal) -> u64 {
+        self.0[reason as usize]
+    }
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+/// As [`Refusals`], for one endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses(pub [u64; Loss::ALL.len()]);
+
+impl Losses {
+    pub fn add(&mut self, reason: Loss, samples: u64) {
+        self.0[reason as usize] += samples;
+    }
+    pub fn get(&self, reason: Loss) -> u64 {
+        self.0[reason as usize]
+    }
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}

@@ -1,0 +1,22 @@
+//! Targets and their scrapes on one core: from "due" to a committed batch.
+//!
+//! ```text
+//! due -> open -> send -> read -> (lines -> cache -> refs, values) -> commit | rollback -> idle
+//! ```
+//!
+//! - **C2** a series that vanishes gets one staleness marker; a failed scrape marks all that were live.
+//! - **C3** `up` and the report series are written for every scrape.
+//! - **C4** a broken limit drops the whole page.
+//! - One page never delays another target: work on a page is cut into turns of `limits::TURN_BYTES`.
+//!
+//! May use: base, model, mail, exposition, relabel, http, series, append, wal.
+
+mod cache;
+mod labels;
+mod page;
+mod pools;
+mod report;
+mod scrape;
+
+pub use pools::{Lent, Pools};
+pub use scrape::Scrape;

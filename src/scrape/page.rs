@@ -1,0 +1,307 @@
+//! One page on its way in: bytes → decoded bytes → lines → refs and values in a batch.
+
+use crate::append::{Appender, Batch};
+use crate::base::{Now, limits, seeded_hash};
+use crate::exposition::{Entry as Item, Format, ParseError, Parser, Series};
+use crate::http::Decoder;
+use crate::mail::Job;
+use crate::model::{Labels, Refusal};
+use crate::scrape::cache::{Cache, Entry, Pass};
+use crate::scrape::labels::{Broken, Resolved, Resolver};
+use crate::series::Feed;
+
+/// Why a page is dropped whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageError {
+    BodyLimit,
+    SampleLimit,
+    LabelLimit(String),
+    Text(String),
+}
+
+impl core::fmt::Display for PageError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            PageError::BodyLimit => f.write_str("body size limit exceeded"),
+            PageError::SampleLimit => f.write_str("sample limit exceeded"),
+            PageError::LabelLimit(text) | PageError::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// State of a page being read. Recycled from scrape to scrape.
+#[derive(Debug)]
+pub struct Page {
+    parser: Parser,
+    decoder: Decoder,
+    /// Body bytes taken from the network and not decoded yet.
+    undecoded: Vec<u8>,
+    plain: Vec<u8>,
+    /// The beginning of a line whose end has not come.
+    partial: Vec<u8>,
+    pub batch: Batch,
+    pub pass: Pass,
+    line: u64,
+    pub body_bytes: u64,
+    pub scraped: u64,
+    /// Samples left after relabeling.
+    pub kept: u64,
+    /// Series new to the cache.
+    pub added: u64,
+    over_limit: bool,
+}
+
+/// What a page needs of its surroundings.
+#[derive(Debug)]
+pub struct Around<'a> {
+    pub now: Now,
+    pub seed: u64,
+    pub job: &'a Job,
+    pub target: &'a Labels,
+    pub cache: &'a Cache,
+    pub feed: &'a mut Feed,
+    pub appender: &'a mut Appender,
+    pub resolver: &'a mut Resolver,
+}
+
+/// Explicit timestamps further ahead than this are refused (SCR-68), in milliseconds.
+const AHEAD_MS: i64 = 10 * 60 * 1000;
+
+impl Default for Page {
+    fn default() -> Page {
+        Page {
+            parser: Parser::new(Format::Text),
+            decoder: Decoder::Identity,
+            undecoded: Vec::new(),
+            plain: Vec::new(),
+            partial: Vec::new(),
+            batch: Batch::default(),
+            pass: Pass::default(),
+            line: 0,
+            body_bytes: 0,
+            scraped: 0,
+            kept: 0,
+            added: 0,
+            over_limit: false,
+        }
+    }
+}
+
+impl Page {
+    /// Forgets the page before; keeps buffers.
+    pub fn reset(&mut self) {
+        self.undecoded.clear();
+        self.plain.clear();
+        self.partial.clear();
+        self.pass = Pass::default();
+        self.line = 0;
+        self.body_bytes = 0;
+        self.scraped = 0;
+        self.kept = 0;
+        self.added = 0;
+        self.over_limit = false;
+    }
+
+    /// The answer's headers say how to read its body.
+    pub fn begin(&mut self, format: Format, content_encoding: Option<&str>) -> Result<(), PageError> {
+        self.parser = Parser::new(format);
+        let known = self.decoder.reset(content_encoding);
+        known.map_err(|error| PageError::Text(error.to_string()))
+    }
+
+    /// Takes body bytes and handles what fits into this turn.
+    pub fn take(&mut self, body: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
+        if matches!(self.decoder, Decoder::Identity) {
+            return self.plain_bytes(body, around);
+        }
+        self.undecoded.extend_from_slice(body);
+        self.work(around)
+    }
+
+    /// True while bytes wait for the next turn.
+    pub fn pending(&self) -> bool {
+        !self.undecoded.is_empty()
+    }
+
+    /// Decodes and handles up to one turn's worth of what waits.
+    pub fn work(&mut self, around: &mut Around<'_>) -> Result<(), PageError> {
+        let mut plain = core::mem::take(&mut self.plain);
+        let mut used = 0;
+        let mut outcome = Ok(());
+        let mut room = limits::TURN_BYTES;
+        while room > 0 {
+            plain.clear();
+            let taken = self
+                .decoder
+                .decode(&self.undecoded[used..], &mut plain, room.min(limits::READ_BYTES))
+                .map_err(|error| PageError::Text(error.to_string()));
+            match taken {
+                Ok(taken) if taken == 0 && plain.is_empty() => break,
+                Ok(taken) => used += taken,
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+            room = room.saturating_sub(plain.len().max(1));
+            outcome = self.plain_bytes(&plain, around);
+            if outcome.is_err() {
+                break;
+            }
+        }
+        self.undecoded.drain(..used);
+        self.plain = plain;
+        outcome
+    }
+
+    /// The body has ended and nothing is pending.
+    pub fn finish(&mut self, around: &mut Around<'_>) -> Result<(), PageError> {
+        self.decoder.finish().map_err(|error| PageError::Text(error.to_string()))?;
+        if !self.partial.is_empty() {
+            let last = core::mem::take(&mut self.partial);
+            self.one_line(&last, around)?;
+            if !self.partial.is_empty() {
+                return Err(PageError::Text(format!("line {}: {}", self.line, ParseError::OpenQuote)));
+            }
+        }
+        self.parser.finish().map_err(|error| PageError::Text(error.to_string()))?;
+        if self.over_limit { Err(PageError::SampleLimit) } else { Ok(()) }
+    }
+
+    // spec: SCR-16
+    fn plain_bytes(&mut self, bytes: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
+        self.body_bytes += bytes.len() as u64;
+        if around.job.body_size_limit > 0 && self.body_bytes >= around.job.body_size_limit {
+            return Err(PageError::BodyLimit);
+        }
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            let line = &bytes[from..end];
+            from = end + 1;
+            if self.partial.is_empty() {
+                self.one_line(line, around)?;
+            } else {
+                self.partial.extend_from_slice(line);
+                self.check_partial()?;
+                let whole = core::mem::take(&mut self.partial);
+                self.one_line(&whole, around)?;
+            }
+        }
+        self.partial.extend_from_slice(&bytes[from..]);
+        self.check_partial()
+    }
+
+    fn check_partial(&self) -> Result<(), PageError> {
+        if self.partial.len() > limits::LINE_BYTES {
+            let line = self.line + 1;
+            return Err(PageError::Text(format!("line {line} is longer than {} bytes", limits::LINE_BYTES)));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn one_line(&mut self, line: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
+        self.line += 1;
+        match self.parser.line(line) {
+            Ok(Item::Series(series)) => self.sample(&series, around),
+            Ok(_) => Ok(()),
+            Err(ParseError::OpenQuote) => {
+                self.join(line);
+                Ok(())
+            }
+            Err(error) => Err(PageError::Text(format!("line {}: {error}", self.line))),
+        }
+    }
+
+    /// A newline inside quotes does not end the entry: the next line belongs to it.
+    fn join(&mut self, line: &[u8]) {
+        self.partial.clear();
+        self.partial.extend_from_slice(line);
+        self.partial.push(b'\n');
+    }
+
+    #[inline]
+    fn sample(&mut self, series: &Series<'_>, around: &mut Around<'_>) -> Result<(), PageError> {
+        self.scraped += 1;
+        let hash = seeded_hash(around.seed, series.text);
+        let entry = match around.cache.meet(&mut self.pass, hash) {
+            Some(entry) => entry,
+            None => match self.learn(series, hash, around)? {
+                Some(entry) => entry,
+                None => return Ok(()),
+            },
+        };
+        let Some(found) = entry.series() else {
+            around.appender.refuse(Refusal::Filtered, 1);
+            return Ok(());
+        };
+        self.kept += 1;
+        if around.job.sample_limit > 0 && self.kept > around.job.sample_limit {
+            self.over_limit = true;
+        }
+        if self.over_limit {
+            around.appender.refuse(Refusal::RolledBack, 1);
+            return Ok(());
+        }
+        match series.timestamp_ms {
+            Some(timestamp) if around.job.honor_timestamps => {
+                if timestamp > around.now.timestamp.0 + AHEAD_MS {
+                    around.appender.refuse(Refusal::OutOfBounds, 1);
+                } else {
+                    self.batch.push_at(found, series.value, timestamp);
+                }
+            }
+            _ => self.batch.push(found, series.value),
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn learn(
+        &mut self,
+        series: &Series<'_>,
+        hash: u64,
+        around: &mut Around<'_>,
+    ) -> Result<Option<Entry>, PageError> {
+        let resolved = around.resolver.resolve(
+            series.text,
+            &self.parser,
+            around.job,
+            around.target,
+            around.feed,
+            around.now.timestamp,
+        );
+        let own_time = series.timestamp_ms.is_some() && around.job.honor_timestamps;
+        let tracked = !own_time || around.job.track_timestamps_staleness;
+        let entry = match resolved {
+            Ok(Resolved::Series(found, _)) => {
+                self.added += 1;
+                Entry::new(found, tracked)
+            }
+            Ok(Resolved::Filtered) => Entry::DROPPED,
+            Ok(Resolved::DiskFull) => {
+                around.appender.refuse(Refusal::DiskFull, 1);
+                return Ok(None);
+            }
+            Ok(Resolved::TooLong) => {
+                around.appender.refuse(Refusal::LabelsTooLong, 1);
+                return Ok(None);
+            }
+            Err(Broken::OpenQuote) => {
+                self.scraped -= 1;
+                self.join(series.text);
+                return Ok(None);
+            }
+            Err(broken) => {
+                around.appender.refuse(Refusal::RolledBack, 1);
+                return Err(match broken {
+                    Broken::Text(text) => PageError::Text(format!("line {}: {text}", self.line)),
+                    Broken::LabelLimit(text) => PageError::LabelLimit(text),
+                    Broken::OpenQuote => PageError::Text(ParseError::OpenQuote.to_string()),
+                });
+            }
+        };
+        around.cache.learn(&mut self.pass, hash, entry);
+        Ok(Some(entry))
+    }
+}

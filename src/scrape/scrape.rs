@@ -1,0 +1,585 @@
+//! One target's life: idle until due, then one exchange with the target, then a commit.
+
+use core::time::Duration;
+
+use crate::append::Appender;
+use crate::base::{Conn, Dialer, Instant, Now, Owner, Timestamp, limits};
+use crate::exposition::{Format, Protocol, format_of};
+use crate::http::{Part, ResponseReader, Url, write_request};
+use crate::mail::{Job, ScrapeMeters, TargetState};
+use crate::model::{SeriesRef, Target, stale_marker};
+use crate::scrape::cache::Cache;
+use crate::scrape::labels::Resolver;
+use crate::scrape::page::{Around, Page, PageError};
+use crate::scrape::report::{ReportRefs, report_refs};
+use crate::series::Feed;
+
+/// What every scrape of a core shares, lent for one event.
+#[derive(Debug)]
+pub struct Shared<'a> {
+    pub now: Now,
+    pub seed: u64,
+    pub feed: &'a mut Feed,
+    pub appender: &'a mut Appender,
+    pub dialer: &'a mut Dialer,
+    pub meters: &'a mut ScrapeMeters,
+    pub resolver: &'a mut Resolver,
+    pub pages: &'a mut Vec<Box<Page>>,
+    pub vanished: &'a mut Vec<SeriesRef>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Opening,
+    /// Request on its way, or answer being read.
+    Exchange,
+    /// The answer is here in full; the page is still being worked on.
+    Working,
+}
+
+/// A target with its connection, its cache and its last result.
+#[derive(Debug)]
+pub struct Scrape {
+    pub job: u32,
+    pub target: Target,
+    pub state: TargetState,
+    owner: Owner,
+    lane: u32,
+    phase: Phase,
+    conn: Option<Conn>,
+    /// The connection has carried an exchange before, so its silent end says nothing about the target.
+    reused: bool,
+    answered: bool,
+    keep_alive: bool,
+    next_tick: Instant,
+    /// Timestamp that the next tick should have (SCR-3).
+    ideal: Timestamp,
+    started: Instant,
+    timestamp: Timestamp,
+    url: Option<Url>,
+    redirects: u32,
+    request: Vec<u8>,
+    sent: usize,
+    reader: ResponseReader,
+    page: Option<Box<Page>>,
+    cache: Cache,
+    report: ReportRefs,
+}
+
+/// Starts lie on slots of this length, so that scrapes share wakes.
+pub const SLOT: Duration = Duration::from_millis(5);
+
+impl Scrape {
+    /// `index` is the number that the pools keep it under.
+    pub fn new(index: u32, job: u32, target: Target, phase_seed: u64, now: Now) -> Scrape {
+        let identity = target.identity_hash();
+        let (next_tick, ideal) = first_tick(identity ^ phase_seed, target.interval, now);
+        Scrape {
+            job,
+            lane: target.placement_hash() as u32,
+            state: TargetState { identity, ..TargetState::default() },
+            target,
+            owner: Owner::Inward(index),
+            phase: Phase::Idle,
+            conn: None,
+            reused: false,
+            answered: false,
+            keep_alive: false,
+            next_tick,
+            ideal,
+            started: Instant(0),
+            timestamp: Timestamp(0),
+            url: None,
+            redirects: 0,
+            request: Vec::new(),
+            sent: 0,
+            reader: ResponseReader::new(),
+            page: None,
+            cache: Cache::default(),
+            report: None,
+        }
+    }
+
+    /// When it wants to be woken.
+    pub fn wake(&self, now: Instant) -> Instant {
+        match self.phase {
+            Phase::Idle => self.next_tick,
+            _ if self.page.as_ref().is_some_and(|page| page.pending()) => now,
+            Phase::Working => now,
+            Phase::Opening | Phase::Exchange => self.next_tick.min(self.time_out_at()),
+        }
+    }
+
+    pub fn outgoing(&self) -> &[u8] {
+        self.request.get(self.sent..).unwrap_or_default()
+    }
+
+    pub fn cached_series(&self) -> impl Iterator<Item = SeriesRef> {
+        self.cache.series().chain(self.report.into_iter().flatten())
+    }
+
+    /// The phase is found anew; a running scrape goes on.
+    pub fn set_interval(&mut self, interval: Duration, phase_seed: u64, now: Now) {
+        self.target.interval = interval;
+        (self.next_tick, self.ideal) = first_tick(self.state.identity ^ phase_seed, interval, now);
+    }
+
+    /// The job's rules changed: every text takes the full path once more.
+    pub fn forget_texts(&mut self) {
+        self.cache.forget_texts();
+    }
+
+    /// Whatever is due: a turn of work, the time-out, the next scrape.
+    pub fn tick(&mut self, job: &Job, shared: &mut Shared<'_>) {
+        let now = shared.now;
+        if self.page.as_ref().is_some_and(|page| page.pending()) || self.phase == Phase::Working {
+            self.work(job, shared);
+        }
+        if matches!(self.phase, Phase::Opening | Phase::Exchange | Phase::Working)
+            && self.time_out_at() <= now.instant
+        {
+            let text = format!("Get {:?}: context deadline exceeded", self.target.url());
+            self.finish(Err(PageError::Text(text)), job, shared);
+        }
+        if self.next_tick > now.instant {
+            return;
+        }
+        let start = self.phase == Phase::Idle;
+        let ideal = self.ideal;
+        while self.next_tick <= now.instant {
+            self.next_tick = self.next_tick + self.target.interval;
+            self.ideal = Timestamp(self.ideal.0 + self.target.interval.as_millis() as i64);
+            if self.next_tick <= now.instant || !start {
+                shared.meters.scrapes_skipped += 1;
+            }
+        }
+        if start {
+            self.start(ideal, job, shared);
+        }
+    }
+
+    fn time_out_at(&self) -> Instant {
+        self.started + self.target.timeout
+    }
+
+    fn start(&mut self, ideal: Timestamp, job: &Job, shared: &mut Shared<'_>) {
+        let now = shared.now;
+        if self.started != Instant(0) {
+            let ms = self.target.interval.as_millis() as u64;
+            let lengths = &mut shared.meters.interval_lengths;
+            let at = lengths.iter().position(|(interval, _)| *interval == ms).unwrap_or_else(|| {
+                lengths.push((ms, Default::default()));
+                lengths.len() - 1
+            });
+            lengths[at].1.observe(now.instant.since(self.started));
+        }
+        shared.meters.scrapes += 1;
+        self.timestamp = aligned(ideal, now.timestamp, self.target.interval);
+        if self.timestamp != ideal {
+            // Late, or the wall clock jumped: the grid begins anew from here.
+            let to_next = self.next_tick.since(now.instant) + Duration::from_micros(500);
+            self.ideal = Timestamp(now.timestamp.0 + to_next.as_millis() as i64);
+        }
+        self.started = now.instant;
+        self.redirects = 0;
+        if let Some(text) = &job.forced_error {
+            return self.finish(Err(PageError::Text(text.clone())), job, shared);
+        }
+        match Url::parse(&self.target.url()) {
+            Ok(url) => {
+                self.url = Some(url);
+                self.exchange(job, shared);
+            }
+            Err(error) => self.finish(Err(PageError::Text(error.to_string())), job, shared),
+        }
+    }
+
+    /// One request to `self.url`, over the connection there is or a new one.
+    fn exchange(&mut self, job: &Job, shared: &mut Shared<'_>) {
+        let Some(url) = &self.url else { return };
+        if !matches!(url.scheme.as_str(), "http" | "https") {
+            let text = format!("unsupported protocol scheme {:?}", url.scheme);
+            return self.finish(Err(PageError::Text(text)), job, shared);
+        }
+        let timeout = format_seconds(self.target.timeout);
+        let other_host = url.authority() != Url::parse(&self.target.url()).map_or(String::new(), |own| own.authority());
+        let mut headers: Vec<(&str, &str)> = Vec::with_capacity(job.headers.len() + 1);
+        for (name, value) in &job.headers {
+            // Credentials stay with the host they are meant for.
+            if !(other_host && name.eq_ignore_ascii_case("authorization")) {
+                headers.push((name, value));
+            }
+        }
+        headers.push(("X-Prometheus-Scrape-Timeout-Seconds", &timeout));
+        self.request.clear();
+        let host = url.authority();
+        if let Err(error) = write_request(&mut self.request, "GET", &url.target, &host, &headers, None) {
+            return self.finish(Err(PageError::Text(error.to_string())), job, shared);
+        }
+        self.sent = 0;
+        self.reader.reset();
+        self.answered = false;
+        match self.conn {
+            Some(conn) => {
+                self.reused = true;
+                self.phase = Phase::Exchange;
+                shared.dialer.write(conn);
+            }
+            None => {
+                self.reused = false;
+                self.phase = Phase::Opening;
+                let tls = url.is_tls().then_some(job.tls);
+                self.conn = Some(shared.dialer.open(self.owner, &url.host, url.port, tls));
+            }
+        }
+    }
+
+    pub fn opened(&mut self, shared: &mut Shared<'_>) {
+        if let (Phase::Opening, Some(conn)) = (self.phase, self.conn) {
+            self.phase = Phase::Exchange;
+            shared.dialer.write(conn);
+        }
+    }
+
+    pub fn wrote(&mut self, bytes: usize) {
+        self.sent += bytes;
+    }
+
+    /// The connection is gone (its name is free already).
+    pub fn closed(&mut self, orderly: bool, cause: &str, job: &Job, shared: &mut Shared<'_>) {
+        self.conn = None;
+        match self.phase {
+            Phase::Idle | Phase::Working => {}
+            Phase::Exchange if self.reused && !self.answered => self.exchange(job, shared),
+            Phase::Exchange if orderly => match self.reader.closed() {
+                Ok(()) => self.ended(false, job, shared),
+                Err(error) => self.failed(&error.to_string(), job, shared),
+            },
+            Phase::Exchange | Phase::Opening => self.failed(cause, job, shared),
+        }
+    }
+
+    fn failed(&mut self, cause: &str, job: &Job, shared: &mut Shared<'_>) {
+        let text = format!("Get {:?}: {cause}", self.target.url());
+        self.finish(Err(PageError::Text(text)), job, shared);
+    }
+
+    pub fn read(&mut self, mut bytes: &[u8], job: &Job, shared: &mut Shared<'_>) {
+        if self.phase != Phase::Exchange {
+            // Nobody asked: an idle connection that talks is of no use.
+            if let (Phase::Idle, Some(conn)) = (self.phase, self.conn.take()) {
+                shared.dialer.close(conn);
+            }
+            return;
+        }
+        self.answered = true;
+        while self.phase == Phase::Exchange {
+            let part = match self.reader.read(bytes) {
+                Ok((used, part)) => {
+                    bytes = &bytes[used..];
+                    part
+                }
+                Err(error) => return self.failed(&error.to_string(), job, shared),
+            };
+            let outcome = match part {
+                Part::More => return,
+                Part::Head => self.head(job, shared),
+                Part::Body(body) => self.body(body, job, shared),
+                Part::End { keep_alive } => {
+                    let clean = keep_alive && bytes.is_empty();
+                    return self.ended(clean, job, shared);
+                }
+            };
+            if let Err(error) = outcome {
+                return self.finish(Err(error), job, shared);
+            }
+        }
+    }
+
+    /// Status and headers are here. A redirect's body is read and dropped, so that its connection stays of use.
+    // spec: SCR-14, SCR §3.4
+    fn head(&mut self, job: &Job, shared: &mut Shared<'_>) -> Result<(), PageError> {
+        let Some(head) = self.reader.head() else { return Ok(()) };
+        if self.redirect_to(job).is_some() {
+            return Ok(());
+        }
+        if head.status != 200 {
+            let text = format!("server returned HTTP status {} {}", head.status, head.reason);
+            return Err(PageError::Text(text.trim_end().to_owned()));
+        }
+        let fallback = job.fallback_protocol.as_deref().and_then(Protocol::from_name);
+        let format = match head.header("content-length") {
+            // An empty body needs no type.
+            Some("0") => Ok(Format::Text),
+            _ => format_of(head.header("content-type"), fallback),
+        };
+        let format = format.map_err(|error| PageError::Text(error.to_string()))?;
+        let encoding = head.header("content-encoding").map(str::to_owned);
+        self.page(shared).begin(format, encoding.as_deref())
+    }
+
+    fn redirect_to(&self, job: &Job) -> Option<String> {
+        let head = self.reader.head()?;
+        let redirect = job.follow_redirects && matches!(head.status, 301 | 302 | 303 | 307 | 308);
+        if redirect { head.header("location").map(str::to_owned) } else { None }
+    }
+
+    fn body(&mut self, body: &[u8], job: &Job, shared: &mut Shared<'_>) -> Result<(), PageError> {
+        if self.page.is_none() {
+            return Ok(());
+        }
+        let outcome = self.with_page(job, shared, |page, around| page.take(body, around));
+        if let (Some(conn), true) = (self.conn, self.page_pending()) {
+            shared.dialer.pause(conn);
+        }
+        outcome
+    }
+
+    fn ended(&mut self, keep_alive: bool, job: &Job, shared: &mut Shared<'_>) {
+        self.keep_alive = keep_alive;
+        if let Some(location) = self.redirect_to(job) {
+            return self.follow(&location, job, shared);
+        }
+        self.phase = Phase::Working;
+        if !self.page_pending() {
+            self.complete(job, shared);
+        }
+    }
+
+    fn follow(&mut self, location: &str, job: &Job, shared: &mut Shared<'_>) {
+        self.redirects += 1;
+        if self.redirects > limits::REDIRECTS {
+            return self.failed(&format!("stopped after {} redirects", limits::REDIRECTS), job, shared);
+        }
+        let Some(from) = &self.url else { return };
+        match from.join(location) {
+            Ok(to) => {
+                let same = to.authority() == from.authority() && to.is_tls() == from.is_tls();
+                if let (true, Some(conn)) = (!(same && self.keep_alive), self.conn) {
+                    self.conn = None;
+                    shared.dialer.close(conn);
+                }
+                self.url = Some(to);
+                self.exchange(job, shared);
+            }
+            Err(error) => self.failed(&format!("redirect to {location:?}: {error}"), job, shared),
+        }
+    }
+
+    fn page_pending(&self) -> bool {
+        self.page.as_ref().is_some_and(|page| page.pending())
+    }
+
+    /// One turn on a page that is decoded more slowly than it comes.
+    fn work(&mut self, job: &Job, shared: &mut Shared<'_>) {
+        if let Err(error) = self.with_page(job, shared, |page, around| page.work(around)) {
+            return self.finish(Err(error), job, shared);
+        }
+        if self.page_pending() {
+            return;
+        }
+        if self.phase == Phase::Working {
+            self.complete(job, shared);
+        } else if let Some(conn) = self.conn {
+            shared.dialer.resume(conn);
+        }
+    }
+
+    fn complete(&mut self, job: &Job, shared: &mut Shared<'_>) {
+        let outcome = self.with_page(job, shared, |page, around| page.finish(around));
+        self.finish(outcome, job, shared);
+    }
+
+    fn page(&mut self, shared: &mut Shared<'_>) -> &mut Page {
+        let (lane, timestamp) = (self.lane, self.timestamp);
+        self.page.get_or_insert_with(|| {
+            let mut page = shared.pages.pop().unwrap_or_default();
+            page.reset();
+            page.batch.begin(lane, timestamp);
+            page
+        })
+    }
+
+    fn with_page(
+        &mut self,
+        job: &Job,
+        shared: &mut Shared<'_>,
+        act: impl FnOnce(&mut Page, &mut Around<'_>) -> Result<(), PageError>,
+    ) -> Result<(), PageError> {
+        let Some(mut page) = self.page.take() else { return Ok(()) };
+        let mut around = Around {
+            now: shared.now,
+            seed: shared.seed,
+            job,
+            target: &self.target.labels,
+            cache: &self.cache,
+            feed: shared.feed,
+            appender: shared.appender,
+            resolver: shared.resolver,
+        };
+        let outcome = act(&mut page, &mut around);
+        self.page = Some(page);
+        outcome
+    }
+
+    /// Commits the page or rolls it back; markers and report series either way.
+    // spec: SCR-60, SCR-62, SCR-63
+    fn finish(&mut self, outcome: Result<(), PageError>, job: &Job, shared: &mut Shared<'_>) {
+        let now = shared.now;
+        self.page(shared);
+        let Some(mut page) = self.page.take() else { return };
+        shared.meters.scraped += page.scraped;
+        shared.meters.body_bytes += page.body_bytes;
+        shared.meters.cache_hits += page.pass.hits;
+        shared.meters.cache_moves += page.pass.moves;
+        shared.meters.cache_misses += page.pass.misses;
+        let pass = core::mem::take(&mut page.pass);
+        shared.vanished.clear();
+        match &outcome {
+            Ok(()) => self.cache.accept(pass, shared.vanished),
+            Err(error) => {
+                count_failure(error, shared.meters);
+                shared.appender.rollback(&mut page.batch);
+                self.cache.fail(shared.vanished);
+            }
+        }
+        for &series in shared.vanished.iter() {
+            page.batch.push(series, stale_marker());
+        }
+        let duration = now.instant.since(self.started);
+        let up = outcome.is_ok();
+        self.add_report(&mut page, up, duration, shared);
+        // A refusal for want of disk is counted by the appender.
+        let _ = shared.appender.commit(shared.feed, &mut page.batch, now);
+        self.state.job.clone_from(&job.name);
+        self.state.up = Some(up);
+        self.state.error = outcome.err().map_or(String::new(), |error| error.to_string());
+        self.state.last_scrape = self.timestamp;
+        self.state.duration = duration;
+        self.state.samples = page.scraped;
+        self.state.series = self.cache.len() as u64;
+        shared.pages.push(page);
+        self.phase = Phase::Idle;
+        if let (true, Some(conn)) = (!(up && self.keep_alive) || self.redirects > 0, self.conn) {
+            self.conn = None;
+            shared.dialer.close(conn);
+        }
+        self.keep_alive = false;
+        self.request = Vec::new();
+        self.sent = 0;
+    }
+
+    fn add_report(&mut self, page: &mut Page, up: bool, duration: Duration, shared: &mut Shared<'_>) {
+        if self.report.is_none() {
+            self.report = report_refs(&self.target.labels, shared.feed, shared.now.timestamp);
+        }
+        let generated = shared.vanished.len() as u64 + 5;
+        shared.meters.generated += generated;
+        let Some(refs) = self.report else {
+            return shared.appender.refuse(crate::model::Refusal::DiskFull, 5);
+        };
+        let added = if up { page.added } else { 0 };
+        let values = [
+            if up { 1.0 } else { 0.0 },
+            duration.as_secs_f64(),
+            page.scraped as f64,
+            page.kept as f64,
+            added as f64,
+        ];
+        for (series, value) in refs.into_iter().zip(values) {
+            page.batch.push(series, value);
+        }
+    }
+
+    /// The target is gone: its series end. The connection is closed, a running scrape forgotten.
+    pub fn end(&mut self, shared: &mut Shared<'_>) {
+        if let Some(conn) = self.conn.take() {
+            shared.dialer.close(conn);
+        }
+        let mut page = self.page.take().unwrap_or_else(|| shared.pages.pop().unwrap_or_default());
+        shared.meters.scraped += page.scraped;
+        shared.appender.rollback(&mut page.batch);
+        page.reset();
+        shared.vanished.clear();
+        self.cache.fail(shared.vanished);
+        if self.state.up.is_some() {
+            shared.vanished.extend(self.report.into_iter().flatten());
+        }
+        let time = shared.now.timestamp.max(Timestamp(self.timestamp.0 + 1));
+        page.batch.begin(self.lane, time);
+        for &series in shared.vanished.iter() {
+            page.batch.push(series, stale_marker());
+        }
+        shared.meters.generated += shared.vanished.len() as u64;
+        // A refusal for want of disk is counted by the appender.
+        let _ = shared.appender.commit(shared.feed, &mut page.batch, shared.now);
+        shared.pages.push(page);
+    }
+}
+
+fn count_failure(error: &PageError, meters: &mut ScrapeMeters) {
+    meters.scrapes_failed += 1;
+    match error {
+        PageError::BodyLimit => meters.exceeded_body_size_limit += 1,
+        PageError::SampleLimit => meters.exceeded_sample_limit += 1,
+        PageError::LabelLimit(_) => meters.exceeded_label_limits += 1,
+        PageError::Text(_) => {}
+    }
+}
+
+/// The first start at or after `now` whose distance from the epoch is `hash` modulo the interval, on a slot.
+// spec: SCR-1
+fn first_tick(hash: u64, interval: Duration, now: Now) -> (Instant, Timestamp) {
+    let interval_ms = (interval.as_millis() as u64).max(1);
+    let slot_ms = SLOT.as_millis() as u64;
+    let mut offset = hash % interval_ms;
+    if interval_ms.is_multiple_of(slot_ms) {
+        offset -= offset % slot_ms;
+    }
+    let since = (now.timestamp.0 as u64).wrapping_sub(offset) % interval_ms;
+    let wait = if since == 0 { 0 } else { interval_ms - since };
+    (now.instant + Duration::from_millis(wait), Timestamp(now.timestamp.0 + wait as i64))
+}
+
+/// The ideal timestamp if the start is at most 2 ms or a hundredth of the interval away from it, else the true one.
+// spec: SCR-3
+fn aligned(ideal: Timestamp, actual: Timestamp, interval: Duration) -> Timestamp {
+    let tolerance = (interval.as_millis() as i64 / 100).min(2);
+    if (actual.0 - ideal.0).abs() <= tolerance { ideal } else { actual }
+}
+
+/// `10` or `0.5`, as Go prints the float.
+fn format_seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    format!("{seconds}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_keeps_its_phase_whenever_it_starts() {
+        let interval = Duration::from_secs(15);
+        for start in [0i64, 1, 14_999, 15_000, 1_700_000_000_123] {
+            let now = Now { instant: Instant(77), timestamp: Timestamp(start) };
+            let (tick, ideal) = first_tick(0x1234_5678, interval, now);
+            assert_eq!(ideal.0 % 15_000, (0x1234_5678u64 % 15_000 / 5 * 5) as i64);
+            assert!(ideal.0 >= start && ideal.0 < start + 15_000);
+            assert_eq!(tick.since(now.instant).as_millis() as i64, ideal.0 - start);
+        }
+    }
+
+    #[test]
+    fn timestamps_snap_to_the_grid_within_two_milliseconds_or_a_hundredth() {
+        for (interval_ms, late, snapped) in
+            [(1000, 2, true), (1000, 3, false), (100, 1, true), (100, 2, false), (60_000, 3, false)]
+        {
+            let ideal = Timestamp(1_000_000);
+            let actual = Timestamp(1_000_000 + late);
+            let got = aligned(ideal, actual, Duration::from_millis(interval_ms));
+            assert_eq!(got == ideal, snapped, "{interval_ms} {late}");
+        }
+    }
+}

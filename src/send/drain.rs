@@ -1,0 +1,225 @@
+//! From a place in a feed to a request: which frames are this connection's, what of them is to be sent, and how much
+//! fits.
+
+use crate::base::{Timestamp, limits};
+use crate::mail::EndpointPlan;
+use crate::model::{Loss, Losses};
+use crate::send::filter::Filter;
+use crate::series::Feed;
+use crate::wal::{Decoded, Place, Seq, Step, decode_samples, lane_of};
+use crate::wire::remote_v1::{put_sample, sample_len};
+
+/// A place, and how many samples of the frame there are done with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    pub place: Place,
+    pub skip: u32,
+}
+
+/// Where connections of an earlier run, or of an earlier number of connections, stood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inherited {
+    /// Frames below are settled, whoever they belonged to.
+    pub low: Place,
+    pub lanes: Vec<Place>,
+    /// What is stepped over counts as resumed: it was settled by an earlier run.
+    pub counted: bool,
+}
+
+impl Inherited {
+    fn settled(&self, place: Place, lane: u32) -> bool {
+        let count = self.lanes.len() as u32;
+        place < self.low || (count > 0 && place < self.lanes[(lane % count) as usize])
+    }
+
+    fn passed(&self, place: Place) -> bool {
+        place >= self.low && self.lanes.iter().all(|lane| place >= *lane)
+    }
+}
+
+/// Samples on their way to the endpoint, and what was found unsendable among them.
+#[derive(Debug, Default)]
+pub struct Request {
+    /// `WriteRequest` bytes.
+    pub raw: Vec<u8>,
+    pub feed: usize,
+    pub from: Mark,
+    /// Frames with samples in it.
+    pub frames: u32,
+    pub samples: u64,
+    /// Samples of `from..` that will never be sent.
+    pub lost: Losses,
+    pub resumed: u64,
+    pub newest: Timestamp,
+}
+
+impl Request {
+    pub fn begin(&mut self, feed: usize, from: Mark) {
+        self.raw.clear();
+        self.feed = feed;
+        self.from = from;
+        self.frames = 0;
+        self.samples = 0;
+        self.lost = Losses::default();
+        self.resumed = 0;
+        self.newest = Timestamp(i64::MIN);
+    }
+}
+
+/// What bounds a request, and what it is made of.
+#[derive(Debug)]
+pub struct Rules<'a> {
+    pub plan: &'a EndpointPlan,
+    pub external: &'a [u8],
+    pub now: Timestamp,
+    /// Number of this connection, and of how many.
+    pub lane: u32,
+    pub lanes: u32,
+    /// At most so many samples; less than the plan says while something is being isolated.
+    pub samples_max: u64,
+    pub bytes_max: usize,
+    /// Samples of one frame only.
+    pub one_frame: bool,
+    /// Frames of segments below are given up.
+    pub shed_below: Seq,
+    /// Segments of later epochs must wait.
+    pub epoch_max: u32,
+}
+
+/// Why reading stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The request is as large as it may be.
+    Full,
+    /// All that is there has been read.
+    End,
+    /// A segment has to be loaded first.
+    Absent(Seq),
+    /// The rest belongs to an epoch that may not be sent yet.
+    Barred,
+    /// Enough for one turn.
+    Turn,
+}
+
+/// Frames looked at in one turn: a bound for skipping other connections' frames.
+const FRAMES_A_TURN: u32 = 512;
+
+/// Reads on from `at` and adds to the request. `inherited` is dropped once it has been passed.
+pub fn read_on(
+    request: &mut Request,
+    at: &mut Mark,
+    inherited: &mut Option<Inherited>,
+    feed: &Feed,
+    filter: &mut Filter,
+    decoded: &mut Decoded,
+    rules: &Rules<'_>,
+) -> Stop {
+    for _ in 0..FRAMES_A_TURN {
+        if feed.log.epoch(at.place.seq()) > rules.epoch_max && feed.log.end() > at.place {
+            return Stop::Barred;
+        }
+        let (place, next, samples, payload, base_time) = match feed.log.read(at.place) {
+            Step::Absent(seq) => return Stop::Absent(seq),
+            Step::End => return Stop::End,
+            Step::Moved { next, lost } => {
+                // Each connection passes the damage, one counts it.
+                if rules.lane == 0 {
+                    request.lost.add(Loss::Unreadable, lost);
+                }
+                *at = Mark { place: next, skip: 0 };
+                continue;
+            }
+            Step::Record { place, next, samples, payload, base_time } => {
+                (place, next, samples, payload, base_time)
+            }
+        };
+        let lane = lane_of(payload).unwrap_or(0);
+        let step = Mark { place: next, skip: 0 };
+        if lane % rules.lanes != rules.lane {
+            *at = step;
+            continue;
+        }
+        if let Some(earlier) = inherited {
+            if earlier.settled(place, lane) {
+                if earlier.counted {
+                    request.resumed += u64::from(samples - at.skip);
+                }
+                *at = step;
+                continue;
+            }
+            if earlier.passed(place) {
+                *inherited = None;
+            }
+        }
+        if place.seq() < rules.shed_below {
+            request.lost.add(Loss::Shed, u64::from(samples - at.skip));
+            *at = step;
+            continue;
+        }
+        if rules.one_frame && request.samples > 0 {
+            return Stop::Full;
+        }
+        if decode_samples(payload, base_time, decoded).is_err()
+            || decoded.refs.len() != samples as usize
+        {
+            request.lost.add(Loss::Unreadable, u64::from(samples - at.skip));
+            *at = step;
+            continue;
+        }
+        if !add_frame(request, at, feed, filter, decoded, rules) {
+            return Stop::Full;
+        }
+        *at = step;
+    }
+    Stop::Turn
+}
+
+/// Adds the decoded frame from `at.skip` on. False if not all of it fitted; then `at` says how far it came.
+fn add_frame(
+    request: &mut Request,
+    at: &mut Mark,
+    feed: &Feed,
+    filter: &mut Filter,
+    decoded: &Decoded,
+    rules: &Rules<'_>,
+) -> bool {
+    let oldest = match rules.plan.sample_age_limit.as_millis() as i64 {
+        0 => i64::MIN,
+        limit => rules.now.0 - limit,
+    };
+    let before = request.samples;
+    for index in at.skip as usize..decoded.refs.len() {
+        let (series, value, time) =
+            (decoded.refs[index], decoded.values[index], decoded.times[index]);
+        if request.samples >= rules.samples_max {
+            at.skip = index as u32;
+            request.frames += u32::from(request.samples > before);
+            return false;
+        }
+        if time < oldest {
+            request.lost.add(Loss::TooOld, 1);
+            continue;
+        }
+        let Some(stored) = feed.labels(series) else {
+            request.lost.add(Loss::Unreadable, 1);
+            continue;
+        };
+        let Some(labels) = filter.labels(series, stored, rules.external, &rules.plan.relabel) else {
+            request.lost.add(Loss::Filtered, 1);
+            continue;
+        };
+        let more = sample_len(labels.len(), time);
+        if request.samples > 0 && request.raw.len() + more > rules.bytes_max {
+            at.skip = index as u32;
+            request.frames += u32::from(request.samples > before);
+            return false;
+        }
+        put_sample(&mut request.raw, labels, value, time);
+        request.samples += 1;
+        request.newest = request.newest.max(Timestamp(time));
+    }
+    request.frames += u32::from(request.samples > before);
+    true
+}
+
+const _: () = assert!(limits::LABELS_BYTES * 4 < limits::REQUEST_BYTES);

@@ -1,0 +1,419 @@
+//! One `remote_write` entry on one shard: its connections, its cursors, its counts.
+
+use crate::base::{Dialer, Instant, Now, Random, Timestamp};
+use crate::http::SnappyEncoder;
+use crate::mail::{EndpointMeters, EndpointPlan};
+use crate::model::SeriesRef;
+use crate::send::cursors::{Cursor, cursor_file};
+use crate::send::drain::Inherited;
+use crate::send::filter::Filter;
+use crate::send::lane::{Lane, Progress, Shared};
+use crate::series::Feed;
+use crate::wal::{CursorPage, Decoded, DiskRequest, Place, Seq, Step, decode_samples};
+
+/// What the shard lends for one event.
+#[derive(Debug)]
+pub struct Outlook<'a> {
+    pub now: Now,
+    /// The shard's own log first, then adopted ones.
+    pub feeds: &'a [Feed],
+    pub dialer: &'a mut Dialer,
+    pub external: &'a [u8],
+    pub commits: &'a [(Place, Instant)],
+    /// Segments to load are added: number of the feed, sequence.
+    pub wanted: &'a mut Vec<(u16, Seq)>,
+    pub scratch: &'a mut Scratch,
+}
+
+/// Buffers that all endpoints of a core use in turn.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub encoder: SnappyEncoder,
+    pub body: Vec<u8>,
+    pub decoded: Decoded,
+}
+
+/// One endpoint of one shard.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub plan: EndpointPlan,
+    number: u32,
+    lanes: Vec<Lane>,
+    filters: Vec<Filter>,
+    cursors: Vec<Cursor>,
+    pub meters: EndpointMeters,
+    acquainted: bool,
+    bytes_max: usize,
+    shed_below: Vec<Seq>,
+    /// Segments of later epochs may not be sent yet.
+    epoch_max: u32,
+    random: Random,
+    /// Running total of each feed from where on samples are this endpoint's business.
+    entered_from: Vec<u64>,
+    entered_again: u64,
+    told_epoch: Option<u32>,
+    /// Lines for the log that have not been handed on.
+    pub says: Vec<String>,
+}
+
+impl Endpoint {
+    /// `found`: for each feed, the cursors of its directory by file name.
+    pub fn new(
+        plan: EndpointPlan,
+        number: u32,
+        feeds: &[Feed],
+        found: &[Vec<(String, CursorPage)>],
+        seed: u64,
+    ) -> Endpoint {
+        let file = cursor_file(&plan.identity);
+        let mut endpoint = Endpoint {
+            number,
+            lanes: Vec::new(),
+            filters: feeds.iter().map(|_| Filter::default()).collect(),
+            cursors: Vec::new(),
+            meters: EndpointMeters::default(),
+            acquainted: false,
+            bytes_max: usize::MAX,
+            shed_below: vec![Seq(0); feeds.len()],
+            epoch_max: 0,
+            random: Random::new(seed),
+            entered_from: Vec::new(),
+            entered_again: 0,
+            told_epoch: None,
+            says: Vec::new(),
+            plan,
+        };
+        let mut starts = Vec::new();
+        for (log, feed) in feeds.iter().enumerate() {
+            let page = found.get(log).and_then(|pages| pages.iter().find(|(name, _)| *name == file));
+            let page = page.map(|(_, page)| page);
+            let cursor = Cursor::new(&endpoint.plan.identity, log as u16, page);
+            endpoint.acquainted |= cursor.acked_before() > 0;
+            let page = page.filter(|_| cursor.stored.is_some());
+            let (start, from) = begin(feed, page, endpoint.plan.from_oldest);
+            endpoint.entered_from.push(from);
+            endpoint.cursors.push(cursor);
+            starts.push(start);
+        }
+        for index in 0..endpoint.plan.connections {
+            endpoint.lanes.push(Lane::new(number, index as u32, starts.clone()));
+        }
+        endpoint.describe();
+        endpoint
+    }
+
+    fn describe(&mut self) {
+        self.meters.name.clone_from(&self.plan.name);
+        self.meters.url = self.plan.url.to_string();
+        self.meters.connections_min = self.plan.connections as u64;
+        self.meters.connections_max = self.plan.connections as u64;
+        self.meters.samples_max = self.plan.samples_max as u64;
+    }
+
+    /// New settings of the same endpoint. Its place in the log stays.
+    pub fn set_plan(&mut self, plan: EndpointPlan, external_changed: bool, dialer: &mut Dialer) {
+        let before = core::mem::replace(&mut self.plan, plan);
+        if before.relabel != self.plan.relabel || external_changed {
+            self.filters.iter_mut().for_each(Filter::clear);
+        }
+        if before.connections != self.plan.connections {
+            self.deal_lanes(dialer);
+        } else if before.url != self.plan.url
+            || before.tls != self.plan.tls
+            || before.relabel != self.plan.relabel
+            || external_changed
+        {
+            self.lanes.iter_mut().for_each(|lane| lane.restart(dialer));
+        }
+        self.bytes_max = usize::MAX;
+        self.describe();
+    }
+
+    /// Another number of connections: each new one skips what the old ones had settled.
+    fn deal_lanes(&mut self, dialer: &mut Dialer) {
+        let mut starts = Vec::new();
+        for feed in 0..self.cursors.len() {
+            let settled: Vec<_> = self.lanes.iter().map(|lane| lane.progress[feed].settled).collect();
+            let low = settled.iter().map(|mark| mark.place).min().unwrap_or_default();
+            // What is settled of a frame in part is sent again, and counted again.
+            self.entered_again += settled.iter().map(|mark| u64::from(mark.skip)).sum::<u64>();
+            let inherits = self.lanes.iter().any(|lane| lane.progress[feed].inherits());
+            let lanes = if inherits { Vec::new() } else { settled.iter().map(|mark| mark.place).collect() };
+            let inherited = Inherited { low, lanes, counted: false };
+            starts.push(Progress::new(low, low, Some(inherited)));
+        }
+        for mut lane in self.lanes.drain(..) {
+            lane.hang_up(dialer);
+        }
+        for index in 0..self.plan.connections {
+            self.lanes.push(Lane::new(self.number, index as u32, starts.clone()));
+        }
+    }
+
+    /// The endpoint is no longer configured.
+    pub fn end(&mut self, dialer: &mut Dialer) {
+        self.lanes.iter_mut().for_each(|lane| lane.hang_up(dialer));
+    }
+
+    /// A frame of this lane hash was committed.
+    pub fn prompt(&mut self, lane: u32) {
+        let count = self.lanes.len() as u32;
+        self.lanes[(lane % count) as usize].prompt();
+    }
+
+    /// Something that held reading up is gone.
+    pub fn prompt_all(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::prompt);
+    }
+
+    pub fn release(&mut self, epoch: u32) {
+        self.epoch_max = self.epoch_max.max(epoch);
+        self.prompt_all();
+    }
+
+    pub fn shed(&mut self, feed: usize, below: Seq) {
+        if let Some(limit) = self.shed_below.get_mut(feed) {
+            *limit = (*limit).max(below);
+            self.prompt_all();
+        }
+    }
+
+    pub fn tick(&mut self, outlook: &mut Outlook<'_>) {
+        let now = outlook.now.instant;
+        for index in 0..self.lanes.len() {
+            if self.lanes[index].wake(now) <= now {
+                self.with(index as u32, outlook, |lane, shared| lane.tick(shared));
+            }
+        }
+    }
+
+    /// When it wants to be woken.
+    pub fn wake(&self, now: Instant) -> Instant {
+        let lanes = self.lanes.iter().map(|lane| lane.wake(now));
+        let cursors = (0..self.cursors.len()).map(|feed| self.cursors[feed].wake(&self.places(feed)));
+        lanes.chain(cursors).min().unwrap_or(Instant::NEVER)
+    }
+
+    pub fn opened(&mut self, lane: u32, outlook: &mut Outlook<'_>) {
+        self.with(lane, outlook, |lane, shared| lane.opened(shared));
+    }
+
+    pub fn read(&mut self, lane: u32, bytes: &[u8], outlook: &mut Outlook<'_>) {
+        self.with(lane, outlook, |lane, shared| lane.read(bytes, shared));
+    }
+
+    pub fn wrote(&mut self, lane: u32, bytes: usize) {
+        if let Some(lane) = self.lanes.get_mut(lane as usize) {
+            lane.wrote(bytes, &mut self.meters);
+        }
+    }
+
+    pub fn closed(&mut self, lane: u32, orderly: bool, cause: &str, outlook: &mut Outlook<'_>) {
+        self.with(lane, outlook, |lane, shared| lane.closed(orderly, cause, shared));
+    }
+
+    pub fn outgoing(&self, lane: u32) -> &[u8] {
+        self.lanes.get(lane as usize).map_or(&[], |lane| lane.outgoing())
+    }
+
+    fn with(
+        &mut self,
+        index: u32,
+        outlook: &mut Outlook<'_>,
+        act: impl FnOnce(&mut Lane, &mut Shared<'_>),
+    ) {
+        let count = self.lanes.len() as u32;
+        let Some(lane) = self.lanes.get_mut(index as usize) else { return };
+        let mut shared = Shared {
+            now: outlook.now,
+            plan: &self.plan,
+            feeds: outlook.feeds,
+            filters: &mut self.filters,
+            external: outlook.external,
+            shed_below: &self.shed_below,
+            epoch_max: self.epoch_max,
+            lanes: count,
+            meters: &mut self.meters,
+            dialer: outlook.dialer,
+            random: &mut self.random,
+            encoder: &mut outlook.scratch.encoder,
+            body: &mut outlook.scratch.body,
+            decoded: &mut outlook.scratch.decoded,
+            acquainted: &mut self.acquainted,
+            bytes_max: &mut self.bytes_max,
+            wanted: outlook.wanted,
+            says: &mut self.says,
+            commits: outlook.commits,
+        };
+        act(lane, &mut shared);
+    }
+
+    fn places(&self, feed: usize) -> Vec<Place> {
+        let count = self.lanes.len();
+        let lanes = self.lanes.iter().enumerate();
+        lanes.map(|(index, lane)| lane.progress[feed].storable(index, count)).collect()
+    }
+
+    /// Cursor pages that are due to be stored; all that say something new with `at_once`.
+    pub fn store_cursors(&mut self, now: Instant, at_once: bool, out: &mut Vec<DiskRequest>) {
+        for feed in 0..self.cursors.len() {
+            let places = self.places(feed);
+            out.extend(self.cursors[feed].store(&places, &self.meters, now, at_once));
+        }
+    }
+
+    /// True if the page was this endpoint's.
+    pub fn cursor_stored(&mut self, log: u16, file: &str, sequence: u64) -> bool {
+        match self.cursors.get_mut(log as usize).filter(|cursor| cursor.is_file(file)) {
+            Some(cursor) => {
+                cursor.stored(sequence);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub fn cursor_failed(&mut self, log: u16, file: &str, now: Instant) {
+        if let Some(cursor) = self.cursors.get_mut(log as usize).filter(|found| found.is_file(file)) {
+            cursor.failed(now);
+        }
+    }
+
+    pub fn cursor_name(&self) -> &str {
+        self.cursors.first().map_or("", |cursor| cursor.file())
+    }
+
+    /// The first cursor of the shard's own log is stored: from here on nothing appended can be missed by a restart.
+    pub fn anchored(&self) -> bool {
+        self.cursors.first().is_none_or(|cursor| cursor.stored.is_some())
+    }
+
+    /// Nothing to store and nothing being stored.
+    pub fn cursors_quiet(&self) -> bool {
+        (0..self.cursors.len()).all(|feed| self.cursors[feed].quiet(&self.places(feed)))
+    }
+
+    /// The lowest segment of this feed that a restart would read.
+    pub fn needed(&self, feed: usize) -> Seq {
+        self.cursors.get(feed).and_then(|cursor| cursor.stored).map_or(Seq(0), Place::seq)
+    }
+
+    /// True if nothing of this feed is unsettled or unstored.
+    pub fn drained(&self, feed: usize, end: Place) -> bool {
+        self.lanes.iter().all(|lane| lane.progress[feed].settled.place >= end)
+            && self.cursors.get(feed).and_then(|cursor| cursor.stored) >= Some(end)
+    }
+
+    /// Segments that a connection is about to read.
+    pub fn reading(&self, feed: usize, seq: Seq) -> bool {
+        self.lanes.iter().any(|lane| lane.progress[feed].reads(seq))
+    }
+
+    /// Nothing waits any more: what is there is sent although requests are not full.
+    pub fn flush(&mut self) {
+        self.plan.batch_deadline = core::time::Duration::ZERO;
+        self.prompt_all();
+    }
+
+    /// True if everything before these ends, one per feed, has its verdict.
+    pub fn delivered(&self, ends: &[Place]) -> bool {
+        self.lanes.iter().all(|lane| {
+            lane.progress.iter().zip(ends).all(|(progress, end)| progress.settled.place >= *end)
+        })
+    }
+
+    /// The lowest epoch not settled, if it has changed since this was last asked. `present` is the epoch that is
+    /// written now: once that may be sent, nobody waits for older ones.
+    pub fn epoch_news(&mut self, feeds: &[Feed], present: u32) -> Option<u32> {
+        if self.epoch_max >= present && self.told_epoch.is_some() {
+            return None;
+        }
+        let lowest = self.lowest_epoch(feeds);
+        (self.told_epoch.replace(lowest) != Some(lowest)).then_some(lowest)
+    }
+
+    /// The lowest epoch with something unsettled; `u32::MAX` if there is nothing at all.
+    fn lowest_epoch(&self, feeds: &[Feed]) -> u32 {
+        let mut lowest = u32::MAX;
+        for (number, feed) in feeds.iter().enumerate() {
+            for lane in &self.lanes {
+                let settled = lane.progress[number].settled.place;
+                if let Some(seq) = unsettled_segment(feed, settled) {
+                    lowest = lowest.min(feed.log.epoch(seq));
+                }
+            }
+        }
+        lowest
+    }
+
+    pub fn forget(&mut self, series: SeriesRef) {
+        if let Some(filter) = self.filters.first_mut() {
+            filter.forget(series);
+        }
+    }
+
+    /// A copy of the counts, with those worked out on demand.
+    pub fn report(&self, feeds: &[Feed], decoded: &mut Decoded) -> EndpointMeters {
+        let mut meters = self.meters.clone();
+        let totals = feeds.iter().zip(&self.entered_from);
+        meters.entered =
+            totals.map(|(feed, from)| feed.log.total() - from).sum::<u64>() + self.entered_again;
+        let settled = meters.acknowledged + meters.lost.total() + meters.resumed;
+        meters.pending = meters.entered.saturating_sub(settled);
+        meters.connections = self.lanes.iter().filter(|lane| lane.connected()).count() as u64;
+        meters.connections_busy = self.lanes.iter().filter(|lane| lane.busy()).count() as u64;
+        meters.cursor_segment = u64::from(self.needed(0).0);
+        for (number, feed) in feeds.iter().enumerate() {
+            let low = self.lanes.iter().map(|lane| lane.progress[number].settled.place).min();
+            let Some(low) = low.filter(|low| *low < feed.log.end()) else { continue };
+            meters.backlog_bytes += bytes_after(feed, low);
+            if meters.pending > 0
+                && let Step::Record { payload, base_time, .. } = feed.log.read(low)
+                && decode_samples(payload, base_time, decoded).is_ok()
+            {
+                let time = Timestamp(decoded.time);
+                let oldest = meters.oldest_pending;
+                meters.oldest_pending = if oldest == Timestamp(0) { time } else { oldest.min(time) };
+            }
+        }
+        meters
+    }
+}
+
+/// Where reading a feed begins, and the running total there.
+fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress, u64) {
+    let log = &feed.log;
+    let Some(page) = page else {
+        if from_oldest {
+            let from = log.segment_total(log.start().seq()).unwrap_or(log.total());
+            return (Progress::new(log.start(), log.start(), None), from);
+        }
+        return (Progress::new(log.end(), log.end(), None), log.total());
+    };
+    // From the segment's beginning: so the counts start at a total that is known without reading.
+    let first = page.low.seq().max(log.start().seq());
+    let from = log.segment_total(first).unwrap_or(log.total());
+    let inherited = Inherited { low: page.low, lanes: page.lanes.clone(), counted: true };
+    (Progress::new(Place::new(first, 0), page.low, Some(inherited)), from)
+}
+
+/// The segment with the first record at or after `place`, if there is one.
+fn unsettled_segment(feed: &Feed, place: Place) -> Option<Seq> {
+    let mut at = place;
+    loop {
+        match feed.log.read(at) {
+            Step::End => return None,
+            Step::Absent(seq) => return Some(seq),
+            Step::Record { place, .. } => return Some(place.seq()),
+            Step::Moved { next, .. } => at = next,
+        }
+    }
+}
+
+/// Bytes of segments from `low` to the end of the log.
+fn bytes_after(feed: &Feed, low: Place) -> u64 {
+    let end = feed.log.end();
+    let segments = feed.log.segments().filter(|segment| segment.seq >= low.seq());
+    let whole: u64 = segments.filter(|segment| segment.seq < end.seq()).map(|segment| segment.bytes).sum();
+    (whole + u64::from(end.offset())).saturating_sub(u64::from(low.offset()))
+}

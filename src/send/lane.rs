@@ -1,0 +1,672 @@
+//! One connection of an endpoint: one request in flight, and what becomes of it.
+
+use core::time::Duration;
+
+use crate::base::{Conn, Dialer, Instant, Now, Owner, Random, limits};
+use crate::http::{Part, ResponseReader, SnappyEncoder, retry_after, snappy, write_request};
+use crate::mail::{EndpointMeters, EndpointPlan};
+use crate::model::Loss;
+use crate::send::drain::{Inherited, Mark, Request, Rules, Stop, read_on};
+use crate::send::filter::Filter;
+use crate::send::verdict::{Verdict, verdict};
+use crate::series::Feed;
+use crate::wal::{Decoded, Place, Seq};
+
+/// What the connections of an endpoint share, lent for one event.
+#[derive(Debug)]
+pub struct Shared<'a> {
+    pub now: Now,
+    pub plan: &'a EndpointPlan,
+    pub feeds: &'a [Feed],
+    pub filters: &'a mut [Filter],
+    pub external: &'a [u8],
+    pub shed_below: &'a [Seq],
+    pub epoch_max: u32,
+    pub lanes: u32,
+    pub meters: &'a mut EndpointMeters,
+    pub dialer: &'a mut Dialer,
+    pub random: &'a mut Random,
+    pub encoder: &'a mut SnappyEncoder,
+    pub body: &'a mut Vec<u8>,
+    pub decoded: &'a mut Decoded,
+    /// The endpoint has acknowledged something, ever.
+    pub acquainted: &'a mut bool,
+    /// Limit learned from 413, in uncompressed bytes.
+    pub bytes_max: &'a mut usize,
+    /// Segments to load: number of the feed, sequence.
+    pub wanted: &'a mut Vec<(u16, Seq)>,
+    pub says: &'a mut Vec<String>,
+    /// When frames of the shard's own log were committed, oldest first.
+    pub commits: &'a [(Place, Instant)],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing in flight; `due` is the deadline of a request that is not full.
+    Idle,
+    /// A request waits for its next attempt at `due`.
+    Waiting,
+    /// Connecting, until `due`.
+    Opening,
+    /// Sending, or reading the answer, until `due`.
+    Exchange,
+}
+
+/// How far a connection is in one feed.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Next to read.
+    at: Mark,
+    /// Everything before has a verdict.
+    pub settled: Mark,
+    inherited: Option<Inherited>,
+}
+
+impl Progress {
+    /// Reading begins at `place`, which is settled up to `settled` at least.
+    pub fn new(place: Place, settled: Place, inherited: Option<Inherited>) -> Progress {
+        let mark = |place| Mark { place, skip: 0 };
+        Progress { at: mark(place), settled: mark(settled.max(place)), inherited }
+    }
+
+    /// What a cursor may say of connection `index` of `count`.
+    pub fn storable(&self, index: usize, count: usize) -> Place {
+        match &self.inherited {
+            Some(earlier) if earlier.lanes.len() == count => {
+                self.settled.place.max(earlier.lanes[index])
+            }
+            _ => self.settled.place,
+        }
+    }
+
+    /// Will read this segment next, or may have to read it again.
+    pub fn reads(&self, seq: Seq) -> bool {
+        let (from, to) = (self.settled.place.seq(), self.at.place.seq());
+        (from.min(to)..=to.max(from)).contains(&seq)
+    }
+
+    pub fn inherits(&self) -> bool {
+        self.inherited.is_some()
+    }
+}
+
+/// Looking for what an endpoint refuses.
+#[derive(Clone, Copy, Debug)]
+struct Isolation {
+    /// The refused request ended here.
+    until: Mark,
+    samples_max: u64,
+    /// Single samples refused with nothing accepted in between.
+    refused_alone: u32,
+}
+
+/// After so many single refusals in a row the rest of the frame goes the same way.
+const ALONE_MAX: u32 = 8;
+/// Pause after a refusal by an endpoint that never acknowledged anything.
+const STRANGER_PAUSE: Duration = Duration::from_secs(5);
+const HOLD_MIN: Duration = Duration::from_secs(10);
+const HOLD_MAX: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub struct Lane {
+    index: u32,
+    owner: Owner,
+    state: State,
+    due: Instant,
+    conn: Option<Conn>,
+    reused: bool,
+    answered: bool,
+    pub progress: Vec<Progress>,
+    request: Request,
+    wire: Vec<u8>,
+    sent: usize,
+    attempts: u32,
+    written_at: Instant,
+    reader: ResponseReader,
+    answer: Vec<u8>,
+    backoff: Duration,
+    hold: Duration,
+    isolation: Option<Isolation>,
+    /// Since when a request that is not full has waited.
+    waiting_since: Option<Instant>,
+    /// More can be read at once.
+    more: bool,
+    /// Refused a moment ago: nothing is sent before.
+    quiet_until: Instant,
+}
+
+impl Lane {
+    /// `endpoint` is the number that the shard keeps the endpoint under.
+    pub fn new(endpoint: u32, index: u32, progress: Vec<Progress>) -> Lane {
+        let mut request = Request::default();
+        if let Some(first) = progress.first() {
+            request.begin(0, first.settled);
+        }
+        Lane {
+            index,
+            owner: Owner::Outward(endpoint, index),
+            state: State::Idle,
+            due: Instant::NEVER,
+            conn: None,
+            reused: false,
+            answered: false,
+            progress,
+            request,
+            wire: Vec::new(),
+            sent: 0,
+            attempts: 0,
+            written_at: Instant(0),
+            reader: ResponseReader::new(),
+            answer: Vec::new(),
+            backoff: Duration::ZERO,
+            hold: Duration::ZERO,
+            isolation: None,
+            waiting_since: None,
+            more: true,
+            quiet_until: Instant(0),
+        }
+    }
+
+    pub fn outgoing(&self) -> &[u8] {
+        self.wire.get(self.sent..).unwrap_or_default()
+    }
+
+    pub fn busy(&self) -> bool {
+        matches!(self.state, State::Opening | State::Exchange)
+    }
+
+    pub fn connected(&self) -> bool {
+        self.conn.is_some()
+    }
+
+    pub fn wake(&self, now: Instant) -> Instant {
+        match self.state {
+            State::Idle if self.more => now.max(self.quiet_until),
+            State::Idle if self.due != Instant::NEVER => self.due.max(self.quiet_until),
+            _ => self.due,
+        }
+    }
+
+    /// There may be something new to read.
+    pub fn prompt(&mut self) {
+        self.more = true;
+    }
+
+    /// Whatever is due.
+    pub fn tick(&mut self, shared: &mut Shared<'_>) {
+        let due = self.due <= shared.now.instant;
+        match self.state {
+            State::Idle if self.quiet_until > shared.now.instant => {}
+            State::Idle if self.more || due => self.gather(shared),
+            State::Waiting if due => {
+                if self.given_up(shared) {
+                    self.rebuild();
+                } else {
+                    self.attempt(shared);
+                }
+            }
+            State::Opening | State::Exchange if due => {
+                self.drop_conn(shared);
+                let text = format!("no answer within {:?}", shared.plan.timeout);
+                self.retry(None, text, shared);
+            }
+            _ => {}
+        }
+    }
+
+    /// The disk budget gave up some of this request, which is not on the wire.
+    fn given_up(&self, shared: &Shared<'_>) -> bool {
+        let feed = self.request.feed;
+        self.request.from.place.seq() < shared.shed_below[feed]
+    }
+
+    /// Reads the log, and sends when there is enough or the wait is over.
+    fn gather(&mut self, shared: &mut Shared<'_>) {
+        self.more = false;
+        self.due = Instant::NEVER;
+        if self.request.samples == 0 {
+            self.settle_unsendable(shared);
+            let feed = self.choose_feed(shared);
+            let from = self.progress[feed].at;
+            self.request.begin(feed, from);
+        }
+        let stop = self.read_on(shared);
+        match stop {
+            Stop::Absent(seq) => shared.wanted.push((self.request.feed as u16, seq)),
+            Stop::Turn => self.more = true,
+            Stop::End | Stop::Full | Stop::Barred => {}
+        }
+        if self.request.samples == 0 {
+            // Another feed may have something that can go.
+            let feed = self.request.feed;
+            self.settle_unsendable(shared);
+            self.more |= stop == Stop::End && self.choose_feed(shared) != feed;
+            return;
+        }
+        let now = shared.now.instant;
+        let since = *self.waiting_since.get_or_insert(now);
+        let deadline = since + shared.plan.batch_deadline;
+        // While parts of a refused request are tried, nothing newer is waited for.
+        if stop == Stop::Full || deadline <= now || self.isolation.is_some() {
+            self.send(shared);
+        } else {
+            self.due = deadline;
+        }
+    }
+
+    fn read_on(&mut self, shared: &mut Shared<'_>) -> Stop {
+        let feed = self.request.feed;
+        let progress = &mut self.progress[feed];
+        if self.isolation.is_some_and(|isolation| progress.at >= isolation.until) {
+            self.isolation = None;
+        }
+        let plan_max = shared.plan.samples_max as u64;
+        let rules = Rules {
+            plan: shared.plan,
+            external: shared.external,
+            now: shared.now.timestamp,
+            lane: self.index,
+            lanes: shared.lanes,
+            samples_max: self.isolation.map_or(plan_max, |found| found.samples_max.min(plan_max)),
+            bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
+            one_frame: self.isolation.is_some(),
+            shed_below: shared.shed_below[feed],
+            epoch_max: shared.epoch_max,
+        };
+        read_on(
+            &mut self.request,
+            &mut progress.at,
+            &mut progress.inherited,
+            &shared.feeds[feed],
+            &mut shared.filters[feed],
+            shared.decoded,
+            &rules,
+        )
+    }
+
+    /// The feed with the oldest epoch that has something to read; adopted ones before the shard's own.
+    fn choose_feed(&self, shared: &Shared<'_>) -> usize {
+        let unread = (0..self.progress.len()).filter(|&feed| {
+            self.progress[feed].at.place < shared.feeds[feed].log.end()
+        });
+        let key = |&feed: &usize| {
+            let seq = self.progress[feed].at.place.seq();
+            (shared.feeds[feed].log.epoch(seq), feed == 0)
+        };
+        unread.min_by_key(key).unwrap_or(0)
+    }
+
+    /// What was read and cannot be sent has its verdict.
+    fn settle_unsendable(&mut self, shared: &mut Shared<'_>) {
+        let feed = self.request.feed;
+        self.settle(shared);
+        let at = self.progress[feed].at;
+        self.request.begin(feed, at);
+    }
+
+    /// Everything that has been read is settled: counts what of it was never sent.
+    fn settle(&mut self, shared: &mut Shared<'_>) {
+        let progress = &mut self.progress[self.request.feed];
+        progress.settled = progress.settled.max(progress.at);
+        for loss in Loss::ALL {
+            shared.meters.lost.add(loss, self.request.lost.get(loss));
+        }
+        shared.meters.resumed += self.request.resumed;
+    }
+
+    /// Reads the same samples again, in a smaller piece or under other limits.
+    fn rebuild(&mut self) {
+        let (feed, from) = (self.request.feed, self.request.from);
+        self.progress[feed].at = from;
+        self.request.begin(feed, from);
+        self.state = State::Idle;
+        self.attempts = 0;
+        self.due = Instant::NEVER;
+        self.more = true;
+    }
+
+    fn send(&mut self, shared: &mut Shared<'_>) {
+        self.attempts = 0;
+        self.waiting_since = None;
+        shared.body.clear();
+        snappy(shared.encoder, &self.request.raw, shared.body);
+        self.write_wire(shared);
+        self.attempt(shared);
+    }
+
+    /// Head and body as they go out; the compressed body is in `shared.body`.
+    fn write_wire(&mut self, shared: &mut Shared<'_>) {
+        self.wire.clear();
+        let plan = shared.plan;
+        let mut headers: Vec<(&str, &str)> =
+            plan.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let attempts = self.attempts.to_string();
+        if self.attempts > 0 {
+            headers.push(("Retry-Attempt", &attempts));
+        }
+        let host = plan.url.authority();
+        let length = Some(shared.body.len());
+        let written =
+            write_request(&mut self.wire, "POST", &plan.url.target, &host, &headers, length);
+        // The configuration room refuses header values that cannot be written.
+        debug_assert!(written.is_ok(), "{written:?}");
+        self.wire.extend_from_slice(shared.body);
+    }
+
+    fn attempt(&mut self, shared: &mut Shared<'_>) {
+        if self.attempts > 0 {
+            shared.body.clear();
+            snappy(shared.encoder, &self.request.raw, shared.body);
+            self.write_wire(shared);
+        }
+        self.sent = 0;
+        self.answered = false;
+        self.answer.clear();
+        self.reader.reset();
+        shared.meters.requests += 1;
+        shared.meters.attempted += self.request.samples;
+        self.due = shared.now.instant + shared.plan.timeout;
+        self.written_at = shared.now.instant;
+        match self.conn {
+            Some(conn) => {
+                self.reused = true;
+                self.state = State::Exchange;
+                shared.dialer.write(conn);
+            }
+            None => self.open(shared),
+        }
+    }
+
+    fn open(&mut self, shared: &mut Shared<'_>) {
+        let url = &shared.plan.url;
+        if !matches!(url.scheme.as_str(), "http" | "https") {
+            let text = format!("unsupported protocol scheme {:?}", url.scheme);
+            return self.retry(None, text, shared);
+        }
+        self.reused = false;
+        self.state = State::Opening;
+        let tls = url.is_tls().then_some(shared.plan.tls);
+        self.conn = Some(shared.dialer.open(self.owner, &url.host, url.port, tls));
+    }
+
+    pub fn opened(&mut self, shared: &mut Shared<'_>) {
+        if let (State::Opening, Some(conn)) = (self.state, self.conn) {
+            self.state = State::Exchange;
+            shared.dialer.write(conn);
+        }
+    }
+
+    pub fn wrote(&mut self, bytes: usize, meters: &mut EndpointMeters) {
+        self.sent += bytes;
+        meters.bytes_sent += bytes as u64;
+    }
+
+    pub fn closed(&mut self, orderly: bool, cause: &str, shared: &mut Shared<'_>) {
+        self.conn = None;
+        match self.state {
+            State::Idle | State::Waiting => {}
+            State::Opening => self.retry(None, cause.to_owned(), shared),
+            State::Exchange if self.reused && !self.answered => {
+                // The endpoint had let go of an idle connection; that says nothing about the request.
+                self.sent = 0;
+                self.open(shared);
+            }
+            State::Exchange => match if orderly { self.reader.closed() } else { Ok(()) } {
+                Ok(()) if orderly => self.judge(shared),
+                Ok(()) => self.retry(None, cause.to_owned(), shared),
+                Err(error) => self.retry(None, error.to_string(), shared),
+            },
+        }
+    }
+
+    pub fn read(&mut self, mut bytes: &[u8], shared: &mut Shared<'_>) {
+        if self.state != State::Exchange {
+            return self.drop_conn(shared);
+        }
+        self.answered = true;
+        loop {
+            let part = match self.reader.read(bytes) {
+                Ok((used, part)) => {
+                    bytes = &bytes[used..];
+                    part
+                }
+                Err(error) => {
+                    self.drop_conn(shared);
+                    return self.retry(None, error.to_string(), shared);
+                }
+            };
+            match part {
+                Part::More => return,
+                Part::Head => {}
+                Part::Body(body) => {
+                    let room = limits::REMOTE_ERROR_BYTES - self.answer.len();
+                    self.answer.extend_from_slice(&body[..body.len().min(room)]);
+                }
+                Part::End { keep_alive } => {
+                    if !keep_alive || !bytes.is_empty() || !self.outgoing().is_empty() {
+                        self.drop_conn(shared);
+                    }
+                    return self.judge(shared);
+                }
+            }
+        }
+    }
+
+    fn drop_conn(&mut self, shared: &mut Shared<'_>) {
+        if let Some(conn) = self.conn.take() {
+            shared.dialer.close(conn);
+        }
+    }
+
+    /// The answer is here.
+    fn judge(&mut self, shared: &mut Shared<'_>) {
+        let Some(head) = self.reader.head() else {
+            return self.retry(None, "an answer without a head".to_owned(), shared);
+        };
+        let status = head.status;
+        let after = head.header("retry-after");
+        let after = after.and_then(|value| retry_after(value, shared.now.timestamp));
+        let words = if (200..300).contains(&status) {
+            String::new()
+        } else {
+            let body = String::from_utf8_lossy(&self.answer);
+            format!("server returned HTTP status {status} {}: {}", head.reason, body.trim())
+        };
+        shared.meters.request_duration.observe(shared.now.instant.since(self.written_at));
+        shared.meters.held = false;
+        match verdict(status, shared.plan.retry_429, after, *shared.acquainted) {
+            Verdict::Acknowledge => self.acknowledged(shared),
+            Verdict::Retry { after } => self.retry(after, words, shared),
+            Verdict::Hold => self.hold_back(words, shared),
+            Verdict::Halve => self.halve(words, shared),
+            Verdict::Isolate => self.isolate(words, shared),
+            Verdict::Drop => self.refused(words, shared),
+        }
+    }
+
+    fn acknowledged(&mut self, shared: &mut Shared<'_>) {
+        *shared.acquainted = true;
+        shared.meters.acknowledged += self.request.samples;
+        shared.meters.last_error.clear();
+        self.note_sent(shared);
+        if self.request.feed == 0 {
+            let from = self.request.from.place;
+            let at = shared.commits.partition_point(|(place, _)| *place < from);
+            if let Some((_, committed)) = shared.commits.get(at) {
+                shared.meters.commit_to_ack.observe(shared.now.instant.since(*committed));
+            }
+        }
+        self.backoff = Duration::ZERO;
+        self.hold = Duration::ZERO;
+        if let Some(isolation) = &mut self.isolation {
+            isolation.refused_alone = 0;
+            isolation.samples_max = isolation.samples_max.saturating_mul(2);
+        }
+        self.next(shared);
+    }
+
+    fn note_sent(&mut self, shared: &mut Shared<'_>) {
+        let sent = &mut shared.meters.highest_sent_timestamp;
+        *sent = (*sent).max(self.request.newest);
+    }
+
+    /// The request has its verdict; on to what follows it.
+    fn next(&mut self, shared: &mut Shared<'_>) {
+        self.settle(shared);
+        let feed = self.request.feed;
+        let at = self.progress[feed].at;
+        self.request.begin(feed, at);
+        self.wire.clear();
+        self.sent = 0;
+        self.state = State::Idle;
+        self.due = Instant::NEVER;
+        self.more = true;
+    }
+
+    fn retry(&mut self, after: Option<Duration>, words: String, shared: &mut Shared<'_>) {
+        shared.meters.retried += self.request.samples;
+        shared.meters.requests_failed += 1;
+        self.say(words, shared);
+        self.attempts += 1;
+        let plan = shared.plan;
+        let wait = match after {
+            Some(asked) => {
+                self.backoff = (asked * 2).min(plan.backoff_max).max(plan.backoff_min);
+                asked
+            }
+            None => {
+                self.backoff = self.backoff.clamp(plan.backoff_min, plan.backoff_max);
+                let wait = jittered(self.backoff, shared.random);
+                self.backoff = (self.backoff * 2).min(plan.backoff_max);
+                wait
+            }
+        };
+        self.state = State::Waiting;
+        self.due = shared.now.instant + wait;
+    }
+
+    fn hold_back(&mut self, words: String, shared: &mut Shared<'_>) {
+        shared.meters.retried += self.request.samples;
+        shared.meters.requests_failed += 1;
+        shared.meters.held = true;
+        self.say(words, shared);
+        self.attempts += 1;
+        self.hold = self.hold.clamp(HOLD_MIN, HOLD_MAX);
+        self.state = State::Waiting;
+        self.due = shared.now.instant + jittered(self.hold, shared.random);
+        self.hold = (self.hold * 2).min(HOLD_MAX);
+    }
+
+    fn halve(&mut self, words: String, shared: &mut Shared<'_>) {
+        if self.request.samples <= 1 {
+            return self.refused(words, shared);
+        }
+        shared.meters.requests_failed += 1;
+        *shared.bytes_max = (self.request.raw.len() / 2).max(1);
+        self.say(words, shared);
+        self.rebuild();
+    }
+
+    fn isolate(&mut self, words: String, shared: &mut Shared<'_>) {
+        shared.meters.requests_failed += 1;
+        self.say(words, shared);
+        let until = self.progress[self.request.feed].at;
+        let (samples, frames) = (self.request.samples, self.request.frames);
+        let mut isolation = match self.isolation {
+            Some(isolation) => isolation,
+            None => Isolation { until, samples_max: samples, refused_alone: 0 },
+        };
+        if samples > 1 {
+            // First frame by frame, then halves of a frame.
+            isolation.samples_max = if frames > 1 { samples } else { samples.div_ceil(2) };
+            self.isolation = Some(isolation);
+            return self.rebuild();
+        }
+        isolation.refused_alone += 1;
+        isolation.samples_max = 1;
+        self.isolation = Some(isolation);
+        if isolation.refused_alone > ALONE_MAX {
+            return self.refuse_rest_of_frame(shared);
+        }
+        self.reject(shared);
+        self.next(shared);
+    }
+
+    /// Nothing of this frame is wanted, as far as can be told.
+    fn refuse_rest_of_frame(&mut self, shared: &mut Shared<'_>) {
+        self.reject(shared);
+        let feed = self.request.feed;
+        let at = self.progress[feed].at;
+        if at.skip > 0
+            && let crate::wal::Step::Record { next, samples, .. } =
+                shared.feeds[feed].log.read(at.place)
+        {
+            let rest = u64::from(samples.saturating_sub(at.skip));
+            self.request.lost.add(Loss::Rejected, rest);
+            self.progress[feed].at = Mark { place: next, skip: 0 };
+        }
+        if let Some(isolation) = &mut self.isolation {
+            isolation.refused_alone = 0;
+            isolation.samples_max = shared.plan.samples_max as u64;
+        }
+        self.next(shared);
+    }
+
+    fn reject(&mut self, shared: &mut Shared<'_>) {
+        shared.meters.lost.add(Loss::Rejected, self.request.samples);
+        self.note_sent(shared);
+    }
+
+    /// Refused for good, all of it.
+    fn refused(&mut self, words: String, shared: &mut Shared<'_>) {
+        shared.meters.requests_failed += 1;
+        let words = format!("{words}; {} samples dropped", self.request.samples);
+        self.say(words, shared);
+        self.reject(shared);
+        self.next(shared);
+        let pause = if *shared.acquainted {
+            self.backoff = self.backoff.clamp(shared.plan.backoff_min, shared.plan.backoff_max);
+            let pause = self.backoff;
+            self.backoff = (self.backoff * 2).min(shared.plan.backoff_max);
+            pause
+        } else {
+            STRANGER_PAUSE
+        };
+        self.quiet_until = shared.now.instant + jittered(pause, shared.random);
+    }
+
+    fn say(&mut self, words: String, shared: &mut Shared<'_>) {
+        if shared.meters.last_error != words {
+            shared.says.push(words.clone());
+            shared.meters.last_error = words;
+        }
+    }
+
+    /// Gives up its connection: the endpoint is gone or has changed.
+    pub fn hang_up(&mut self, dialer: &mut Dialer) {
+        if let Some(conn) = self.conn.take() {
+            dialer.close(conn);
+        }
+    }
+
+    /// Settings changed: whatever is not settled is read and sent anew.
+    pub fn restart(&mut self, dialer: &mut Dialer) {
+        self.hang_up(dialer);
+        let (feed, from) = (self.request.feed, self.request.from);
+        self.progress[feed].at = from;
+        self.request.begin(feed, from);
+        self.state = State::Idle;
+        self.attempts = 0;
+        self.isolation = None;
+        self.backoff = Duration::ZERO;
+        self.hold = Duration::ZERO;
+        self.due = Instant::NEVER;
+        self.more = true;
+    }
+}
+
+/// Within five hundredths of `wait`: a fleet does not come back in step, and successive waits still grow.
+fn jittered(wait: Duration, random: &mut Random) -> Duration {
+    let tenth = (wait.as_nanos() / 10) as u64;
+    wait - Duration::from_nanos(tenth / 2) + Duration::from_nanos(random.below(tenth.max(1)))
+}

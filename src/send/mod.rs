@@ -1,0 +1,25 @@
+//! From the log to the endpoints: what is read, batched, sent, and how an answer moves a cursor.
+//!
+//! ```text
+//! feed --drain--> request --connection--> answer --verdict--> settled --> cursor page
+//! ```
+//!
+//! - **S1** samples of a series reach an endpoint in log order: a target's frames always go over the same connection,
+//!   which has one request in flight.
+//! - **S2** a cursor passes a frame only when every sample of it has a verdict.
+//! - **S4** an endpoint that is slow, down or hung costs disk and nothing else.
+//! - **W8** a stored cursor is never ahead of what was settled.
+//! - **L2** `entered = acknowledged + Σ lost(reason) + resumed + pending`.
+//!
+//! May use: base, model, mail, wire, http, series, wal, relabel.
+
+mod cursors;
+mod drain;
+mod endpoint;
+mod filter;
+mod lane;
+mod verdict;
+
+pub use cursors::cursor_file;
+pub use endpoint::{Endpoint, Outlook, Scratch};
+pub use verdict::{Verdict, verdict};

@@ -1,0 +1,205 @@
+//! Labels → ref, and per ref: newest timestamp, place of the labels, segment of the newest sample.
+
+use core::marker::PhantomData;
+
+use hashbrown::HashTable;
+
+use crate::base::seeded_hash;
+use crate::model::SeriesRef;
+use crate::wal::{At, Dictionary, Full, Seq};
+use crate::base::Timestamp;
+
+/// All series of one log. Columns, so that checking a scrape's timestamps touches 8 bytes a series.
+#[derive(Debug)]
+pub struct Table {
+    newest: Vec<i64>,
+    at: Vec<At>,
+    hashes: Vec<u32>,
+    /// Segment of the newest sample, `Seq(0)` for a free ref.
+    segments: Vec<Seq>,
+    index: HashTable<u32>,
+    free: Vec<u32>,
+    seed: u64,
+    pub created: u64,
+    pub forgotten: u64,
+    _here: PhantomData<*const ()>,
+}
+
+/// Newest timestamp of a series that has none.
+const NONE: i64 = i64::MIN;
+
+/// Spreads the 32 hash bits kept per series over the 64 that the index wants.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Table {
+    pub fn new(seed: u64) -> Table {
+        Table {
+            newest: Vec::new(),
+            at: Vec::new(),
+            hashes: Vec::new(),
+            segments: Vec::new(),
+            index: HashTable::new(),
+            free: Vec::new(),
+            seed,
+            created: 0,
+            forgotten: 0,
+            _here: PhantomData,
+        }
+    }
+
+    /// Series held.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ref of these packed labels; defines them in the dictionary if they are new (then the flag is true).
+    /// `segment` is where its first sample will go at the earliest.
+    pub fn intern(
+        &mut self,
+        dictionary: &mut Dictionary,
+        labels: &[u8],
+        segment: Seq,
+        now: Timestamp,
+    ) -> Result<(SeriesRef, bool), Full> {
+        let hash = seeded_hash(self.seed, labels) as u32;
+        let known = self.index.find(spread(hash), |&candidate| {
+            let slot = candidate as usize;
+            self.hashes[slot] == hash && dictionary.labels(self.at[slot]) == labels
+        });
+        if let Some(&found) = known {
+            return Ok((SeriesRef(found), false));
+        }
+        let series = self.free.last().copied().unwrap_or(self.newest.len() as u32);
+        let at = dictionary.define(SeriesRef(series), labels, now)?;
+        self.free.pop();
+        self.place(series, hash, at, segment);
+        self.created += 1;
+        Ok((SeriesRef(series), true))
+    }
+
+    /// A definition read back from the dictionary. The last one of a ref holds; gives the place of the one before.
+    pub fn recover(&mut self, series: SeriesRef, at: At, labels: &[u8], segment: Seq) -> Option<At> {
+        let before = self.at(series);
+        self.remove(series);
+        self.place(series.0, seeded_hash(self.seed, labels) as u32, at, segment);
+        before
+    }
+
+    /// After the whole dictionary has been read: refs with no definition may be given out.
+    pub fn recovered(&mut self) {
+        self.free = (0..self.segments.len() as u32)
+            .rev()
+            .filter(|&series| self.segments[series as usize] == Seq(0))
+            .collect();
+    }
+
+    /// Forgets the ref; it is not given out before [`Table::release`].
+    pub fn remove(&mut self, series: SeriesRef) {
+        let slot = series.0 as usize;
+        if self.segments.get(slot).is_none_or(|&segment| segment == Seq(0)) {
+            return;
+        }
+        let hash = spread(self.hashes[slot]);
+        if let Ok(entry) = self.index.find_entry(hash, |&candidate| candidate == series.0) {
+            entry.remove();
+        }
+        self.segments[slot] = Seq(0);
+        self.newest[slot] = NONE;
+    }
+
+    /// Lets a removed ref be given out again.
+    pub fn release(&mut self, series: SeriesRef) {
+        self.free.push(series.0);
+        self.forgotten += 1;
+    }
+
+    /// Where the labels are; `None` for a ref without definition.
+    pub fn at(&self, series: SeriesRef) -> Option<At> {
+        let slot = series.0 as usize;
+        match self.segments.get(slot) {
+            Some(&segment) if segment != Seq(0) => Some(self.at[slot]),
+            _ => None,
+        }
+    }
+
+    /// The dictionary was cleaned and holds these labels elsewhere now.
+    pub fn moved(&mut self, series: SeriesRef, at: At) {
+        self.at[series.0 as usize] = at;
+    }
+
+    /// True if `timestamp` is newer than all before it, or at most `window` older: then the sample may be appended,
+    /// and counts as appended. Equal timestamps are never accepted twice in a row.
+    // spec: DB-11, DB-12, DB-20
+    #[inline]
+    pub fn admit(&mut self, series: SeriesRef, timestamp: i64, window_ms: i64, segment: Seq) -> Admission {
+        let slot = series.0 as usize;
+        let newest = self.newest[slot];
+        if timestamp > newest {
+            self.newest[slot] = timestamp;
+            self.segments[slot] = segment;
+            return Admission::Admitted;
+        }
+        if timestamp == newest {
+            return Admission::Duplicate;
+        }
+        if window_ms > 0 && timestamp > newest.saturating_sub(window_ms) {
+            self.segments[slot] = segment;
+            return Admission::Admitted;
+        }
+        Admission::OutOfOrder
+    }
+
+    /// A sample found in the log at start.
+    pub fn recover_sample(&mut self, series: SeriesRef, timestamp: i64) {
+        let slot = series.0 as usize;
+        if slot < self.newest.len() && self.segments[slot] != Seq(0) {
+            self.newest[slot] = self.newest[slot].max(timestamp);
+        }
+    }
+
+    /// Refs whose newest sample lies in a segment below `oldest` and for which `pinned` does not hold.
+    pub fn outlived(&self, oldest: Seq, pinned: impl Fn(SeriesRef) -> bool) -> Vec<SeriesRef> {
+        (0..self.segments.len() as u32)
+            .map(SeriesRef)
+            .filter(|&series| {
+                let segment = self.segments[series.0 as usize];
+                segment != Seq(0) && segment < oldest && !pinned(series)
+            })
+            .collect()
+    }
+
+    /// One more than the highest ref ever given out.
+    pub fn bound(&self) -> usize {
+        self.newest.len()
+    }
+
+    fn place(&mut self, series: u32, hash: u32, at: At, segment: Seq) {
+        let slot = series as usize;
+        if slot >= self.newest.len() {
+            self.newest.resize(slot + 1, NONE);
+            self.at.resize(slot + 1, at);
+            self.hashes.resize(slot + 1, 0);
+            self.segments.resize(slot + 1, Seq(0));
+        }
+        self.newest[slot] = NONE;
+        self.at[slot] = at;
+        self.hashes[slot] = hash;
+        self.segments[slot] = segment.max(Seq(1));
+        let hashes = &self.hashes;
+        self.index.insert_unique(spread(hash), series, |&other| spread(hashes[other as usize]));
+    }
+}
+
+/// What [`Table::admit`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    Admitted,
+    Duplicate,
+    OutOfOrder,
+}

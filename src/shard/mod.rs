@@ -1,0 +1,27 @@
+//! What one core owns: its targets, their series, its log, its side of every endpoint. A state machine without I/O.
+//!
+//! ```text
+//! world --Event--> Shard::handle --> Shard::effect --Effect--> world
+//! ```
+//!
+//! A shard reads no clock, draws no chance and opens no file, so the simulation runs whole shards from one seed, and
+//! the runtime under them can be replaced. It is not `Send`: it is born on the core that keeps it, from a
+//! [`Plan`].
+//!
+//! - A turn is bounded: no event makes `handle` run longer than a few hundred microseconds.
+//! - `deadline()` is never later than the first thing that is due.
+//!
+//! May use: base, model, wire, http, mail, series, wal, append, scrape, send.
+
+mod effect;
+mod event;
+mod plan;
+mod recover;
+mod report;
+mod shard;
+mod upkeep;
+
+pub use effect::Effect;
+pub use event::Event;
+pub use plan::{FoundLog, Plan};
+pub use shard::Shard;

@@ -1,0 +1,207 @@
+//! Housekeeping of a shard's log: spares, truncation, forgetting series, cleaning the dictionary.
+
+use core::time::Duration;
+
+use crate::base::{Instant, Now};
+use crate::mail::Level;
+use crate::model::SeriesRef;
+use crate::shard::Shard;
+use crate::wal::{DiskRequest, Region, Seq, SegmentKind};
+
+/// What housekeeping remembers.
+#[derive(Debug, Default)]
+pub struct Upkeep {
+    /// A configuration has been given.
+    pub assigned: bool,
+    /// The disk gives no spare.
+    pub full: bool,
+    pub sync_failures: u64,
+    retry_spare: Option<Instant>,
+    prompt: Option<Instant>,
+    /// Segments were retired since series were last swept.
+    retired: bool,
+    next_sweep: Instant,
+    /// Offset in the oldest dictionary segment up to which it has been cleaned.
+    cleaned: Option<u32>,
+    /// Adopted logs that have been delivered and given back.
+    removed: Vec<u16>,
+}
+
+const RETRY_SPARE: Duration = Duration::from_secs(1);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Definitions moved in one turn.
+const CLEANED_A_TURN: usize = 256;
+
+impl Upkeep {
+    pub fn wake(&self) -> Instant {
+        let retry = self.retry_spare.unwrap_or(Instant::NEVER);
+        let prompt = self.prompt.unwrap_or(Instant::NEVER);
+        let clean = if self.cleaned.is_some() { Instant(0) } else { Instant::NEVER };
+        retry.min(prompt).min(clean)
+    }
+
+    pub fn prompt_at(&mut self, at: Instant) {
+        self.prompt = Some(self.prompt.map_or(at, |known| known.min(at)));
+    }
+}
+
+impl Shard {
+    pub(super) fn do_upkeep(&mut self, now: Now) {
+        if self.upkeep.prompt.is_some_and(|at| at <= now.instant) {
+            self.upkeep.prompt = None;
+            self.prompt_endpoints();
+        }
+        if self.upkeep.retry_spare.is_some_and(|at| at <= now.instant) {
+            self.upkeep.retry_spare = None;
+            self.feeds[0].log.spare_failed();
+            self.feeds[0].dictionary.spare_failed();
+        }
+        if self.upkeep.retry_spare.is_none() {
+            if self.feeds[0].log.wants_spare() {
+                self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Samples });
+            }
+            if self.feeds[0].dictionary.wants_spare() {
+                self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Dictionary });
+            }
+        }
+        if self.upkeep.retired && self.upkeep.next_sweep <= now.instant {
+            self.upkeep.next_sweep = now.instant + SWEEP_EVERY;
+            self.sweep(now);
+        }
+        self.clean_dictionary(now);
+        self.give_back_adopted();
+    }
+
+    pub(super) fn prepared(&mut self, kind: SegmentKind, slot: u16, region: Region) {
+        self.upkeep.full = false;
+        match kind {
+            SegmentKind::Samples => self.feeds[0].log.give_spare(slot, region),
+            SegmentKind::Dictionary => self.feeds[0].dictionary.give_spare(slot, region),
+        }
+    }
+
+    pub(super) fn prepare_failed(&mut self, now: Now, full: bool, message: String) {
+        if !self.upkeep.full {
+            let level = if full { Level::Warn } else { Level::Error };
+            self.log(level, "No room for the log to grow", vec![("err", message)]);
+        }
+        self.upkeep.full = true;
+        self.upkeep.retry_spare = Some(now.instant + RETRY_SPARE);
+    }
+
+    /// Retires segments that the coordinator no longer wants and no stored cursor needs (W4, W8).
+    pub(super) fn truncate(&mut self, log: usize, below: Seq) {
+        if log >= self.feeds.len() {
+            return;
+        }
+        let needed = self.endpoints.iter().flatten().map(|endpoint| endpoint.needed(log)).min();
+        let below = needed.map_or(below, |needed| below.min(needed));
+        let retired = self.feeds[log].log.retire(below);
+        self.upkeep.retired |= log == 0 && !retired.is_empty();
+        for segment in retired {
+            self.ask_disk(DiskRequest::Retire {
+                log: log as u16,
+                kind: SegmentKind::Samples,
+                slot: segment.slot,
+                region: segment.region,
+            });
+        }
+        self.unload(log);
+    }
+
+    /// Lets go of segments that nobody is reading.
+    pub(super) fn unload(&mut self, log: usize) {
+        let Some(feed) = self.feeds.get_mut(log) else { return };
+        let endpoints = &self.endpoints;
+        let wanted = |seq: Seq| endpoints.iter().flatten().any(|endpoint| endpoint.reading(log, seq));
+        for region in feed.log.unload(&wanted) {
+            self.ask_disk(DiskRequest::Release(region));
+        }
+    }
+
+    /// Forgets series of which no segment, cache or report speaks any more (R1).
+    fn sweep(&mut self, now: Now) {
+        self.upkeep.retired = false;
+        let mut pinned = vec![false; self.feeds[0].table.bound()];
+        for series in self.pools.pinned() {
+            pinned[series.0 as usize] = true;
+        }
+        let feed = &mut self.feeds[0];
+        let oldest = feed.log.start().seq();
+        let outlived = feed.table.outlived(oldest, |series| pinned[series.0 as usize]);
+        let gone: Vec<_> = outlived
+            .iter()
+            .filter_map(|&series| Some((series, feed.table.at(series)?)))
+            .collect();
+        for some in gone.chunks(1024) {
+            if feed.dictionary.forget(some, now.timestamp).is_err() {
+                return;
+            }
+            for &(series, _) in some {
+                feed.table.remove(series);
+                feed.table.release(series);
+            }
+        }
+        let forget = |endpoint: &mut crate::send::Endpoint, series: SeriesRef| endpoint.forget(series);
+        for endpoint in self.endpoints.iter_mut().flatten() {
+            outlived.iter().for_each(|&series| forget(endpoint, series));
+        }
+    }
+
+    /// Moves what still lives out of the oldest dictionary segment, then gives the segment back.
+    fn clean_dictionary(&mut self, now: Now) {
+        let feed = &mut self.feeds[0];
+        if self.upkeep.cleaned.is_none() && !feed.dictionary.wants_cleaning() {
+            return;
+        }
+        let mut from = self.upkeep.cleaned.unwrap_or(0);
+        let mut labels = Vec::new();
+        for _ in 0..CLEANED_A_TURN {
+            let Some((next, series, at, bytes)) = feed.dictionary.next_in_oldest(from) else {
+                self.upkeep.cleaned = None;
+                if let Some(old) = feed.dictionary.retire_oldest() {
+                    self.ask_disk(DiskRequest::Retire {
+                        log: 0,
+                        kind: SegmentKind::Dictionary,
+                        slot: old.slot,
+                        region: old.region,
+                    });
+                }
+                return;
+            };
+            if feed.table.at(series) == Some(at) {
+                labels.clear();
+                labels.extend_from_slice(bytes);
+                match feed.dictionary.define(series, &labels, now.timestamp) {
+                    Ok(moved) => feed.table.moved(series, moved),
+                    Err(_) => {
+                        // No room now: go on when there is.
+                        self.upkeep.cleaned = None;
+                        return;
+                    }
+                }
+            }
+            from = next;
+        }
+        self.upkeep.cleaned = Some(from);
+    }
+
+    /// An adopted log that every endpoint has in full is removed.
+    fn give_back_adopted(&mut self) {
+        if self.feeds.len() == 1 || self.endpoints.iter().flatten().next().is_none() {
+            return;
+        }
+        for log in 1..self.feeds.len() {
+            let end = self.feeds[log].log.end();
+            let done = self.endpoints.iter().flatten().all(|endpoint| endpoint.drained(log, end));
+            if done && !self.upkeep.removed.contains(&(log as u16)) {
+                self.upkeep.removed.push(log as u16);
+                self.ask_disk(DiskRequest::RemoveLog { log: log as u16 });
+            }
+        }
+    }
+
+    pub(super) fn adopted_removed(&self, log: usize) -> bool {
+        self.upkeep.removed.contains(&(log as u16))
+    }
+}

@@ -1,0 +1,96 @@
+//! What each shard counts of its scrapes and its log: law L1 as metrics, and Prometheus's totals over it.
+
+use crate::mail::Report;
+use crate::model::Refusal;
+use crate::telemetry::Metric;
+use crate::telemetry::catalog::*;
+use crate::telemetry::page::Page;
+
+type Figure = (&'static Metric, fn(&Report) -> u64);
+
+/// Shown by shard.
+const BY_SHARD: &[Figure] = &[
+    (&SCRAPED, |report| report.scrape.scraped),
+    (&GENERATED, |report| report.scrape.generated),
+    (&APPENDED, |report| report.log.appended),
+    (&APPENDED_BYTES, |report| report.log.appended_bytes),
+    (&RECORDS, |report| report.log.records),
+    (&SEGMENTS, |report| report.log.segments),
+    (&DISK_BYTES, |report| report.log.disk_bytes),
+    (&DICTIONARY_BYTES, |report| report.log.dictionary_bytes),
+    (&WAL_FULL, |report| u64::from(report.log.full)),
+    (&WAL_DAMAGE, |report| report.log.damage),
+    (&SYNC_FAILURES, |report| report.log.sync_failures),
+    (&SERIES, |report| report.log.series),
+    (&SERIES_CREATED, |report| report.log.series_created),
+    (&SERIES_FORGOTTEN, |report| report.log.series_forgotten),
+    (&TARGETS, |report| report.scrape.targets),
+    (&SCRAPES, |report| report.scrape.scrapes),
+    (&SCRAPES_FAILED, |report| report.scrape.scrapes_failed),
+    (&SCRAPES_SKIPPED, |report| report.scrape.scrapes_skipped),
+    (&SCRAPE_BYTES, |report| report.scrape.body_bytes),
+    (&CACHE_HITS, |report| report.scrape.cache_hits),
+    (&CACHE_MOVES, |report| report.scrape.cache_moves),
+    (&CACHE_MISSES, |report| report.scrape.cache_misses),
+];
+
+/// Added up over shards, under Prometheus's names.
+const TOTALS: &[Figure] = &[
+    (&REMOTE_IN, |report| report.log.appended),
+    (&WAL_BYTES, |report| report.log.disk_bytes),
+    (&AGENT_SERIES, |report| report.log.series),
+    (&AGENT_OUT_OF_ORDER, |report| {
+        report.scrape.refused.get(Refusal::OutOfOrder)
+    }),
+    (&AGENT_CORRUPTIONS, |report| report.log.damage),
+    (&TARGET_LABELS_EXCEEDED, |report| {
+        report.scrape.exceeded_label_limits
+    }),
+    (&TARGET_SAMPLES_EXCEEDED, |report| {
+        report.scrape.exceeded_sample_limit
+    }),
+    (&TARGET_BODY_EXCEEDED, |report| {
+        report.scrape.exceeded_body_size_limit
+    }),
+    (&TARGET_DUPLICATE, |report| {
+        report.scrape.refused.get(Refusal::DuplicateTimestamp)
+    }),
+    (&TARGET_OUT_OF_ORDER, |report| {
+        report.scrape.refused.get(Refusal::OutOfOrder)
+    }),
+    (&TARGET_OUT_OF_BOUNDS, |report| {
+        report.scrape.refused.get(Refusal::OutOfBounds)
+    }),
+];
+
+pub(super) fn write(page: &mut Page, reports: &[Report]) {
+    let shards: Vec<String> = reports
+        .iter()
+        .map(|report| report.shard.to_string())
+        .collect();
+    for (metric, figure) in TOTALS {
+        page.family(metric)
+            .count(&[], reports.iter().map(figure).sum());
+    }
+    let appended = reports.iter().map(|report| report.log.appended).sum();
+    page.family(&AGENT_APPENDED)
+        .count(&[("type", "float")], appended);
+    let segment = reports
+        .iter()
+        .map(|report| report.log.segment_current)
+        .max();
+    page.family(&WAL_SEGMENT).count(&[], segment.unwrap_or(0));
+    for (metric, figure) in BY_SHARD {
+        let mut family = page.family(metric);
+        for (report, shard) in reports.iter().zip(&shards) {
+            family.count(&[("shard", shard)], figure(report));
+        }
+    }
+    let mut family = page.family(&REFUSED);
+    for (report, shard) in reports.iter().zip(&shards) {
+        for reason in Refusal::ALL {
+            let labels = [("reason", reason.name()), ("shard", shard.as_str())];
+            family.count(&labels, report.scrape.refused.get(reason));
+        }
+    }
+}

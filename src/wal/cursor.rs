@@ -1,0 +1,203 @@
+//! How far one endpoint has come, on one page of its own file.
+//!
+//! A cursor is a lower bound: it may be old, which sends some samples again; it must never be ahead
+//! of what has a verdict, which would lose them. Two slots are written in turn, so that one is
+//! always whole.
+
+use crate::base::limits::CONNECTIONS;
+use crate::base::{Reader, crc32c};
+use crate::wal::damage::Damage;
+use crate::wal::place::Place;
+
+/// Bytes of one slot: a sector.
+pub const CURSOR_BYTES: usize = 512;
+/// Where the two slots are in the file of one 4096-byte page; a page with sequence `n` goes to slot
+/// `n % 2`.
+pub const CURSOR_SLOTS: [u64; 2] = [0, 2048];
+const MAGIC: [u8; 8] = *b"CLcur\x01\r\n";
+const CHECK_AT: usize = CURSOR_BYTES - 4;
+
+/// What one endpoint of one log had settled when the page was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CursorPage {
+    /// Hash of the endpoint's name (or URL): a file under another's name is not believed.
+    pub endpoint: [u8; 16],
+    /// Higher wins.
+    pub sequence: u64,
+    /// Everything before it has a verdict.
+    pub low: Place,
+    /// Per connection, how far it is; at most `limits::CONNECTIONS`, more are not stored.
+    pub lanes: Vec<Place>,
+    pub totals: CursorTotals,
+}
+
+/// Samples by verdict since the endpoint exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CursorTotals {
+    pub acked: u64,
+    pub rejected: u64,
+    /// Dropped because the disk budget was used up.
+    pub shed: u64,
+    /// Dropped because they were too old.
+    pub expired: u64,
+    pub unreadable: u64,
+    /// Dropped by relabelling.
+    pub filtered: u64,
+}
+
+impl CursorPage {
+    /// The bytes of one slot.
+    pub fn encode(&self) -> [u8; CURSOR_BYTES] {
+        let lanes = &self.lanes[..self.lanes.len().min(CONNECTIONS)];
+        let CursorTotals {
+            acked,
+            rejected,
+            shed,
+            expired,
+            unreadable,
+            filtered,
+        } = self.totals;
+        let mut bytes = Vec::with_capacity(CURSOR_BYTES);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&self.sequence.to_le_bytes());
+        bytes.extend_from_slice(&self.endpoint);
+        bytes.extend_from_slice(&self.low.0.to_le_bytes());
+        for total in [acked, rejected, shed, expired, unreadable, filtered] {
+            bytes.extend_from_slice(&total.to_le_bytes());
+        }
+        bytes.extend_from_slice(&(lanes.len() as u64).to_le_bytes());
+        for lane in lanes {
+            bytes.extend_from_slice(&lane.0.to_le_bytes());
+        }
+        let mut out = [0; CURSOR_BYTES];
+        out[..bytes.len()].copy_from_slice(&bytes);
+        let check = crc32c(0, &out[..CHECK_AT]);
+        out[CHECK_AT..].copy_from_slice(&check.to_le_bytes());
+        out
+    }
+
+    /// Reads one slot.
+    pub fn decode(slot: &[u8]) -> Result<CursorPage, Damage> {
+        let slot = slot.get(..CURSOR_BYTES).ok_or(Damage::Short)?;
+        let mut reader = Reader::new(slot);
+        let magic = reader.bytes(8).ok_or(Damage::Short)?;
+        if magic == [0; 8] {
+            return Err(Damage::Blank);
+        }
+        if magic != MAGIC {
+            return Err(Damage::Magic);
+        }
+        if crc32c(0, &slot[..CHECK_AT]).to_le_bytes() != slot[CHECK_AT..] {
+            return Err(Damage::Checksum);
+        }
+        Self::fields(&mut reader).ok_or(Damage::Malformed("lanes"))
+    }
+
+    fn fields(reader: &mut Reader<'_>) -> Option<CursorPage> {
+        let sequence = reader.u64()?;
+        let endpoint = reader.bytes(16)?.try_into().ok()?;
+        let low = Place(reader.u64()?);
+        let totals = CursorTotals {
+            acked: reader.u64()?,
+            rejected: reader.u64()?,
+            shed: reader.u64()?,
+            expired: reader.u64()?,
+            unreadable: reader.u64()?,
+            filtered: reader.u64()?,
+        };
+        let lanes = reader.u64()?;
+        if lanes > CONNECTIONS as u64 {
+            return None;
+        }
+        let lanes = (0..lanes)
+            .map(|_| reader.u64().map(Place))
+            .collect::<Option<Vec<_>>>()?;
+        Some(CursorPage {
+            endpoint,
+            sequence,
+            low,
+            lanes,
+            totals,
+        })
+    }
+}
+
+/// The newer valid slot of a cursor file.
+pub fn newest(file: &[u8]) -> Option<CursorPage> {
+    let slots = CURSOR_SLOTS
+        .iter()
+        .filter_map(|at| file.get(*at as usize..));
+    slots
+        .filter_map(|slot| CursorPage::decode(slot).ok())
+        .max_by_key(|page| page.sequence)
+}
+
+const _: () = assert!(8 + 8 + 16 + 8 + 6 * 8 + 8 + CONNECTIONS * 8 <= CHECK_AT);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(sequence: u64) -> CursorPage {
+        CursorPage {
+            endpoint: *b"the-endpoint-id!",
+            sequence,
+            low: Place(0x0000_0002_0000_1000),
+            lanes: vec![Place(0x0000_0002_0000_1000), Place(0x0000_0003_0000_2000)],
+            totals: CursorTotals {
+                acked: 1,
+                rejected: 2,
+                shed: 3,
+                expired: 4,
+                unreadable: 5,
+                filtered: 6,
+            },
+        }
+    }
+
+    #[test]
+    fn a_slot_is_these_bytes() {
+        let bytes = page(7).encode();
+        assert_eq!(&bytes[..8], b"CLcur\x01\r\n");
+        assert_eq!(bytes[8..16], [7, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(&bytes[16..32], b"the-endpoint-id!");
+        assert_eq!(bytes[32..40], [0, 0x10, 0, 0, 2, 0, 0, 0]);
+        let totals: Vec<u8> = (0..6).map(|i| bytes[40 + 8 * i]).collect();
+        assert_eq!(totals, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(bytes[88..96], [2, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[104..112], [0, 0x20, 0, 0, 3, 0, 0, 0]);
+        assert!(bytes[112..CHECK_AT].iter().all(|byte| *byte == 0));
+        assert_eq!(CursorPage::decode(&bytes), Ok(page(7)));
+    }
+
+    #[test]
+    fn the_newer_valid_slot_wins_and_damage_falls_back_to_the_older() {
+        let mut file = vec![0; 4096];
+        assert_eq!(newest(&file), None);
+        for sequence in 1..5u64 {
+            let at = CURSOR_SLOTS[(sequence % 2) as usize] as usize;
+            file[at..at + CURSOR_BYTES].copy_from_slice(&page(sequence).encode());
+            assert_eq!(newest(&file), Some(page(sequence)));
+            for byte in at..at + CURSOR_BYTES {
+                file[byte] ^= 0x10;
+                assert_eq!(
+                    newest(&file),
+                    (sequence > 1).then(|| page(sequence - 1)),
+                    "byte {byte}"
+                );
+                file[byte] ^= 0x10;
+            }
+        }
+        assert_eq!(newest(&file[..100]), None);
+    }
+
+    #[test]
+    fn lanes_beyond_the_limit_are_not_stored() {
+        let many = CursorPage {
+            lanes: vec![Place(9); 40],
+            ..page(1)
+        };
+        let decoded = CursorPage::decode(&many.encode()).expect("valid");
+        assert_eq!(decoded.lanes.len(), CONNECTIONS);
+    }
+}

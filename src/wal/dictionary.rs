@@ -1,0 +1,465 @@
+//! What series refs mean: one record per definition, in segments of their own.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+
+use crate::base::limits::{FRAME_SAMPLES, LABELS_BYTES};
+use crate::base::{Reader, Timestamp};
+use crate::model::SeriesRef;
+use crate::wal::header::{Header, SegmentKind, salt_of};
+use crate::wal::log::LogCounters;
+use crate::wal::map::Region;
+use crate::wal::place::{Identity, Place, Seq};
+use crate::wal::record::{
+    KIND_DEFINE, KIND_FORGET, RECORD_HEADER_BYTES, RECORDS_AT, Record, record_bytes,
+};
+use crate::wal::segment::{FoundSegment, Full, Retired, Segment, fits_region};
+
+/// Where a definition is: four bytes per series. The low bits are the record's offset over eight,
+/// the high bits the segment's index in memory; a place means nothing after a restart, when `open`
+/// names new ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At(pub u32);
+
+/// One thing the dictionary says, in the order it was said: a later definition of a series replaces
+/// an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DictionaryEntry<'a> {
+    Define {
+        series: SeriesRef,
+        at: At,
+        labels: &'a [u8],
+    },
+    Forget {
+        series: SeriesRef,
+    },
+}
+
+/// The dictionary of one shard directory. All its segments stay loaded.
+///
+/// It belongs to one core:
+///
+/// ```compile_fail
+/// fn crosses<T: Send>() {}
+/// crosses::<corelane::wal::Dictionary>();
+/// ```
+#[derive(Debug)]
+pub struct Dictionary {
+    identity: Identity,
+    seed: u64,
+    /// Bits of [`At`] that are an offset.
+    offset_bits: u32,
+    /// By index; `None` for an index free to be used again.
+    table: Vec<Option<Entry>>,
+    /// Indexes by sequence, oldest first.
+    order: VecDeque<usize>,
+    /// True if the newest segment may be appended to.
+    has_head: bool,
+    next_seq: Seq,
+    spare: Option<(u16, Region)>,
+    spare_asked: bool,
+    body: Vec<u8>,
+    counters: LogCounters,
+    here: PhantomData<*const ()>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    segment: Segment,
+    /// Bytes of definitions that have not been replaced or forgotten.
+    live: u64,
+}
+
+impl Dictionary {
+    /// `found`: every valid dictionary segment of the directory, in any order, all with regions.
+    /// `visit` gets every entry in order and answers with the place of the definition that the
+    /// entry replaces or forgets, if any: the dictionary keeps count of dead bytes, but no table of
+    /// series.
+    pub fn open(
+        identity: Identity,
+        segment_bytes: usize,
+        found: Vec<FoundSegment>,
+        seed: u64,
+        visit: &mut dyn FnMut(DictionaryEntry<'_>) -> Option<At>,
+    ) -> Dictionary {
+        let mut found = found;
+        found.retain(|found| found.region.is_some() && fits_region(found));
+        found.sort_by_key(|found| found.header.seq);
+        found.dedup_by_key(|found| found.header.seq);
+        let largest = found
+            .iter()
+            .map(|found| found.header.size as usize)
+            .max()
+            .unwrap_or(0);
+        let mut dictionary = Dictionary {
+            identity,
+            seed,
+            offset_bits: (largest.max(segment_bytes) / 8).next_power_of_two().ilog2(),
+            table: Vec::new(),
+            order: VecDeque::new(),
+            has_head: false,
+            next_seq: Seq(1),
+            spare: None,
+            spare_asked: false,
+            body: Vec::new(),
+            counters: LogCounters::default(),
+            here: PhantomData,
+        };
+        for found in found {
+            dictionary.adopt(Segment::found(found), visit);
+        }
+        dictionary
+    }
+
+    /// Takes in the next segment found. A clean, writable newest one is continued: its records all
+    /// verify, so nothing of this salt can be behind its end, and a start that defines nothing
+    /// takes no new file.
+    fn adopt(
+        &mut self,
+        segment: Segment,
+        visit: &mut dyn FnMut(DictionaryEntry<'_>) -> Option<At>,
+    ) {
+        let Some(index) = self.free_index() else {
+            return;
+        };
+        let mut live = 0;
+        let mut dead: Vec<At> = Vec::new();
+        let mut unknown = 0;
+        let scan = segment.scan(&mut |offset, record| {
+            let at = self.at(index, offset);
+            match record.kind {
+                KIND_DEFINE => {
+                    let Some((series, labels)) = definition(record) else {
+                        return;
+                    };
+                    live += record_bytes(record.payload.len()) as u64;
+                    dead.extend(visit(DictionaryEntry::Define { series, at, labels }));
+                }
+                KIND_FORGET => {
+                    let mut reader = Reader::new(record.payload);
+                    while let Some(series) = reader.u32() {
+                        let series = SeriesRef(series);
+                        dead.extend(visit(DictionaryEntry::Forget { series }));
+                    }
+                }
+                _ => unknown += 1,
+            }
+        });
+        self.counters.damaged += u64::from(scan.damaged);
+        self.counters.lost += scan.lost + unknown;
+        if let Some(at) = scan.last {
+            self.counters.last_damage = Some(Place::new(segment.header.seq, at as u32));
+        }
+        self.has_head =
+            scan.damaged == 0 && segment.region.as_ref().is_some_and(Region::is_writable);
+        self.next_seq = Seq(segment.header.seq.0.saturating_add(1));
+        let segment = Segment {
+            tail: Some(scan.tail),
+            ..segment
+        };
+        self.place(index, Entry { segment, live });
+        for at in dead {
+            self.mark_dead(at);
+        }
+    }
+
+    fn free_index(&self) -> Option<usize> {
+        let free = self
+            .table
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.table.len());
+        (free < 1 << (32 - self.offset_bits)).then_some(free)
+    }
+
+    fn place(&mut self, index: usize, entry: Entry) {
+        if index == self.table.len() {
+            self.table.push(None);
+        }
+        self.table[index] = Some(entry);
+        self.order.push_back(index);
+    }
+
+    fn at(&self, index: usize, offset: usize) -> At {
+        At((index as u32) << self.offset_bits | (offset / 8) as u32)
+    }
+
+    fn locate(&self, at: At) -> (usize, usize) {
+        let mask = (1u32 << self.offset_bits) - 1;
+        (
+            (at.0 >> self.offset_bits) as usize,
+            (at.0 & mask) as usize * 8,
+        )
+    }
+
+    /// Defines a series. Its packed labels are in the dictionary, and survive the death of the
+    /// process, before the first sample that uses the ref can be appended. Also how a definition is
+    /// moved when cleaning.
+    pub fn define(&mut self, series: SeriesRef, labels: &[u8], now: Timestamp) -> Result<At, Full> {
+        if labels.len() > LABELS_BYTES {
+            return Err(Full);
+        }
+        self.make_room(4 + labels.len(), now)?;
+        let mut body = core::mem::take(&mut self.body);
+        body.clear();
+        body.extend_from_slice(&series.0.to_le_bytes());
+        body.extend_from_slice(labels);
+        let bytes = record_bytes(body.len()) as u64;
+        let at = self.append(KIND_DEFINE, &mut body);
+        self.body = body;
+        let (index, _) = self.locate(at);
+        if let Some(entry) = &mut self.table[index] {
+            entry.live += bytes;
+        }
+        Ok(at)
+    }
+
+    /// Says that these series are gone and that their refs may come to mean others. `gone` pairs
+    /// each with the place of its definition, which is dead from then on. After `Full`, forget the
+    /// same again: what was forgotten stays so.
+    pub fn forget(&mut self, gone: &[(SeriesRef, At)], now: Timestamp) -> Result<(), Full> {
+        for gone in gone.chunks(FRAME_SAMPLES / 4) {
+            self.make_room(4 * gone.len(), now)?;
+            let mut body = core::mem::take(&mut self.body);
+            body.clear();
+            for (series, _) in gone {
+                body.extend_from_slice(&series.0.to_le_bytes());
+            }
+            self.append(KIND_FORGET, &mut body);
+            self.body = body;
+            for (_, at) in gone {
+                self.mark_dead(*at);
+            }
+        }
+        Ok(())
+    }
+
+    /// A definition was replaced by a later one outside of cleaning.
+    pub fn mark_dead(&mut self, at: At) {
+        let (index, offset) = self.locate(at);
+        if let Some(Some(entry)) = self.table.get_mut(index) {
+            let bytes = payload_at(entry.segment.bytes(), offset)
+                .map_or(0, |p| record_bytes(p.len()) as u64);
+            entry.live = entry.live.saturating_sub(bytes);
+        }
+    }
+
+    fn make_room(&mut self, payload: usize, now: Timestamp) -> Result<(), Full> {
+        if self.has_head && self.head().is_some_and(|head| head.fits(payload)) {
+            return Ok(());
+        }
+        let index = self.free_index().ok_or(Full)?;
+        let after = self.next_seq.0.checked_add(1).ok_or(Full)?;
+        let largest = 8usize << self.offset_bits;
+        let good = |region: &Region| {
+            region.len() <= largest && RECORDS_AT + record_bytes(payload) <= region.len()
+        };
+        let (slot, region) = self.spare.take_if(|(_, region)| good(region)).ok_or(Full)?;
+        let previous = self
+            .head()
+            .and_then(|head| Some((head.header.seq, head.tail?)));
+        let header = Header {
+            kind: SegmentKind::Dictionary,
+            identity: self.identity,
+            salt: salt_of(
+                self.seed,
+                &self.identity,
+                SegmentKind::Dictionary,
+                self.next_seq,
+            ),
+            seq: self.next_seq,
+            size: region.len() as u32,
+            base_time: now.0,
+            total_before: self.counters.records,
+            previous_end: previous
+                .map_or(Place::ZERO, |(seq, tail)| Place::new(seq, tail.end as u32)),
+        };
+        self.place(
+            index,
+            Entry {
+                segment: Segment::begin(header, slot, region),
+                live: 0,
+            },
+        );
+        self.next_seq = Seq(after);
+        self.has_head = true;
+        Ok(())
+    }
+
+    fn head(&self) -> Option<&Segment> {
+        let index = *self.order.back()?;
+        self.table[index].as_ref().map(|entry| &entry.segment)
+    }
+
+    fn append(&mut self, kind: u8, body: &mut Vec<u8>) -> At {
+        let index = *self.order.back().expect("room was made");
+        let entry = self.table[index]
+            .as_mut()
+            .expect("the order names what exists");
+        let bytes = record_bytes(body.len()) as u64;
+        let offset = entry.segment.append(kind, 1, body);
+        let failed = entry
+            .segment
+            .region
+            .as_ref()
+            .is_some_and(Region::has_failed);
+        self.counters.records += 1;
+        self.counters.bytes += bytes;
+        self.counters.write_failures += u64::from(failed);
+        self.at(index, offset)
+    }
+
+    /// The packed labels of the definition at `at`; empty if there is none.
+    pub fn labels(&self, at: At) -> &[u8] {
+        let (index, offset) = self.locate(at);
+        let Some(Some(entry)) = self.table.get(index) else {
+            return &[];
+        };
+        payload_at(entry.segment.bytes(), offset)
+            .and_then(|payload| payload.get(4..))
+            .unwrap_or(&[])
+    }
+
+    /// True once for each spare that should be prepared: when there is no head, or it is half full.
+    pub fn wants_spare(&mut self) -> bool {
+        let half_full = |head: &Segment| {
+            head.tail
+                .is_none_or(|tail| tail.end > head.bytes().len() / 2)
+        };
+        let needed = !self.has_head || self.head().is_none_or(half_full);
+        let wants = needed && self.spare.is_none() && !self.spare_asked;
+        self.spare_asked |= wants;
+        wants
+    }
+
+    /// A prepared segment to go on in: every byte of its file has been written.
+    pub fn give_spare(&mut self, slot: u16, region: Region) {
+        self.spare_asked = false;
+        self.spare = Some((slot, region));
+    }
+
+    /// No spare came; [`Dictionary::wants_spare`] asks again from now on.
+    pub fn spare_failed(&mut self) {
+        self.spare_asked = false;
+    }
+
+    /// True if a definition can be appended without waiting for a spare.
+    pub fn ready(&self) -> bool {
+        self.has_head || self.spare.is_some()
+    }
+
+    pub fn has_spare(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    /// Bytes of definitions that hold.
+    pub fn live_bytes(&self) -> u64 {
+        self.entries().map(|entry| entry.live).sum()
+    }
+
+    /// Bytes of definitions replaced or forgotten, and of the records that say so.
+    pub fn dead_bytes(&self) -> u64 {
+        let used = |entry: &Entry| {
+            entry
+                .segment
+                .tail
+                .map_or(0, |tail| (tail.end - RECORDS_AT) as u64)
+        };
+        self.entries()
+            .map(|entry| used(entry).saturating_sub(entry.live))
+            .sum()
+    }
+
+    /// Bytes of the files of this dictionary, the spare included.
+    pub fn bytes_used(&self) -> u64 {
+        let spare = self
+            .spare
+            .as_ref()
+            .map_or(0, |(_, region)| region.len() as u64);
+        self.entries()
+            .map(|entry| u64::from(entry.segment.header.size))
+            .sum::<u64>()
+            + spare
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.order
+            .iter()
+            .filter_map(|index| self.table[*index].as_ref())
+    }
+
+    /// True when cleaning pays: more is dead than alive, and it would free a segment.
+    pub fn wants_cleaning(&self) -> bool {
+        self.oldest().is_some() && self.dead_bytes() > self.live_bytes()
+    }
+
+    /// The segment to clean next; `None` while there is only the head.
+    pub fn oldest(&self) -> Option<Seq> {
+        let oldest = self.entries().next()?;
+        (self.order.len() > 1).then_some(oldest.segment.header.seq)
+    }
+
+    /// The first definition in the oldest segment at or after offset `from` (0 to begin), with the
+    /// offset to go on from. Whether it is still alive is known to the table of series: alive if
+    /// that series' place is this one.
+    pub fn next_in_oldest(&self, from: u32) -> Option<(u32, SeriesRef, At, &[u8])> {
+        self.oldest()?;
+        let index = *self.order.front()?;
+        let segment = &self.table[index].as_ref()?.segment;
+        let limit = segment.tail?.end;
+        let mut here = from as usize;
+        loop {
+            let (offset, record) = segment.find(here, limit, 0)?;
+            here = record.next;
+            if record.kind != KIND_DEFINE {
+                continue;
+            }
+            if let Some((series, labels)) = definition(&record) {
+                return Some((here as u32, series, self.at(index, offset), labels));
+            }
+        }
+    }
+
+    /// Forgets the oldest segment, after its live definitions were defined again. `None` while
+    /// there is only the head.
+    pub fn retire_oldest(&mut self) -> Option<Retired> {
+        self.oldest()?;
+        let index = self.order.pop_front()?;
+        let Segment {
+            slot, region, tail, ..
+        } = self.table[index].take()?.segment;
+        Some(Retired {
+            slot,
+            region,
+            samples: tail.map_or(0, |tail| u64::from(tail.count)),
+        })
+    }
+
+    /// Slot and bytes of everything, the spare included: what a simulated disk takes its snapshots
+    /// from.
+    pub fn regions(&self) -> impl Iterator<Item = (u16, &Region)> {
+        let spare = self.spare.iter().map(|(slot, region)| (*slot, region));
+        self.entries()
+            .filter_map(|e| Some((e.segment.slot, e.segment.region.as_ref()?)))
+            .chain(spare)
+    }
+
+    pub fn counters(&self) -> LogCounters {
+        self.counters
+    }
+}
+
+fn definition<'a>(record: &Record<'a>) -> Option<(SeriesRef, &'a [u8])> {
+    let mut reader = Reader::new(record.payload);
+    let series = SeriesRef(reader.u32()?);
+    Some((series, reader.rest()))
+}
+
+/// The payload of the record at `offset`, by its length alone: places were given out by us, after
+/// verifying.
+fn payload_at(bytes: &[u8], offset: usize) -> Option<&[u8]> {
+    let word = u32::from_le_bytes(bytes.get(offset + 4..offset + 8)?.try_into().ok()?);
+    bytes
+        .get(offset + RECORD_HEADER_BYTES..)?
+        .get(..(word >> 8) as usize)
+}

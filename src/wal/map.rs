@@ -1,0 +1,233 @@
+//! The bytes of one segment, wherever they live. The only file of the log with unsafe code: mapping
+//! a file, and the one store that publishes.
+#![expect(
+    unsafe_code,
+    reason = "mapping files, and the single aligned store that publishes a record"
+)]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::{Advice, Mmap, MmapMut};
+
+use crate::base::limits::PAGE_BYTES;
+
+const NEVER_HEAD: &str = "a read-only region is never the head of a log";
+
+/// The bytes of one segment. `Send`, so that a helper thread prepares it and takes it back; used by
+/// one thread at a time. All backings hold the same bytes after the same calls.
+#[derive(Debug)]
+pub struct Region(Backing);
+
+#[derive(Debug)]
+enum Backing {
+    /// Memory that is only read: a sealed segment read whole.
+    Fixed(Vec<u8>),
+    /// Memory only: the simulator and tests.
+    Heap(Vec<u8>),
+    /// Shared with the file: a store survives the death of the process.
+    Mapped(MmapMut),
+    /// As `Mapped`, for segments that are only read.
+    ReadOnly(Mmap),
+    /// Memory and a file that every change is also written to, for filesystems where a mapping is
+    /// unsafe.
+    Written {
+        bytes: Vec<u8>,
+        file: File,
+        failed: bool,
+    },
+    /// Memory that remembers every state it was in, so that tests can die between any two stores.
+    #[cfg(test)]
+    Traced {
+        bytes: Vec<u8>,
+        states: Vec<Vec<u8>>,
+    },
+}
+
+impl Region {
+    /// Zeros in memory.
+    pub fn heap(len: usize) -> Region {
+        Region(Backing::Heap(vec![0; len]))
+    }
+
+    /// Memory with content.
+    pub fn heap_from(bytes: Vec<u8>) -> Region {
+        Region(Backing::Heap(bytes))
+    }
+
+    /// Memory with content that is only read.
+    pub fn fixed(bytes: Vec<u8>) -> Region {
+        Region(Backing::Fixed(bytes))
+    }
+
+    #[cfg(test)]
+    pub(super) fn traced(bytes: Vec<u8>) -> Region {
+        Region(Backing::Traced {
+            bytes,
+            states: Vec::new(),
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn states(&self) -> &[Vec<u8>] {
+        match &self.0 {
+            Backing::Traced { states, .. } => states,
+            _ => &[],
+        }
+    }
+
+    /// Maps the first `len` bytes of `file` for reading and writing. Every byte must have been
+    /// written before: a store to a byte without a disk block behind it would be a SIGBUS on a full
+    /// disk.
+    pub fn mapped(file: &File, len: usize) -> io::Result<Region> {
+        check(file, len)?;
+        // SAFETY: the file is at least `len` long (just checked), and the data directory's lock
+        // keeps other writers away; one who truncates our files by hand while we run gets a SIGBUS,
+        // not undefined values of ours.
+        let map = unsafe { memmap2::MmapOptions::new().len(len).map_mut(file) }?;
+        Ok(Region(Backing::Mapped(map)))
+    }
+
+    /// As [`Region::mapped`], for a segment that is not appended to.
+    pub fn mapped_read_only(file: &File, len: usize) -> io::Result<Region> {
+        check(file, len)?;
+        // SAFETY: as in `mapped`.
+        let map = unsafe { memmap2::MmapOptions::new().len(len).map(file) }?;
+        Ok(Region(Backing::ReadOnly(map)))
+    }
+
+    /// Reads the first `len` bytes of `file` and writes every later change through.
+    pub fn written(file: File, len: usize) -> io::Result<Region> {
+        check(&file, len)?;
+        let mut bytes = vec![0; len];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(Region(Backing::Written {
+            bytes,
+            file,
+            failed: false,
+        }))
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Backing::Fixed(bytes) | Backing::Heap(bytes) | Backing::Written { bytes, .. } => bytes,
+            Backing::Mapped(map) => map,
+            Backing::ReadOnly(map) => map,
+            #[cfg(test)]
+            Backing::Traced { bytes, .. } => bytes,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes().is_empty()
+    }
+
+    /// Faults the pages in, so that the core which gets the region does not wait for the disk. Best
+    /// effort. It reads only: populating for writing would dirty, and so write to the disk, every
+    /// page of a spare.
+    pub fn populate(&self) {
+        let advised = match &self.0 {
+            Backing::Fixed(_) | Backing::Heap(_) | Backing::Written { .. } => Ok(()),
+            Backing::Mapped(map) => map.advise(Advice::PopulateRead),
+            Backing::ReadOnly(map) => map.advise(Advice::PopulateRead),
+            #[cfg(test)]
+            Backing::Traced { .. } => Ok(()),
+        };
+        // Kernels before 5.14 do not know the advice; pages then fault in on first use.
+        advised.unwrap_or_default();
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        !matches!(self.0, Backing::Fixed(_) | Backing::ReadOnly(_))
+    }
+
+    /// True once a write-through has failed: the bytes are right in memory and unknown on the disk.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.0, Backing::Written { failed: true, .. })
+    }
+
+    /// Plain stores. Nothing written here may mean anything before [`Region::publish`].
+    pub(super) fn write(&mut self, at: usize, content: &[u8]) {
+        match &mut self.0 {
+            Backing::Heap(bytes) => bytes[at..at + content.len()].copy_from_slice(content),
+            Backing::Mapped(map) => map[at..at + content.len()].copy_from_slice(content),
+            Backing::Fixed(_) | Backing::ReadOnly(_) => unreachable!("{NEVER_HEAD}"),
+            Backing::Written {
+                bytes,
+                file,
+                failed,
+            } => {
+                bytes[at..at + content.len()].copy_from_slice(content);
+                *failed |= file.write_all_at(content, at as u64).is_err();
+            }
+            #[cfg(test)]
+            Backing::Traced { bytes, states } => {
+                for (i, chunk) in content.chunks(8).enumerate() {
+                    let at = at + 8 * i;
+                    bytes[at..at + chunk.len()].copy_from_slice(chunk);
+                    states.push(bytes.clone());
+                }
+            }
+        }
+    }
+
+    /// Sixteen bytes at a multiple of eight: the last eight first, then the first eight by one
+    /// aligned store that no earlier store may pass. Killed before it, they are not there; after
+    /// it, they are whole.
+    pub(super) fn publish(&mut self, at: usize, header: [u8; 16]) {
+        assert!(at.is_multiple_of(8), "records are aligned");
+        match &mut self.0 {
+            Backing::Heap(bytes) => bytes[at..at + 16].copy_from_slice(&header),
+            Backing::Mapped(map) => {
+                map[at + 8..at + 16].copy_from_slice(&header[8..]);
+                let mut first = [0; 8];
+                first.copy_from_slice(&header[..8]);
+                let pointer: *mut u64 = map[at..at + 8].as_mut_ptr().cast();
+                // SAFETY: eight bytes inside the mapping (the slice above checked it), aligned
+                // because a mapping starts on a page and `at` is a multiple of eight, borrowed
+                // exclusively through `&mut self`.
+                let word = unsafe { AtomicU64::from_ptr(pointer) };
+                word.store(u64::from_ne_bytes(first), Ordering::Release);
+            }
+            Backing::Fixed(_) | Backing::ReadOnly(_) => unreachable!("{NEVER_HEAD}"),
+            Backing::Written {
+                bytes,
+                file,
+                failed,
+            } => {
+                bytes[at..at + 16].copy_from_slice(&header);
+                // After a failed write the file must not announce what may not be there.
+                *failed = *failed || file.write_all_at(&header, at as u64).is_err();
+            }
+            #[cfg(test)]
+            Backing::Traced { bytes, states } => {
+                for (at, half) in [(at + 8, &header[8..]), (at, &header[..8])] {
+                    bytes[at..at + 8].copy_from_slice(half);
+                    states.push(bytes.clone());
+                }
+            }
+        }
+    }
+}
+
+fn check(file: &File, len: usize) -> io::Result<()> {
+    let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    if len == 0 || !len.is_multiple_of(PAGE_BYTES) {
+        return wrong("a segment's size is not a multiple of the page size");
+    }
+    if file.metadata()?.len() < len as u64 {
+        return wrong("a segment's file is shorter than the segment");
+    }
+    Ok(())
+}
+
+const _: () = {
+    const fn assert_send<T: Send + 'static>() {}
+    assert_send::<Region>();
+};

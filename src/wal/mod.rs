@@ -1,0 +1,91 @@
+//! What must survive: the samples log of one shard, its dictionary of series, and the pages of its
+//! cursors.
+//!
+//! State of one core, without I/O: bytes come as regions that somebody else prepared. All numbers
+//! are little-endian.
+//!
+//! ```text
+//! segment   one file of fixed size; samples and dictionary alike
+//!     0  8  magic "CLseg" CR LF 1A; 0 = a spare, nothing here
+//!     8  2  format version, 1
+//!    10  1  kind: 1 samples, 2 dictionary
+//!    12  4  salt, another one at every use of the file
+//!    16 16  store id
+//!    32  2  shard
+//!    36  4  start number of the process
+//!    40  4  sequence of the segment, never repeated in a directory
+//!    44  4  size in bytes, a multiple of 4096
+//!    48  8  base time, milliseconds since the epoch
+//!    56  8  samples in this log before this segment (dictionary: records since the process started)
+//!    64  8  end of the segment before it: sequence << 32 | offset, 0 if unknown
+//!   508  4  CRC32C of bytes 0-507
+//!  4096     records
+//!
+//! record    at a multiple of 8, never across a segment's end
+//!     0  4  CRC32C, begun with the salt, of bytes 4-15 and the payload
+//!     4  4  kind in the low 8 bits, payload bytes in the high 24
+//!     8  4  samples in this segment before this record (dictionary: records)
+//!    12  4  samples in this record (dictionary: 1)
+//!    16     payload, then zeros up to a multiple of 8
+//!           a first word of 0 where a record should be: nothing here
+//!
+//! kind 1    samples, see `samples.rs` and `values.rs`
+//! kind 16   definition: u32 series ref, packed labels
+//! kind 17   forgotten: u32 series refs
+//! other     skipped, its samples counted as unreadable
+//!
+//! cursor    one page, two slots of 512 bytes at 0 and 2048, the higher valid sequence wins
+//!     0  8  magic "CLcur" 01 CR LF
+//!     8  8  sequence of the page
+//!    16 16  endpoint
+//!    32  8  low place: everything before it has a verdict
+//!    40 48  totals: acked, rejected, shed, expired, unreadable, filtered
+//!    88  8  number of connections stored, at most 16
+//!    96     8 each: how far the connection is
+//!   508  4  CRC32C of bytes 0-507
+//! ```
+//!
+//! A record is published by one aligned 8-byte store of its first word, after its payload, the rest
+//! of its header and a zeroed word for the record after it. Killed before that store the record
+//! does not exist, after it it is whole.
+//!
+//! - W1: a record is read only if its checksum holds; content of an earlier use of the file has
+//!   another salt.
+//! - W2: records are in append order; each says how many samples are before it, so every hole has a
+//!   number.
+//! - W4: a segment is retired only when its owner says that every cursor is past it; the newest
+//!   never is.
+//! - W5: a series' definition is in the dictionary before the first record that uses it.
+//! - W6: recovery yields all that was published if only the process died; after damage, all that
+//!   still verifies.
+//! - W7: a full disk refuses before it damages: only bytes written before are stored to.
+//! - W8: new segments are called later than any that a cursor mentions, so that no new record lies
+//!   below a cursor.
+//!
+//! May use: base, model. Unsafe: `map.rs` only.
+
+mod cursor;
+mod damage;
+mod dictionary;
+mod header;
+mod log;
+mod map;
+mod place;
+mod record;
+mod request;
+mod samples;
+mod segment;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use cursor::{CURSOR_BYTES, CURSOR_SLOTS, CursorPage, CursorTotals, newest};
+pub use damage::Damage;
+pub use dictionary::{At, Dictionary, DictionaryEntry};
+pub use header::{Header, SegmentKind};
+pub use log::{Log, LogCounters, SegmentInfo, Step};
+pub use map::Region;
+pub use place::{Identity, Place, Seq};
+pub use request::{DiskAnswer, DiskRequest};
+pub use samples::{Decoded, Samples, decode_samples, lane_of};
+pub use segment::{FoundSegment, Full, Retired};

@@ -1,0 +1,250 @@
+//! The payload of a samples record: one scrape of one target, or one received batch.
+//!
+//! ```text
+//! 0   u8      flags: bit 0 = each sample has its own time; other bits 0
+//! 1   u32     lane: stable hash of the target, little-endian, here so that it can be looked at cheaply
+//! 5   zigzag  time in milliseconds, relative to the segment's base time
+//!     uvarint n, the number of samples
+//!     runs    until n refs are named: zigzag(first ref − end of the previous run), uvarint length
+//!     times   only if flagged: n × zigzag, relative to the time above
+//!     values  the column of `values.rs`
+//! ```
+
+use crate::base::limits::FRAME_SAMPLES;
+use crate::base::{Reader, Timestamp, put_uvarint, put_zigzag};
+use crate::model::SeriesRef;
+use crate::wal::damage::Damage;
+use crate::wal::values::{VALUE_BYTES_MAX, put_values, take_values};
+
+const OWN_TIMES: u8 = 1;
+/// Bytes before the runs, at most.
+const FIXED_BYTES_MAX: usize = 5 + 10 + 5;
+/// Bytes of one sample, at most: its nibble and value, a run of its own, its own time.
+const SAMPLE_BYTES_MAX: usize = 1 + VALUE_BYTES_MAX + (5 + 1) + 10;
+
+/// What one scrape appends. `refs` and `values` are of equal length.
+#[derive(Clone, Copy, Debug)]
+pub struct Samples<'a> {
+    /// Stable hash of the target: chooses the connection.
+    pub lane: u32,
+    pub time: Timestamp,
+    pub refs: &'a [SeriesRef],
+    pub values: &'a [f64],
+    /// Empty if all samples are at `time`; else one each, in milliseconds since the epoch.
+    pub times: &'a [i64],
+}
+
+/// A payload, decoded. Keep one and use it again: the buffers are reused.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decoded {
+    pub lane: u32,
+    /// Milliseconds since the epoch.
+    pub time: i64,
+    pub refs: Vec<SeriesRef>,
+    pub values: Vec<f64>,
+    /// One per sample, always.
+    pub times: Vec<i64>,
+}
+
+/// Samples that fit a payload of `bytes` whatever they are.
+pub(super) fn samples_in(bytes: usize) -> usize {
+    (bytes.saturating_sub(FIXED_BYTES_MAX) / SAMPLE_BYTES_MAX).min(FRAME_SAMPLES)
+}
+
+/// Appends the payload to `out`.
+pub(super) fn encode_samples(samples: &Samples<'_>, base_time: i64, out: &mut Vec<u8>) {
+    out.push(if samples.times.is_empty() {
+        0
+    } else {
+        OWN_TIMES
+    });
+    out.extend_from_slice(&samples.lane.to_le_bytes());
+    put_zigzag(out, samples.time.0.wrapping_sub(base_time));
+    put_uvarint(out, samples.refs.len() as u64);
+    let mut end = 0i64;
+    let mut rest = samples.refs;
+    while let Some(first) = rest.first() {
+        let first = i64::from(first.0);
+        let len = rest
+            .iter()
+            .zip(first..)
+            .take_while(|(found, wanted)| i64::from(found.0) == *wanted)
+            .count();
+        put_zigzag(out, first - end);
+        put_uvarint(out, len as u64);
+        end = first + len as i64;
+        rest = &rest[len..];
+    }
+    for time in samples.times {
+        put_zigzag(out, time.wrapping_sub(samples.time.0));
+    }
+    put_values(samples.values, out);
+}
+
+/// Decodes a payload; `out` is meaningless after an error.
+pub fn decode_samples(payload: &[u8], base_time: i64, out: &mut Decoded) -> Result<(), Damage> {
+    let mut reader = Reader::new(payload);
+    let flags = reader.u8().ok_or(Damage::Short)?;
+    if flags & !OWN_TIMES != 0 {
+        return Err(Damage::Malformed("flags"));
+    }
+    out.lane = reader.u32().ok_or(Damage::Short)?;
+    out.time = base_time.wrapping_add(reader.zigzag().ok_or(Damage::Short)?);
+    let count = reader.uvarint().ok_or(Damage::Short)?;
+    if count > FRAME_SAMPLES as u64 {
+        return Err(Damage::Malformed("count"));
+    }
+    let count = count as usize;
+    decode_refs(&mut reader, count, &mut out.refs)?;
+    out.times.clear();
+    if flags & OWN_TIMES == 0 {
+        out.times.resize(count, out.time);
+    } else {
+        for _ in 0..count {
+            out.times
+                .push(out.time.wrapping_add(reader.zigzag().ok_or(Damage::Short)?));
+        }
+    }
+    take_values(reader.rest(), count, &mut out.values).ok_or(Damage::Malformed("values"))
+}
+
+fn decode_refs(
+    reader: &mut Reader<'_>,
+    count: usize,
+    refs: &mut Vec<SeriesRef>,
+) -> Result<(), Damage> {
+    refs.clear();
+    let mut end = 0i64;
+    while refs.len() < count {
+        let step = reader.zigzag().ok_or(Damage::Short)?;
+        let len = reader.uvarint().ok_or(Damage::Short)?;
+        let first = end
+            .checked_add(step)
+            .and_then(|first| u32::try_from(first).ok());
+        let first = first.ok_or(Damage::Malformed("refs"))?;
+        if len == 0 || len > (count - refs.len()) as u64 || u64::from(first) + len > 1 << 32 {
+            return Err(Damage::Malformed("refs"));
+        }
+        refs.extend((0..len as u32).map(|i| SeriesRef(first + i)));
+        end = i64::from(first) + len as i64;
+    }
+    Ok(())
+}
+
+/// The lane of a payload, without decoding it.
+pub fn lane_of(payload: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(payload.get(1..5)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn refs(numbers: &[u32]) -> Vec<SeriesRef> {
+        numbers.iter().copied().map(SeriesRef).collect()
+    }
+
+    #[test]
+    fn a_payload_is_these_bytes() {
+        let samples = Samples {
+            lane: 0x0a0b_0c0d,
+            time: Timestamp(1_000_015),
+            refs: &refs(&[10, 11, 12, 5]),
+            values: &[0.0, 300.0, -1.0, 0.5],
+            times: &[],
+        };
+        let mut bytes = Vec::new();
+        encode_samples(&samples, 1_000_000, &mut bytes);
+        let golden = [
+            0, 0x0d, 0x0c, 0x0b, 0x0a, 30, 4, 20, 3, 15,
+            1, // flags, lane, time, n, runs 10-12 and 5
+            0x20, 0xd1, 0x58, 0x02, 0x01, 0x00, 0x00, 0x00,
+            0x3f, // nibbles 0 2 1 13; 300, -1, 0.5
+        ];
+        assert_eq!(bytes, golden);
+        assert_eq!(lane_of(&bytes), Some(0x0a0b_0c0d));
+    }
+
+    #[test]
+    fn the_longest_payload_fits_what_samples_in_promises() {
+        for count in [1usize, 2, 3, 500] {
+            let scattered: Vec<SeriesRef> = (0..count)
+                .map(|i| SeriesRef(if i % 2 == 0 { u32::MAX } else { 0 }))
+                .collect();
+            let samples = Samples {
+                lane: 0,
+                time: Timestamp(i64::MAX),
+                refs: &scattered,
+                values: &vec![0.1; count],
+                times: &vec![i64::MIN; count],
+            };
+            let mut bytes = Vec::new();
+            encode_samples(&samples, -1, &mut bytes);
+            assert!(samples_in(bytes.len()) <= count);
+            assert!(bytes.len() <= FIXED_BYTES_MAX + count * SAMPLE_BYTES_MAX);
+        }
+    }
+
+    #[test]
+    fn a_run_may_end_at_the_last_ref() {
+        let last = refs(&[u32::MAX - 1, u32::MAX, 0, 1]);
+        let samples = Samples {
+            lane: 1,
+            time: Timestamp(0),
+            refs: &last,
+            values: &[1.0; 4],
+            times: &[],
+        };
+        let mut bytes = Vec::new();
+        encode_samples(&samples, 0, &mut bytes);
+        let mut out = Decoded::default();
+        assert_eq!(decode_samples(&bytes, 0, &mut out), Ok(()));
+        assert_eq!(out.refs, last);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn what_is_encoded_is_decoded(
+            lane in any::<u32>(),
+            time in any::<i64>(),
+            base in any::<i64>(),
+            rows in prop::collection::vec((any::<u32>(), 0u32..5, any::<u64>(), any::<i64>()), 0..50),
+            own_times in any::<bool>(),
+        ) {
+            let mut wanted = Decoded { lane, time, ..Decoded::default() };
+            for (start, more, bits, at) in rows {
+                for i in 0..=more {
+                    wanted.refs.push(SeriesRef(start.wrapping_add(i)));
+                    wanted.values.push(f64::from_bits(bits.rotate_left(i)));
+                    wanted.times.push(if own_times { at.wrapping_sub(i64::from(i)) } else { time });
+                }
+            }
+            let samples = Samples {
+                lane,
+                time: Timestamp(time),
+                refs: &wanted.refs,
+                values: &wanted.values,
+                times: if own_times { &wanted.times } else { &[] },
+            };
+            let mut bytes = Vec::new();
+            encode_samples(&samples, base, &mut bytes);
+            let mut out = Decoded::default();
+            prop_assert_eq!(decode_samples(&bytes, base, &mut out), Ok(()));
+            let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&out.values), bits(&wanted.values));
+            prop_assert_eq!((out.lane, out.time, out.refs, out.times), (lane, time, wanted.refs, wanted.times));
+        }
+
+        #[test]
+        fn any_bytes_are_decoded_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let mut out = Decoded::default();
+            if decode_samples(&bytes, 0, &mut out).is_ok() {
+                prop_assert_eq!(out.refs.len(), out.values.len());
+                prop_assert_eq!(out.refs.len(), out.times.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! One segment: a header and a run of records in a region. Shared by the samples log and the
+//! dictionary.
+
+use crate::wal::header::{HEADER_BYTES, Header};
+use crate::wal::map::Region;
+use crate::wal::record::{
+    RECORD_HEADER_BYTES, RECORDS_AT, Record, find_record, record_at, record_bytes, record_header,
+};
+
+/// A segment found in a directory: its header was valid. Plain data, so that a helper finds it and
+/// a core keeps it.
+#[derive(Debug)]
+pub struct FoundSegment {
+    pub header: Header,
+    /// Number of its file.
+    pub slot: u16,
+    /// Its bytes; a sealed samples segment may come without and be loaded when a cursor needs it.
+    pub region: Option<Region>,
+}
+
+/// The segment is full and there is no spare, or the record is larger than a segment: nothing was
+/// changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl core::fmt::Display for Full {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            f,
+            "the log is full: there is no prepared segment to go on in"
+        )
+    }
+}
+
+impl core::error::Error for Full {}
+
+/// A segment that was let go of: its file can be used again once the cursors that allowed it are
+/// safe.
+#[derive(Debug)]
+pub struct Retired {
+    pub slot: u16,
+    pub region: Option<Region>,
+    /// Samples it held.
+    pub samples: u64,
+}
+
+/// Past the last record: where it is and how many samples (dictionary: records) are before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    pub(super) end: usize,
+    pub(super) count: u32,
+}
+
+/// What a scan found beside good records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scan {
+    pub(super) tail: Tail,
+    /// Places where something unreadable was stepped over.
+    pub(super) damaged: u32,
+    /// Samples known to have been there.
+    pub(super) lost: u64,
+    /// Offset of the last such place.
+    pub(super) last: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) header: Header,
+    pub(super) slot: u16,
+    pub(super) region: Option<Region>,
+    /// `None` until somebody has scanned it.
+    pub(super) tail: Option<Tail>,
+}
+
+impl Segment {
+    pub(super) fn found(found: FoundSegment) -> Segment {
+        Segment {
+            header: found.header,
+            slot: found.slot,
+            region: found.region,
+            tail: None,
+        }
+    }
+
+    /// Begins a segment in a spare. The magic is published last: killed before, the file is still a
+    /// spare.
+    pub(super) fn begin(header: Header, slot: u16, mut region: Region) -> Segment {
+        region.write(RECORDS_AT, &[0; RECORD_HEADER_BYTES]);
+        let sector = header.encode();
+        region.write(
+            RECORD_HEADER_BYTES,
+            &sector[RECORD_HEADER_BYTES..HEADER_BYTES],
+        );
+        let mut first = [0; RECORD_HEADER_BYTES];
+        first.copy_from_slice(&sector[..RECORD_HEADER_BYTES]);
+        region.publish(0, first);
+        Segment {
+            header,
+            slot,
+            region: Some(region),
+            tail: Some(Tail {
+                end: RECORDS_AT,
+                count: 0,
+            }),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.region.as_ref().map_or(&[], Region::bytes)
+    }
+
+    pub(super) fn record(&self, at: usize) -> Option<Record<'_>> {
+        record_at(self.bytes(), self.header.salt, at)
+    }
+
+    pub(super) fn find(
+        &self,
+        from: usize,
+        limit: usize,
+        before: u32,
+    ) -> Option<(usize, Record<'_>)> {
+        find_record(self.bytes(), self.header.salt, from, limit, before)
+    }
+
+    pub(super) fn fits(&self, payload: usize) -> bool {
+        let end = self.tail.map_or(usize::MAX, |tail| tail.end);
+        end.saturating_add(record_bytes(payload)) <= self.bytes().len()
+    }
+
+    /// Appends one record and gives its offset. `body` holds the payload and is used as scratch
+    /// after it. The caller has asked [`Segment::fits`].
+    pub(super) fn append(&mut self, kind: u8, samples: u32, body: &mut Vec<u8>) -> usize {
+        let tail = self
+            .tail
+            .expect("only the head is appended to, and its end is known");
+        let region = self.region.as_mut().expect("the head is loaded");
+        let header = record_header(self.header.salt, kind, tail.count, samples, body);
+        let next = tail.end + record_bytes(body.len());
+        // Payload, padding, and a zeroed header for the record that is not there yet, so that the
+        // log ends cleanly.
+        let room = (region.len() - next).min(RECORD_HEADER_BYTES);
+        body.resize(next - tail.end - RECORD_HEADER_BYTES + room, 0);
+        region.write(tail.end + RECORD_HEADER_BYTES, body);
+        region.publish(tail.end, header);
+        self.tail = Some(Tail {
+            end: next,
+            count: tail.count + samples,
+        });
+        tail.end
+    }
+
+    /// Visits every good record in order, with its offset, stepping over what is not: a search for
+    /// the next record that verifies, whose count of samples before it says how many are missing.
+    pub(super) fn scan(&self, visit: &mut dyn FnMut(usize, &Record<'_>)) -> Scan {
+        let mut scan = Scan {
+            tail: Tail {
+                end: RECORDS_AT,
+                count: 0,
+            },
+            damaged: 0,
+            lost: 0,
+            last: None,
+        };
+        let len = self.bytes().len();
+        loop {
+            let tail = scan.tail;
+            let here = self
+                .record(tail.end)
+                .filter(|record| record.before >= tail.count);
+            let found = match here {
+                Some(record) => Some((tail.end, record)),
+                None => self.find(tail.end, len, tail.count),
+            };
+            let Some((at, record)) = found else { break };
+            if at != tail.end || record.before != tail.count {
+                scan.damaged += 1;
+                scan.lost += u64::from(record.before - tail.count);
+                scan.last = Some(tail.end);
+            }
+            visit(at, &record);
+            scan.tail = Tail {
+                end: record.next,
+                count: record.before + record.samples,
+            };
+        }
+        // Something that is neither a record nor nothing: a torn write, or rot in the very last
+        // record.
+        let end = scan.tail.end;
+        if self
+            .bytes()
+            .get(end..end + 8)
+            .is_some_and(|word| word != [0; 8])
+        {
+            scan.damaged += 1;
+            scan.last = Some(end);
+        }
+        scan
+    }
+
+    /// Samples in this segment before `at`. Slow (a walk) only where there is no valid record at
+    /// `at`.
+    pub(super) fn count_before(&self, at: usize) -> u32 {
+        if let Some(record) = self.record(at) {
+            return record.before;
+        }
+        if let Some(tail) = self.tail.filter(|tail| at >= tail.end) {
+            return tail.count;
+        }
+        let (mut here, mut count) = (RECORDS_AT, 0);
+        while here < at {
+            let Some((found, record)) = self.find(here, at, count) else {
+                break;
+            };
+            debug_assert!(found < at);
+            count = record.before + record.samples;
+            here = record.next;
+        }
+        count
+    }
+}
+
+/// What every segment that comes with a region must satisfy.
+pub(super) fn fits_region(found: &FoundSegment) -> bool {
+    found
+        .region
+        .as_ref()
+        .is_none_or(|region| region.len() == found.header.size as usize)
+}

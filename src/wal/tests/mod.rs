@@ -1,0 +1,6 @@
+//! The log and the dictionary against a disk made of byte vectors.
+
+mod dictionary;
+mod faults;
+mod fixture;
+mod log;

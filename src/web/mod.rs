@@ -1,0 +1,29 @@
+//! The admin server: health, metrics, the read-only API and one status page, on a thread of its own.
+//!
+//! ```text
+//! request -> routes -> Ask -> coordinator -> Snapshot -> JSON, text or HTML
+//! ```
+//!
+//! - `/-/healthy` and `/-/ready` are answered here, without asking anybody: no amount of scraping starves them.
+//! - `/metrics` is answered in every phase.
+//! - No request holds a core up: the coordinator answers from reports that shards sent as mail.
+//! - A connection that neither finishes its request nor takes its answer within the read timeout is closed, and
+//!   there are never more of them than allowed.
+//!
+//! May use: base, model, relabel, mail, telemetry.
+
+mod address;
+mod answer;
+mod api;
+mod ask;
+mod connection;
+mod cors;
+mod page;
+mod routes;
+mod server;
+mod targets;
+
+pub use address::{AddressError, ExternalUrl, bind, hostname, route_prefix};
+pub use ask::{Ask, KnownTarget, Phase, Snapshot};
+pub use cors::Origins;
+pub use server::{Settings, serve};

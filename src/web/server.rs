@@ -1,0 +1,160 @@
+//! The thread of the admin server.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "handlers share the request counters"
+)]
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use axum::Router;
+use crossbeam_channel::Sender;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::web::connection::Doorway;
+use crate::web::{Ask, ExternalUrl, Origins, Phase, Snapshot, routes};
+
+/// How long answers under way may take once the process ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the coordinator may take to answer a question.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What does not change while the process runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Allows `/-/reload` and `/-/quit`.
+    pub lifecycle: bool,
+    pub read_timeout: Duration,
+    /// Over all listeners.
+    pub connections_max: usize,
+    pub external: ExternalUrl,
+    /// Empty, or `/prefix`; see [`crate::web::route_prefix`].
+    pub route_prefix: String,
+    /// Our own port, by which targets that are us are recognised.
+    pub port: u16,
+    pub page_title: String,
+    /// Pages of these origins may read the API.
+    pub origins: Origins,
+    /// Every flag with its value.
+    pub flags: Vec<(String, String)>,
+}
+
+/// Starts the thread `web`. It ends, after answers under way, when the sender of `phase` is dropped.
+///
+/// # Errors
+/// The system refuses a thread or its event queue.
+pub fn serve(
+    listeners: Vec<TcpListener>,
+    settings: Settings,
+    asks: Sender<Ask>,
+    phase: watch::Receiver<Phase>,
+) -> io::Result<JoinHandle<()>> {
+    for listener in &listeners {
+        listener.set_nonblocking(true)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let desk = Desk {
+        settings,
+        asks,
+        phase,
+        answered: Mutex::default(),
+    };
+    std::thread::Builder::new()
+        .name("web".to_owned())
+        .spawn(move || {
+            runtime.block_on(run(listeners, Arc::new(desk)));
+        })
+}
+
+async fn run(listeners: Vec<TcpListener>, desk: Arc<Desk>) {
+    let free = Arc::new(Semaphore::new(desk.settings.connections_max));
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        // Fails only outside of a runtime.
+        let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+            continue;
+        };
+        let (free, patience) = (Arc::clone(&free), desk.settings.read_timeout);
+        let doorway = Doorway {
+            listener,
+            free,
+            patience,
+        };
+        let router = Router::new()
+            .fallback(routes::answer)
+            .with_state(Arc::clone(&desk));
+        let serving =
+            axum::serve(doorway, router).with_graceful_shutdown(ended(desk.phase.clone()));
+        tasks.spawn(async move { serving.await.is_ok() });
+    }
+    ended(desk.phase.clone()).await;
+    let _ = timeout(FAREWELL, async {
+        while tasks.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+/// Waits until nobody can change the phase any more.
+async fn ended(mut phase: watch::Receiver<Phase>) {
+    while phase.changed().await.is_ok() {}
+}
+
+/// What handlers work with.
+pub(super) struct Desk {
+    pub(super) settings: Settings,
+    asks: Sender<Ask>,
+    phase: watch::Receiver<Phase>,
+    answered: Mutex<BTreeMap<(&'static str, u16), u64>>,
+}
+
+impl Desk {
+    pub(super) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// `None` when the coordinator is too busy to answer, or gone.
+    pub(super) async fn snapshot(&self, targets: bool) -> Option<Snapshot> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.try_send(Ask::Report { targets, reply }).ok()?;
+        timeout(PATIENCE, answer).await.ok()?.ok()
+    }
+
+    /// Takes as long as the reload (spec: HTTP-42).
+    pub(super) async fn reload(&self) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || "the process is stopping".to_owned();
+        self.asks
+            .try_send(Ask::Reload { reply })
+            .map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    pub(super) async fn quit(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.asks.try_send(Ask::Quit { reply }).is_ok() {
+            let _ = timeout(PATIENCE, answer).await;
+        }
+    }
+
+    pub(super) fn count(&self, handler: &'static str, status: u16) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        *answered.entry((handler, status)).or_default() += 1;
+    }
+
+    pub(super) fn counts(&self) -> Vec<(String, u16, u64)> {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered
+            .iter()
+            .map(|(&(path, status), &n)| (path.to_owned(), status, n))
+            .collect()
+    }
+}

@@ -1,0 +1,14 @@
+//! What a remote hears: messages and headers of remote write.
+//!
+//! - What the hot encoder writes is what any encoder of the same message writes, byte for byte, but for one case:
+//!   the sign of -0.0 is kept.
+//!
+//! May use: base, model.
+
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
+)]
+
+pub mod headers;
+pub mod remote_v1;

@@ -1,0 +1,3 @@
+//! Behaves as Prometheus: golden inputs and what Prometheus makes of them.
+
+mod exposition;

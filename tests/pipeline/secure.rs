@@ -1,0 +1,130 @@
+//! TLS, basic auth and bearer tokens, against servers that demand them.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::agent::Agent;
+use crate::peers;
+use crate::program::Program;
+use crate::receiver::Receiver;
+use crate::scratch::{Scratch, free_port};
+use crate::wait;
+
+/// The bcrypt hash of `secret`, at the lowest cost.
+const SECRET_HASH: &str = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
+
+/// Makes `ca.pem`, and `server.pem` with `server.key` for 127.0.0.1 signed by it, and a stranger's `other.pem`.
+fn certificates(scratch: &Scratch) {
+    let names = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+    let script = format!(
+        "set -e
+         new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30'
+         openssl req -x509 $new -subj '/CN=test root' -keyout ca.key -out ca.pem
+         openssl req -x509 $new -subj '/CN=another root' -keyout other.key -out other.pem
+         openssl req $new -subj '/CN=localhost' -keyout server.key -out server.csr
+         printf '{names}\\nbasicConstraints=CA:FALSE\\n' >server.ext
+         openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 \
+           -extfile server.ext -out server.pem"
+    );
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(script)
+        .current_dir(scratch.path(""))
+        .output();
+    let output = output.expect("a shell starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "openssl is needed for this test: {text}"
+    );
+}
+
+/// A node_exporter that speaks TLS and wants a user and a password.
+fn node_exporter(scratch: &Scratch, port: u16) -> Program {
+    let (certificate, key) = (scratch.path("server.pem"), scratch.path("server.key"));
+    let web = scratch.write(
+        "node-web.yml",
+        &format!(
+            "tls_server_config:\n  cert_file: {}\n  key_file: {}\n\
+             basic_auth_users:\n  scraper: {SECRET_HASH}\n",
+            certificate.display(),
+            key.display()
+        ),
+    );
+    let mut command = Command::new(peers::node_exporter());
+    command
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .arg(format!("--web.config.file={}", web.display()));
+    Program::start(&mut command, &scratch.path("node.log"))
+}
+
+/// A proxy before the receiver that speaks TLS and wants a bearer token.
+fn gate(scratch: &Scratch, port: u16, receiver: &Receiver) -> Program {
+    let (certificate, key) = (scratch.path("server.pem"), scratch.path("server.key"));
+    let users = scratch.write(
+        "gate.yml",
+        &format!(
+            "users:\n  - bearer_token: token-of-the-agent\n    url_prefix: http://127.0.0.1:{}/\n",
+            receiver.port()
+        ),
+    );
+    let mut command = Command::new(peers::vmauth());
+    command
+        .arg(format!("-auth.config={}", users.display()))
+        .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+        .arg("-tls")
+        .arg(format!("-tlsCertFile={}", certificate.display()))
+        .arg(format!("-tlsKeyFile={}", key.display()));
+    Program::start(&mut command, &scratch.path("gate.log"))
+}
+
+fn job(name: &str, port: u16, ca: &Path, password: &str) -> String {
+    format!(
+        "  - job_name: {name}\n    scheme: https\n    tls_config:\n      ca_file: {}\n    \
+         basic_auth:\n      username: scraper\n      password: {password}\n    \
+         static_configs:\n      - targets: [\"127.0.0.1:{port}\"]\n",
+        ca.display()
+    )
+}
+
+#[test]
+fn secrets_and_certificates_are_presented_and_checked() {
+    let scratch = Scratch::new();
+    certificates(&scratch);
+    let receiver = Receiver::victoria_metrics(&scratch);
+    let (node_port, gate_port) = (free_port(), free_port());
+    let _node = node_exporter(&scratch, node_port);
+    let _gate = gate(&scratch, gate_port, &receiver);
+    let (ca, other) = (scratch.path("ca.pem"), scratch.path("other.pem"));
+    let token = scratch.write("token", "token-of-the-agent\n");
+    let mut yaml = String::from("global:\n  scrape_interval: 2s\nscrape_configs:\n");
+    yaml.push_str(&job("good", node_port, &ca, "secret"));
+    yaml.push_str(&job("wrong-password", node_port, &ca, "guess"));
+    yaml.push_str(&job("wrong-root", node_port, &other, "secret"));
+    yaml.push_str(&format!(
+        "remote_write:\n  - url: https://127.0.0.1:{gate_port}/api/v1/write\n    authorization:\n      \
+         credentials_file: {}\n    tls_config:\n      ca_file: {}\n",
+        token.display(),
+        ca.display()
+    ));
+    let mut agent = Agent::new(&scratch, &yaml);
+    agent.start();
+    for (job, up) in [("good", 1.0), ("wrong-password", 0.0), ("wrong-root", 0.0)] {
+        let selector = format!("up{{job=\"{job}\"}}");
+        wait::until_true(&format!("up of {job} is {up}"), || {
+            receiver.values(&selector).last() == Some(&up)
+        });
+    }
+    assert!(
+        !receiver
+            .samples("node_cpu_seconds_total{job=\"good\"}")
+            .is_empty()
+    );
+    let strangers = receiver.samples("node_cpu_seconds_total{job!=\"good\"}");
+    assert!(strangers.is_empty(), "a page came without the right to it");
+    let log = agent.log();
+    assert!(
+        !log.contains("token-of-the-agent"),
+        "a secret is in the log: {log}"
+    );
+}

@@ -1,0 +1,188 @@
+//! The coordinator's part: who scrapes what, which endpoints there are, and when what older numbers of shards left
+//! behind has been delivered.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use corelane::http::Url;
+use corelane::mail::{Assignment, EndpointPlan, Job, Order};
+use corelane::model::{Labels, pack};
+use corelane::relabel::{Action, Rule, RuleSource};
+
+use crate::exporter::{ENDPOINT_DROPS, Exporter, JOB_DROPS};
+use crate::remote::Remote;
+use crate::swarm::{Options, RemoteOptions};
+
+/// External labels, which every sample carries at the remotes.
+pub const EXTERNAL: (&str, &str) = ("agent", "sim");
+
+#[derive(Debug)]
+pub struct Coordinator {
+    pub assignment: Assignment,
+    /// The epoch of the present process: one more with every change of the number of shards.
+    pub epoch: u32,
+    /// By endpoint, what each shard said of its lowest epoch.
+    lowest: BTreeMap<String, BTreeMap<u16, u32>>,
+    released: BTreeMap<String, u32>,
+}
+
+impl Coordinator {
+    pub fn new(options: &Options) -> Coordinator {
+        let jobs = (0..options.intervals_ms.len())
+            .map(|at| job(at, options))
+            .collect();
+        let endpoints = options
+            .endpoints
+            .iter()
+            .enumerate()
+            .map(|(at, o)| endpoint(at, o))
+            .collect();
+        let mut external_labels = Vec::new();
+        pack(
+            [EXTERNAL].into_iter().collect::<Labels>().iter(),
+            &mut external_labels,
+        );
+        Coordinator {
+            assignment: Assignment {
+                generation: 1,
+                jobs,
+                endpoints,
+                external_labels,
+                out_of_order_window: Duration::ZERO,
+                tls: Vec::new(),
+                system_roots: Vec::new(),
+            },
+            epoch: 0,
+            lowest: BTreeMap::new(),
+            released: BTreeMap::new(),
+        }
+    }
+
+    pub fn begin_life(&mut self, epoch: u32) {
+        self.epoch = epoch;
+        self.lowest.clear();
+        self.released.clear();
+    }
+
+    /// Takes in what a shard still holds; gives what may now be released.
+    pub fn epoch_notice(
+        &mut self,
+        shard: u16,
+        endpoint: &str,
+        lowest: u32,
+        shards: usize,
+    ) -> Option<Order> {
+        let known = self.lowest.entry(endpoint.to_owned()).or_default();
+        known.insert(shard, lowest);
+        if known.len() < shards {
+            return None;
+        }
+        let least = known
+            .values()
+            .copied()
+            .min()
+            .unwrap_or(u32::MAX)
+            .min(self.epoch);
+        if self
+            .released
+            .get(endpoint)
+            .is_some_and(|&before| before >= least)
+        {
+            return None;
+        }
+        self.released.insert(endpoint.to_owned(), least);
+        Some(Order::Release {
+            endpoint: endpoint.to_owned(),
+            epoch: least,
+        })
+    }
+
+    /// All orders that say which targets the shard owns.
+    pub fn targets(&self, exporters: &[Exporter], shard: u16, shards: usize) -> Vec<Order> {
+        let owned = |exporter: &&Exporter| {
+            exporter.wanted && exporter.target.placement_hash() % shards as u64 == u64::from(shard)
+        };
+        let of_job = |job: &Job| Order::Targets {
+            job: job.name.clone(),
+            targets: exporters
+                .iter()
+                .filter(|exporter| exporter.job == job.name)
+                .filter(owned)
+                .map(|exporter| exporter.target.clone())
+                .collect(),
+        };
+        self.assignment.jobs.iter().map(of_job).collect()
+    }
+}
+
+fn job(at: usize, options: &Options) -> Job {
+    let drops = if options.metric_relabel {
+        vec![dropping(JOB_DROPS)]
+    } else {
+        Vec::new()
+    };
+    let pairs = [
+        (
+            "Accept",
+            "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3",
+        ),
+        ("Accept-Encoding", "gzip"),
+        ("User-Agent", "sim/1"),
+    ];
+    Job {
+        name: format!("job-{at}"),
+        honor_timestamps: true,
+        metric_relabel: drops,
+        headers: pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        follow_redirects: true,
+        ..Job::default()
+    }
+}
+
+fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
+    let url = format!("http://{}:9009/api/v1/write", Remote::host(at));
+    let headers = [
+        ("Content-Encoding", "snappy"),
+        ("Content-Type", "application/x-protobuf"),
+        ("User-Agent", "sim/1"),
+        ("X-Prometheus-Remote-Write-Version", "0.1.0"),
+    ];
+    EndpointPlan {
+        name: format!("endpoint-{at}"),
+        identity: url.clone(),
+        url: Url::parse(&url).expect("a URL"),
+        headers: headers
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect(),
+        tls: 0,
+        relabel: if options.filter {
+            vec![dropping(ENDPOINT_DROPS)]
+        } else {
+            Vec::new()
+        },
+        connections: options.connections,
+        samples_max: options.samples_max,
+        bytes_max: options.bytes_max,
+        batch_deadline: options.batch_deadline,
+        timeout: options.timeout,
+        backoff_min: Duration::from_millis(30),
+        backoff_max: Duration::from_secs(5),
+        retry_429: true,
+        sample_age_limit: Duration::ZERO,
+        from_oldest: options.from_oldest,
+    }
+}
+
+fn dropping(last_digit: u32) -> Rule {
+    Rule::new(RuleSource {
+        source_labels: vec!["key".to_owned()],
+        regex: format!(".*{last_digit}"),
+        action: Action::Drop,
+        ..RuleSource::default()
+    })
+    .expect("a valid rule")
+}

@@ -1,0 +1,330 @@
+//! The disk under all shards: real directories on a memory filesystem, mapped and surveyed as in the program, so that
+//! the death of a process keeps every store. The helper's work is done here, late or not at all: each shard's works on
+//! one request after the other, and what it has not done when the process dies is not done.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use corelane::base::Random;
+use corelane::disk::{Backend, FileState, SurveyOptions, survey};
+use corelane::shard::FoundLog;
+use corelane::wal::{
+    CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, Region, SegmentKind, Seq, newest,
+};
+
+const CURSOR_FILE_BYTES: usize = 4096;
+/// Identity of the simulated data directory.
+pub const STORE: [u8; 16] = [7; 16];
+
+#[derive(Debug)]
+pub struct Disk {
+    root: PathBuf,
+    segment_bytes: usize,
+    dirs: BTreeMap<u16, Dir>,
+    /// While true, nothing new can be had.
+    pub full: bool,
+    random: Random,
+}
+
+/// A shard's directory, by the number it was made under.
+#[derive(Debug)]
+struct Dir {
+    path: PathBuf,
+    /// Files let go of, to be used again.
+    spares: BTreeSet<(SegmentKind, u16)>,
+    /// Files let go of, still with what they held.
+    retired: VecDeque<(SegmentKind, u16)>,
+    next_slot: u16,
+}
+
+impl Disk {
+    pub fn new(seed: u64, name: &str, segment_bytes: usize) -> Disk {
+        let base = Path::new("/dev/shm");
+        let base = if base.is_dir() {
+            base.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        let root = base.join(format!("corelane-simulation-{}-{name}", std::process::id()));
+        // Left over by a run of the same process id, or by an earlier turn of this seed.
+        fs::remove_dir_all(&root).unwrap_or_default();
+        fs::create_dir_all(&root).expect("a directory for the simulated disk");
+        Disk {
+            root,
+            segment_bytes,
+            dirs: BTreeMap::new(),
+            full: false,
+            random: Random::new(seed ^ 0xd15c),
+        }
+    }
+
+    /// Which directories a shard begins with: its own first.
+    pub fn logs_of(&mut self, shard: u16, shards: u16) -> Vec<u16> {
+        let path = self.root.join(format!("shard-{shard:03}"));
+        self.dirs.entry(shard).or_insert_with(|| {
+            fs::create_dir_all(&path).expect("a shard's directory");
+            Dir {
+                path,
+                spares: BTreeSet::new(),
+                retired: VecDeque::new(),
+                next_slot: 0,
+            }
+        });
+        let adopted = self
+            .dirs
+            .keys()
+            .filter(|&&dir| dir >= shards && dir % shards == shard);
+        std::iter::once(shard).chain(adopted.copied()).collect()
+    }
+
+    /// What recovery finds in a directory.
+    pub fn survey(&mut self, number: u16, adopted: bool) -> FoundLog {
+        let dir = self
+            .dirs
+            .get_mut(&number)
+            .expect("surveyed directories exist");
+        let options = SurveyOptions {
+            store: STORE,
+            backend: Backend::Mmap,
+            segment_bytes: self.segment_bytes,
+            adopted,
+        };
+        let surveyed = survey(&dir.path, &options).expect("a survey");
+        assert_eq!(
+            surveyed.damage,
+            Vec::<String>::new(),
+            "nothing damages the files"
+        );
+        let spares = surveyed
+            .files
+            .segments
+            .iter()
+            .filter(|file| file.state == FileState::Spare);
+        dir.retired.clear();
+        dir.spares = spares.map(|file| (file.kind, file.slot)).collect();
+        let mut found = FoundLog {
+            samples: surveyed.samples,
+            dictionary: surveyed.dictionary,
+            cursors: surveyed.cursors,
+            highest_seq: surveyed.cursor_max,
+        };
+        // What was not mapped may have been, by another version of the survey.
+        for segment in &mut found.samples {
+            if segment.region.is_none() && self.random.chance(1, 3) {
+                let file = open(&file_of(&dir.path, SegmentKind::Samples, segment.slot));
+                let len = segment.header.size as usize;
+                segment.region = Some(Region::mapped_read_only(&file, len).expect("a mapping"));
+            }
+        }
+        found
+    }
+
+    /// Carries out one request of a shard whose log number `n` is directory `logs[n]`.
+    pub fn carry_out(&mut self, request: DiskRequest, logs: &[u16]) -> Option<DiskAnswer> {
+        match request {
+            DiskRequest::DeleteCursor { log, file } => {
+                fs::remove_file(self.dir(logs, log).path.join(file)).unwrap_or_default();
+                None
+            }
+            DiskRequest::Load { log, seq, slot } => Some(self.load(logs, log, seq, slot)),
+            DiskRequest::Prepare { kind } => Some(self.prepare(logs, kind)),
+            DiskRequest::Release(region) => {
+                drop(region);
+                None
+            }
+            DiskRequest::RemoveLog { log } => {
+                assert!(log > 0, "a shard's own directory is never removed");
+                let gone = self
+                    .dirs
+                    .remove(&logs[log as usize])
+                    .expect("a directory is there once");
+                fs::remove_dir_all(&gone.path).expect("removing a directory");
+                Some(DiskAnswer::Removed { log })
+            }
+            DiskRequest::Retire {
+                log,
+                kind,
+                slot,
+                region,
+            } => {
+                drop(region);
+                self.retire(logs, log, kind, slot);
+                None
+            }
+            DiskRequest::StoreCursor {
+                log,
+                file,
+                page,
+                sequence,
+            } => {
+                let path = self.dir(logs, log).path.join(&file);
+                let cursor = open(&path);
+                if cursor.metadata().expect("a file").len() == 0 {
+                    cursor
+                        .write_all_at(&[0; CURSOR_FILE_BYTES], 0)
+                        .expect("making a cursor");
+                }
+                let at = CURSOR_SLOTS[(sequence % 2) as usize];
+                cursor
+                    .write_all_at(&page[..], at)
+                    .expect("storing a cursor");
+                let now = newest(&fs::read(&path).expect("a cursor")).expect("just written");
+                assert_eq!(now.sequence, sequence, "cursor pages are numbered upwards");
+                Some(DiskAnswer::CursorStored {
+                    log,
+                    file,
+                    sequence,
+                })
+            }
+        }
+    }
+
+    fn dir(&mut self, logs: &[u16], log: u16) -> &mut Dir {
+        let dir = logs[log as usize];
+        self.dirs
+            .get_mut(&dir)
+            .unwrap_or_else(|| panic!("directory {dir} was removed"))
+    }
+
+    fn load(&mut self, logs: &[u16], log: u16, seq: Seq, slot: u16) -> DiskAnswer {
+        let path = file_of(&self.dir(logs, log).path, SegmentKind::Samples, slot);
+        let file =
+            File::open(path).unwrap_or_else(|_| panic!("loads slot {slot}, which is not there"));
+        let len = file.metadata().expect("a segment file").len() as usize;
+        let region = Region::mapped_read_only(&file, len).expect("mapping a segment");
+        let header = Header::decode(region.bytes()).expect("a loaded segment has a header");
+        assert_eq!(
+            header.seq, seq,
+            "slot {slot} holds another segment than the shard thinks"
+        );
+        DiskAnswer::Loaded { log, seq, region }
+    }
+
+    fn prepare(&mut self, logs: &[u16], kind: SegmentKind) -> DiskAnswer {
+        let full = self.full;
+        let len = self.segment_bytes;
+        if !self
+            .dir(logs, 0)
+            .spares
+            .iter()
+            .any(|(found, _)| *found == kind)
+        {
+            let all = self.dir(logs, 0).retired.len();
+            self.recycle(logs, 0, all);
+        }
+        let dir = self.dir(logs, 0);
+        let spare = dir.spares.iter().find(|(found, _)| *found == kind).copied();
+        if full && spare.is_none() {
+            let message = "no space left on device".to_owned();
+            return DiskAnswer::PrepareFailed {
+                kind,
+                full: true,
+                message,
+            };
+        }
+        let slot = spare.map_or_else(
+            || {
+                let taken = |slot: &u16| file_of(&dir.path, kind, *slot).exists();
+                (dir.next_slot..).find(|slot| !taken(slot)).expect("a slot")
+            },
+            |(_, slot)| slot,
+        );
+        dir.spares.remove(&(kind, slot));
+        let file = open(&file_of(&dir.path, kind, slot));
+        // Behind its header, content of an earlier use stays: it must never verify again.
+        if file.metadata().expect("a file").len() < len as u64 {
+            file.write_all_at(&vec![0; len], 0)
+                .expect("writing a spare");
+        } else {
+            file.write_all_at(&[0; 4096], 0).expect("writing a spare");
+        }
+        let region = Region::mapped(&file, len).expect("mapping a spare");
+        DiskAnswer::Prepared { kind, slot, region }
+    }
+
+    /// L6: no cursor that a new process would find may still need the segment.
+    fn retire(&mut self, logs: &[u16], log: u16, kind: SegmentKind, slot: u16) {
+        let dir = self.dir(logs, log);
+        let mut head = vec![0; 4096];
+        let file = open(&file_of(&dir.path, kind, slot));
+        file.read_exact_at(&mut head, 0)
+            .unwrap_or_else(|_| panic!("retires slot {slot}"));
+        if let Ok(header) = Header::decode(&head)
+            && kind == SegmentKind::Samples
+        {
+            for (name, low) in cursors(&dir.path) {
+                assert!(
+                    low > header.seq,
+                    "L6: segment {:?} is retired and the stored cursor {name} is at {low:?}",
+                    header.seq
+                );
+            }
+        }
+        dir.retired.push_back((kind, slot));
+        // Files are used again after the next sync, in the order in which they were let go of: the process may die
+        // before that, or half-way.
+        if self.random.chance(1, 2) {
+            let dir = self.dir(logs, log);
+            let most = dir.retired.len() as u64;
+            let count = 1 + self.random.below(most) as usize;
+            self.recycle(logs, log, count);
+        }
+    }
+
+    fn recycle(&mut self, logs: &[u16], log: u16, count: usize) {
+        let dir = self.dir(logs, log);
+        for (kind, slot) in dir.retired.drain(..count) {
+            let path = file_of(&dir.path, kind, slot);
+            if log > 0 {
+                fs::remove_file(path).expect("removing a segment");
+            } else {
+                open(&path)
+                    .write_all_at(&[0; 4096], 0)
+                    .expect("wiping a header");
+                dir.spares.insert((kind, slot));
+            }
+        }
+    }
+}
+
+/// Stored cursors and the segments they are at.
+fn cursors(dir: &Path) -> Vec<(String, Seq)> {
+    let mut cursors = Vec::new();
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let entry = entry.expect("a directory entry");
+        let name = entry.file_name().into_string().expect("our names are text");
+        if name.ends_with(".cur")
+            && let Some(page) = newest(&fs::read(entry.path()).expect("a cursor"))
+        {
+            cursors.push((name, page.low.seq()));
+        }
+    }
+    cursors.sort();
+    cursors
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.root).unwrap_or_default();
+    }
+}
+
+fn file_of(dir: &Path, kind: SegmentKind, slot: u16) -> PathBuf {
+    let ending = match kind {
+        SegmentKind::Dictionary => "def",
+        SegmentKind::Samples => "seg",
+    };
+    dir.join(format!("{slot:05}.{ending}"))
+}
+
+fn open(path: &Path) -> File {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .expect("opening a file of the simulated disk")
+}

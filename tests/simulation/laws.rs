@@ -1,0 +1,295 @@
+//! The laws, asserted. L1 and L2 at every report, L4 and L5 where a remote stores, L6 where the disk retires; the rest
+//! when everything has come to rest.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use corelane::base::limits::HEAD_BYTES;
+use corelane::mail::Report;
+use corelane::model::{Loss, Refusal, is_stale};
+
+use crate::exporter::{ENDPOINT_DROPS, value_of};
+use crate::net::Peer;
+use crate::reference::{Replay, What, groups, identify};
+use crate::remote::{Remote, Resent, Sender};
+use crate::swarm::Options;
+use crate::world::{Books, World};
+
+/// L1 and L2. `between`: no page is half read, whose samples are not in the books yet, or in one of them only.
+pub fn books_balance(report: &Report, between: bool) {
+    let scrape = &report.scrape;
+    let offered = scrape.scraped + scrape.generated;
+    let settled = report.log.appended + scrape.refused.total();
+    assert!(
+        offered == settled || !between,
+        "L1: between pages: {between}: scraped {} + generated {} = appended {} + refused {:?}",
+        scrape.scraped,
+        scrape.generated,
+        report.log.appended,
+        scrape.refused
+    );
+    for e in &report.endpoints {
+        assert_eq!(
+            e.entered,
+            e.acknowledged + e.lost.total() + e.resumed + e.pending,
+            "L2: {}: entered = acknowledged {} + lost {:?} + resumed {} + pending {}",
+            e.name,
+            e.acknowledged,
+            e.lost,
+            e.resumed,
+            e.pending
+        );
+        assert_eq!(
+            e.lost.get(Loss::Unreadable),
+            0,
+            "nothing damages the log, and {} lost some",
+            e.name
+        );
+    }
+    assert_eq!(report.log.damage, 0, "nothing damages the log");
+}
+
+/// L7.
+pub fn outgoing_bounded(len: usize, peer: Peer, remotes: &[Remote]) {
+    let most = match peer {
+        Peer::Remote(at) => HEAD_BYTES + remotes[at].options.bytes_max * 2 + 4000,
+        Peer::Exporter(_) | Peer::Nobody => HEAD_BYTES,
+    };
+    assert!(len <= most, "L7: {len} bytes wait for {peer:?}");
+}
+
+/// L7: a connection to a target, and to an endpoint as many as are configured. Configurations change: four is the most.
+pub fn connections_bounded(world: &World, shard: u16) {
+    let mut counts: BTreeMap<(bool, usize), usize> = BTreeMap::new();
+    for id in world.hosts[shard as usize].conns.values() {
+        let key = match world.net.links.get(id).map(|link| link.peer) {
+            Some(Peer::Exporter(at)) => (false, at),
+            Some(Peer::Remote(at)) => (true, at),
+            Some(Peer::Nobody) | None => continue,
+        };
+        *counts.entry(key).or_default() += 1;
+    }
+    for ((remote, at), count) in counts {
+        let most = if remote { 4 } else { 1 };
+        assert!(
+            count <= most,
+            "L7: {count} connections to remote {remote} {at}"
+        );
+    }
+}
+
+pub fn count_losses(report: &Report, books: &mut Books) {
+    for e in &report.endpoints {
+        *books.shed.entry(e.name.clone()).or_default() += e.lost.get(Loss::Shed);
+        *books.rejected.entry(e.name.clone()).or_default() += e.lost.get(Loss::Rejected);
+    }
+}
+
+/// Everything is delivered: is it everything, and nothing else?
+pub fn at_rest(world: &mut World) {
+    let mut appended = world.books.appended;
+    let mut books = Books::default();
+    let reports = world.reports();
+    for report in &reports {
+        appended += report.log.appended;
+        world.books.disk_full += report.scrape.refused.get(Refusal::DiskFull);
+        count_losses(report, &mut books);
+        assert!(
+            report.log.segments <= 2 || world.options.segment_bytes == 0,
+            "L6: the log shrinks to its floor, and shard {} holds {}",
+            report.shard,
+            report.log.segments
+        );
+    }
+    let sheds = world.options.shed_over_bytes.is_some();
+    let first = &world.remotes[0];
+    // Endpoint 0 filters nothing and is there from the start.
+    let missing = refused_only(first).len() as u64;
+    if !sheds {
+        assert_eq!(
+            first.stored_samples + missing,
+            appended,
+            "L3: delivered {} + refused {missing} = appended over {} lives",
+            first.stored_samples,
+            world.life
+        );
+    }
+    for remote in &world.remotes {
+        losses_are_just(remote);
+        resends_are_just(world, remote);
+        values_are_true(world, remote);
+    }
+    if let [first, second] = &world.remotes[..]
+        && !sheds
+    {
+        endpoints_agree(world, first, second);
+    }
+    if missing == 0 && !sheds {
+        scrapes_are_whole(world);
+    }
+}
+
+/// Samples that were refused and not taken by another request.
+fn refused_only(remote: &Remote) -> Vec<(usize, i64, bool)> {
+    let absent = |series: usize, timestamp: i64| {
+        let samples = &remote.series[series].samples;
+        samples
+            .binary_search_by_key(&timestamp, |sample| sample.timestamp)
+            .is_err()
+    };
+    let refused = remote
+        .refused
+        .iter()
+        .map(|(&(series, timestamp), &knew)| (series, timestamp, knew));
+    refused
+        .filter(|&(series, timestamp, _)| absent(series, timestamp))
+        .collect()
+}
+
+/// A sample in bad company, sent by one who has been acknowledged before, is not lost.
+fn losses_are_just(remote: &Remote) {
+    for (series, timestamp, knew) in refused_only(remote) {
+        let stored = &remote.series[series];
+        assert!(
+            !knew || (remote.options.poison && crate::remote::is_poison(stored, timestamp)),
+            "lost in bad company: {:?} at {timestamp}",
+            stored.labels
+        );
+    }
+}
+
+/// L5: what had been acknowledged is sent again only if the cursor that says so had not been stored, or if it belongs
+/// to a scrape that had been sent in part: cursors count whole scrapes.
+fn resends_are_just(world: &World, remote: &Remote) {
+    if world.options.reload_every.is_some() {
+        return;
+    }
+    let mut parts: BTreeMap<Sender, BTreeSet<(usize, i64)>> = BTreeMap::new();
+    for &Resent {
+        owner,
+        acknowledged,
+        series,
+        timestamp,
+    } in &remote.resent
+    {
+        let of_owner = |key: &&(u32, u16, u16, String)| (key.0, key.1) == (owner.life, owner.shard);
+        let stores = world.cursor_stores.iter().filter(|(key, _)| of_owner(key));
+        let Some(least) = stores.map(|(_, made)| *made).min() else {
+            continue;
+        };
+        if acknowledged < least {
+            let (target, _) = identify(&remote.series[series], &world.exporters, &world.options);
+            parts.entry(owner).or_default().insert((target, timestamp));
+        }
+    }
+    for (owner, scrapes) in parts {
+        assert!(
+            scrapes.len() <= remote.options.connections,
+            "L5: {owner:?} had stored that {scrapes:?} were acknowledged by remote {}",
+            remote.index
+        );
+    }
+}
+
+/// Every sample says on which page it was, or is a marker or about a scrape.
+fn values_are_true(world: &World, remote: &Remote) {
+    let whole = times_only_grow(world) && remote.refused.is_empty();
+    for stored in &remote.series {
+        let (at, what) = identify(stored, &world.exporters, &world.options);
+        let What::Key(key) = what else { continue };
+        let pages = world.exporters[at].pages.len();
+        let known: HashSet<u64> = (0..=pages)
+            .map(|page| value_of(key, page).to_bits())
+            .collect();
+        let mut stale = true;
+        for sample in &stored.samples {
+            if is_stale(sample.value) {
+                let twice = stale && whole;
+                assert!(
+                    !twice,
+                    "C2: a marker without a value before it: {:?} at {}",
+                    stored.labels, sample.timestamp
+                );
+                stale = true;
+                continue;
+            }
+            stale = false;
+            let known = known.contains(&sample.value.to_bits());
+            assert!(
+                known,
+                "{:?} never had the value {}",
+                stored.labels, sample.value
+            );
+        }
+    }
+}
+
+/// No sample was refused for its time or for want of room.
+fn times_only_grow(world: &World) -> bool {
+    let Options {
+        wall_jumps_back,
+        wall_jump_every,
+        ..
+    } = &world.options;
+    world.books.disk_full == 0 && !(*wall_jumps_back && wall_jump_every.is_some())
+}
+
+/// The second endpoint has what the first has, but for what it filters and what either refused for good.
+fn endpoints_agree(world: &World, first: &Remote, second: &Remote) {
+    let all = |remote: &Remote| -> BTreeSet<(usize, What, i64)> {
+        let mut all = BTreeSet::new();
+        for stored in &remote.series {
+            let (at, what) = identify(stored, &world.exporters, &world.options);
+            all.extend(
+                stored
+                    .samples
+                    .iter()
+                    .map(|sample| (at, what, sample.timestamp)),
+            );
+        }
+        let refused = refused_only(remote).into_iter();
+        all.extend(refused.map(|(series, timestamp, _)| {
+            let (at, what) = identify(&remote.series[series], &world.exporters, &world.options);
+            (at, what, timestamp)
+        }));
+        all
+    };
+    let filters = |what: What| {
+        second.options.filter
+            && matches!(what, What::Key(key) if key > 0 && key % 10 == ENDPOINT_DROPS)
+    };
+    let (mut wanted, found) = (all(first), all(second));
+    wanted.retain(|&(_, what, _)| !filters(what));
+    let lacks: Vec<_> = wanted.difference(&found).take(10).collect();
+    assert!(
+        lacks.is_empty(),
+        "L3: endpoint 1 lacks {lacks:?} of {} samples",
+        wanted.len()
+    );
+    let more: Vec<_> = found.difference(&wanted).take(10).collect();
+    assert!(
+        more.is_empty(),
+        "endpoint 1 has {more:?}, which endpoint 0 has not"
+    );
+}
+
+/// L3, L8, C3, C4, scrape by scrape. Wall clocks that jump back make samples too old to be appended, and a full disk
+/// refuses them; then scrapes may be there in part.
+fn scrapes_are_whole(world: &World) {
+    if !times_only_grow(world) {
+        return;
+    }
+    let groups = groups(&world.remotes[0], &world.exporters, &world.options);
+    for (at, (exporter, groups)) in world.exporters.iter().zip(groups).enumerate() {
+        let mut replay = Replay::new(at, exporter, &world.options, &world.ends);
+        for (timestamp, group) in &groups {
+            replay.step(*timestamp, group);
+        }
+        for (number, page) in exporter.pages.iter().enumerate() {
+            assert!(
+                !page.certain || replay.met.contains(&number),
+                "L3: page {number} of target {at} was read whole in life {} and never arrived",
+                page.life
+            );
+        }
+    }
+}

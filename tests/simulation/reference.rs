@@ -1,0 +1,240 @@
+//! What should have happened, told a second time: from the pages that were served and the order in which a target's
+//! scrapes reached a remote, every sample that belongs there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use corelane::model::is_stale;
+
+use crate::coordinator::EXTERNAL;
+use crate::exporter::{Exporter, JOB_DROPS, PAGE_SERIES, labels_of, value_of};
+use crate::remote::{Remote, Stored};
+use crate::swarm::Options;
+
+/// The report series, in the order of the specification (SCR-60).
+pub const REPORTS: [&str; 5] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+];
+
+/// What a series at a remote is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    Key(u32),
+    Report(usize),
+}
+
+/// Everything a remote has of one target with one timestamp.
+#[derive(Debug, Default)]
+pub struct Group {
+    pub values: BTreeMap<u32, f64>,
+    pub markers: BTreeSet<u32>,
+    pub reports: BTreeMap<usize, f64>,
+}
+
+/// Which target a series belongs to, and which of its series it is.
+pub fn identify(stored: &Stored, exporters: &[Exporter], options: &Options) -> (usize, What) {
+    let get = |name: &str| {
+        let found = stored.labels.iter().find(|(found, _)| found == name);
+        found.map_or("", |(_, value)| value.as_str())
+    };
+    let at = exporters
+        .iter()
+        .position(|exporter| exporter.target.address == get("instance"));
+    let at = at.unwrap_or_else(|| panic!("whose is {:?}?", stored.labels));
+    let name = get("__name__");
+    let what = match REPORTS.iter().position(|report| *report == name) {
+        Some(report) => What::Report(report),
+        None if name == PAGE_SERIES => What::Key(0),
+        None => What::Key(
+            get("key")
+                .parse()
+                .unwrap_or_else(|_| panic!("{:?}", stored.labels)),
+        ),
+    };
+    let (name, mut labels) = match what {
+        What::Key(key) => labels_of(key, options.label_bytes),
+        What::Report(report) => (REPORTS[report].to_owned(), Vec::new()),
+    };
+    labels.push(("__name__".to_owned(), name));
+    labels.push((EXTERNAL.0.to_owned(), EXTERNAL.1.to_owned()));
+    labels.push(("instance".to_owned(), exporters[at].target.address.clone()));
+    labels.push(("job".to_owned(), exporters[at].job.clone()));
+    labels.sort();
+    assert_eq!(labels, stored.labels, "labels of {what:?} of target {at}");
+    (at, what)
+}
+
+/// By target and timestamp. Series with timestamps of their own are left out.
+pub fn groups(
+    remote: &Remote,
+    exporters: &[Exporter],
+    options: &Options,
+) -> Vec<BTreeMap<i64, Group>> {
+    let mut groups: Vec<BTreeMap<i64, Group>> = exporters.iter().map(|_| BTreeMap::new()).collect();
+    for stored in &remote.series {
+        let (at, what) = identify(stored, exporters, options);
+        if matches!(what, What::Key(key) if exporters[at].explicit(key, &options.exporter)) {
+            continue;
+        }
+        for sample in &stored.samples {
+            let group = groups[at].entry(sample.timestamp).or_default();
+            match what {
+                What::Key(key) if is_stale(sample.value) => {
+                    group.markers.insert(key);
+                }
+                What::Key(key) => {
+                    group.values.insert(key, sample.value);
+                }
+                What::Report(report) => {
+                    group.reports.insert(report, sample.value);
+                }
+            }
+        }
+    }
+    groups
+}
+
+/// One target's scrapes, told again in order. Panics at the first that is not as it must be.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    target: usize,
+    exporter: &'a Exporter,
+    options: &'a Options,
+    /// Wall time at which each life ended.
+    ends: &'a [i64],
+    life: u32,
+    live: BTreeSet<u32>,
+    page: Option<usize>,
+    /// Pages that were met.
+    pub met: BTreeSet<usize>,
+}
+
+impl<'a> Replay<'a> {
+    pub fn new(
+        target: usize,
+        exporter: &'a Exporter,
+        options: &'a Options,
+        ends: &'a [i64],
+    ) -> Replay<'a> {
+        Replay {
+            target,
+            exporter,
+            options,
+            ends,
+            life: 1,
+            live: BTreeSet::new(),
+            page: None,
+            met: BTreeSet::new(),
+        }
+    }
+
+    pub fn step(&mut self, timestamp: i64, group: &Group) {
+        let at = format!("target {} at {timestamp}", self.target);
+        // What was live is forgotten by a process that did not see it.
+        while timestamp > self.ends[self.life as usize] {
+            self.life += 1;
+            self.live.clear();
+        }
+        let Some(&up) = group.reports.get(&0) else {
+            panic!("C3: {at}: samples without `up`: {group:?}")
+        };
+        assert_eq!(
+            group.reports.len(),
+            REPORTS.len(),
+            "C3: {at}: all report series: {group:?}"
+        );
+        if is_stale(up) {
+            assert!(
+                group.values.is_empty(),
+                "{at}: a target that is gone has values"
+            );
+            assert_eq!(
+                group.markers, self.live,
+                "L8: {at}: markers of a target that is gone"
+            );
+            assert!(
+                group.reports.values().all(|value| is_stale(*value)),
+                "L8: {at}"
+            );
+            self.live.clear();
+            return;
+        }
+        if up == 0.0 {
+            assert!(
+                group.values.is_empty(),
+                "C4: {at}: a failed scrape has values: {group:?}"
+            );
+            assert_eq!(
+                group.markers, self.live,
+                "L8: {at}: a failed scrape marks all that were live"
+            );
+            self.live.clear();
+            return;
+        }
+        assert_eq!(up, 1.0, "{at}: up");
+        self.page(&at, group);
+    }
+
+    fn page(&mut self, at: &str, group: &Group) {
+        let number = match group.values.get(&0) {
+            Some(number) => *number as usize,
+            None => self.next_empty_page(at),
+        };
+        assert!(
+            self.page.is_none_or(|before| before < number),
+            "{at}: page {number} after {:?}",
+            self.page
+        );
+        self.page = Some(number);
+        self.met.insert(number);
+        let page = &self.exporter.pages[number];
+        assert!(page.whole, "C4: {at}: page {number} was not whole");
+        assert_eq!(
+            page.life, self.life,
+            "{at}: page {number} was served to another life"
+        );
+        let kept: Vec<u32> = page
+            .series
+            .iter()
+            .copied()
+            .filter(|&key| !(self.options.metric_relabel && key > 0 && key % 10 == JOB_DROPS))
+            .collect();
+        let dated = |key: &u32| self.exporter.explicit(*key, &self.options.exporter);
+        let wanted: BTreeMap<u32, u64> = kept
+            .iter()
+            .filter(|key| !dated(key))
+            .map(|&key| (key, value_of(key, number).to_bits()))
+            .collect();
+        let found: BTreeMap<u32, u64> = group
+            .values
+            .iter()
+            .map(|(key, value)| (*key, value.to_bits()))
+            .collect();
+        assert_eq!(found, wanted, "L3: {at}: what is there of page {number}");
+        let gone: BTreeSet<u32> = self
+            .live
+            .iter()
+            .copied()
+            .filter(|key| !wanted.contains_key(key))
+            .collect();
+        assert_eq!(group.markers, gone, "L8: {at}: markers with page {number}");
+        assert_eq!(
+            group.reports[&2], page.samples as f64,
+            "{at}: scrape_samples_scraped of page {number}"
+        );
+        self.live = wanted.into_keys().collect();
+    }
+
+    fn next_empty_page(&self, at: &str) -> usize {
+        let first = self.page.map_or(0, |page| page + 1);
+        let empty = |number: &usize| {
+            let page = &self.exporter.pages[*number];
+            page.series.is_empty() && page.whole && page.life == self.life
+        };
+        let found = (first..self.exporter.pages.len()).find(empty);
+        found.unwrap_or_else(|| panic!("{at}: a page without its number, and none was empty"))
+    }
+}

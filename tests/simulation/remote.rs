@@ -1,0 +1,499 @@
+//! Remotes: strict remote-write 1.0 receivers with bad days. They keep everything they were given, by series, and
+//! notice what a receiver may hold against a sender.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use corelane::base::{Instant, Now, Random, stable_hash};
+use prost::Message;
+
+use crate::clock::{ms, us};
+use crate::net::{Answer, Ending};
+use crate::swarm::RemoteOptions;
+
+/// Remote-write 1.0, declared here a second time so that the program's own declaration is not its own judge.
+#[derive(Clone, PartialEq, Message)]
+struct WriteRequest {
+    #[prost(message, repeated, tag = "1")]
+    timeseries: Vec<TimeSeries>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TimeSeries {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<WireLabel>,
+    #[prost(message, repeated, tag = "2")]
+    samples: Vec<WireSample>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WireLabel {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WireSample {
+    #[prost(double, tag = "1")]
+    value: f64,
+    #[prost(int64, tag = "2")]
+    timestamp: i64,
+}
+
+/// One shard of one process life: who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sender {
+    pub life: u32,
+    pub shard: u16,
+}
+
+#[derive(Debug)]
+pub struct Remote {
+    pub index: usize,
+    pub options: RemoteOptions,
+    pub mode: Mode,
+    /// Configurations change: another number of connections sends scrapes again that were sent in part.
+    reloads: bool,
+    /// Log order is the order of timestamps: not so once wall clocks jump back and nobody remembers.
+    timely: bool,
+    /// Bad answers only while this holds.
+    pub faults: bool,
+    pub series: Vec<Stored>,
+    by_labels: HashMap<Vec<(String, String)>, usize>,
+    pub requests: Vec<Request>,
+    /// Senders whose requests were acknowledged and who know it.
+    pub acknowledged: BTreeSet<Sender>,
+    pub duplicates: u64,
+    /// Duplicates of samples acknowledged to an earlier life.
+    pub resent: Vec<Resent>,
+    /// Samples refused with 400, by series and timestamp: true if their sender had every reason to split the request.
+    pub refused: BTreeMap<(usize, i64), bool>,
+    pub stored_samples: u64,
+    /// Samples, oldest and newest timestamp of the last request, for the trace.
+    pub span: [i64; 3],
+    random: Random,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Well,
+    Refusing,
+    BlackHole,
+    Hanging,
+    Status(u16),
+}
+
+/// A series as this remote knows it: samples by rising timestamp.
+#[derive(Debug)]
+pub struct Stored {
+    pub labels: Vec<(String, String)>,
+    pub samples: Vec<Sample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    pub timestamp: i64,
+    pub value: f64,
+    /// When its sender got to know.
+    acknowledged: Option<(Sender, Instant)>,
+    pub received: Instant,
+}
+
+/// A sample that came again after its acknowledgement, and to whom and when that went.
+#[derive(Clone, Copy, Debug)]
+pub struct Resent {
+    pub owner: Sender,
+    pub acknowledged: Instant,
+    pub series: usize,
+    pub timestamp: i64,
+}
+
+#[derive(Debug)]
+pub struct Request {
+    pub sender: Sender,
+    samples: Vec<(usize, i64)>,
+    /// The answer says 2xx.
+    pub good: bool,
+}
+
+impl Remote {
+    pub fn new(
+        index: usize,
+        options: RemoteOptions,
+        seed: u64,
+        reloads: bool,
+        timely: bool,
+    ) -> Remote {
+        Remote {
+            index,
+            options,
+            mode: Mode::Well,
+            reloads,
+            timely,
+            faults: true,
+            series: Vec::new(),
+            by_labels: HashMap::new(),
+            requests: Vec::new(),
+            acknowledged: BTreeSet::new(),
+            duplicates: 0,
+            resent: Vec::new(),
+            refused: BTreeMap::new(),
+            stored_samples: 0,
+            span: [0; 3],
+            random: Random::new(seed ^ stable_hash(&[index as u8, 0x4e])),
+        }
+    }
+
+    pub fn host(index: usize) -> String {
+        format!("remote-{index}")
+    }
+
+    /// The shard has read the whole of a good answer.
+    pub fn told(&mut self, request: usize, now: Now) {
+        let Request { sender, good, .. } = self.requests[request];
+        let samples = std::mem::take(&mut self.requests[request].samples);
+        if !good {
+            return;
+        }
+        self.acknowledged.insert(sender);
+        for (series, timestamp) in samples {
+            let stored = &mut self.series[series].samples;
+            if let Ok(at) = stored.binary_search_by_key(&timestamp, |sample| sample.timestamp) {
+                stored[at].acknowledged = Some((sender, now.instant));
+            }
+        }
+    }
+
+    /// Answers one whole request.
+    pub fn answer(&mut self, head: &str, body: &[u8], sender: Sender, now: Now) -> Answer {
+        let request = self.read(head, body);
+        self.span = span(&request);
+        let size = snap::raw::decompress_len(body).expect("counted before");
+        let latency = us(self.random.below(self.options.latency_us + 1));
+        let refusal = self.refusal(size);
+        if let Some((status, stores, headers)) = refusal {
+            let samples = if stores {
+                self.store(&request, sender, now)
+            } else {
+                Vec::new()
+            };
+            let tag = self.note(sender, samples);
+            return self.reply(status, headers, latency, tag);
+        }
+        if let Some(stores_rest) = self.poisoned(&request, sender) {
+            let whole = self.split_off_poison(request, sender, stores_rest, now);
+            let tag = self.note(sender, whole);
+            return self.reply(400, "", latency, tag);
+        }
+        let samples = self.store(&request, sender, now);
+        let tag = self.note(sender, samples);
+        self.requests[tag].good = true;
+        self.good_reply(latency, tag)
+    }
+
+    fn note(&mut self, sender: Sender, samples: Vec<(usize, i64)>) -> usize {
+        self.requests.push(Request {
+            sender,
+            samples,
+            good: false,
+        });
+        self.requests.len() - 1
+    }
+
+    fn read(&mut self, head: &str, body: &[u8]) -> Vec<(usize, Vec<WireSample>)> {
+        let lower = head.to_ascii_lowercase();
+        assert!(
+            lower.starts_with("post /api/v1/write http/1.1\r\n"),
+            "request line: {head:?}"
+        );
+        for header in [
+            "content-encoding: snappy",
+            "content-type: application/x-protobuf",
+        ] {
+            assert!(
+                lower.lines().any(|line| line == header),
+                "{header:?} is missing in {head:?}"
+            );
+        }
+        let bytes = snap::raw::Decoder::new()
+            .decompress_vec(body)
+            .expect("a request is Snappy");
+        assert!(
+            bytes.len() <= self.options.bytes_max.max(2000),
+            "S3: request of {} bytes, limit {}",
+            bytes.len(),
+            self.options.bytes_max
+        );
+        let message = WriteRequest::decode(&bytes[..]).expect("a request is a WriteRequest");
+        let samples: usize = message
+            .timeseries
+            .iter()
+            .map(|series| series.samples.len())
+            .sum();
+        assert!(
+            samples <= self.options.samples_max,
+            "S3: {samples} samples in a request"
+        );
+        assert!(samples > 0, "an empty request");
+        message
+            .timeseries
+            .into_iter()
+            .map(|series| self.intern(series))
+            .collect()
+    }
+
+    /// The series' number here; its labels must be as the specification wants them.
+    fn intern(&mut self, series: TimeSeries) -> (usize, Vec<WireSample>) {
+        let labels: Vec<_> = series
+            .labels
+            .into_iter()
+            .map(|label| (label.name, label.value))
+            .collect();
+        assert!(
+            !series.samples.is_empty(),
+            "a series without samples: {labels:?}"
+        );
+        if let Some(&at) = self.by_labels.get(&labels) {
+            return (at, series.samples);
+        }
+        assert!(
+            labels.is_sorted_by(|a, b| a.0 < b.0),
+            "labels not sorted or repeated: {labels:?}"
+        );
+        assert!(
+            labels.iter().all(|(n, v)| !n.is_empty() && !v.is_empty()),
+            "empty: {labels:?}"
+        );
+        assert!(
+            labels.iter().any(|(name, _)| name == "__name__"),
+            "no name: {labels:?}"
+        );
+        self.series.push(Stored {
+            labels: labels.clone(),
+            samples: Vec::new(),
+        });
+        self.by_labels.insert(labels, self.series.len() - 1);
+        (self.series.len() - 1, series.samples)
+    }
+
+    /// Status, whether the samples are kept all the same, and headers; `None`: nothing speaks against the request.
+    fn refusal(&mut self, size: usize) -> Option<(u16, bool, &'static str)> {
+        if let Mode::Status(status) = self.mode {
+            return Some((status, false, ""));
+        }
+        if self.options.size_limit.is_some_and(|limit| size > limit) {
+            return Some((413, false, ""));
+        }
+        if !self.faults {
+            return None;
+        }
+        let options = &self.options;
+        if self.random.chance(options.error, 1000) {
+            return Some((500, self.random.chance(1, 4), ""));
+        }
+        if self.random.chance(options.unavailable, 1000) {
+            return Some((503, false, "Retry-After: 2\r\n"));
+        }
+        if self.random.chance(options.too_many, 1000) {
+            return Some((
+                429,
+                false,
+                ["Retry-After: 1\r\n", ""][self.random.below(2) as usize],
+            ));
+        }
+        None
+    }
+
+    /// `Some(true)`: one sample is refused and the others are kept; `Some(false)`: all of the request is.
+    fn poisoned(&mut self, request: &[(usize, Vec<WireSample>)], sender: Sender) -> Option<bool> {
+        let old = self.options.in_order
+            && request.iter().any(|(series, samples)| {
+                let last = self.series[*series]
+                    .samples
+                    .last()
+                    .map_or(i64::MIN, |s| s.timestamp);
+                samples.iter().any(|sample| sample.timestamp <= last)
+            });
+        if old {
+            return Some(false);
+        }
+        // Once refused, refused for ever; and nothing is refused for the first time to one who knows no better.
+        let knows = self.acknowledged.contains(&sender);
+        let poison = self.options.poison
+            && request.iter().any(|(series, samples)| {
+                samples.iter().any(|sample| {
+                    let refused = self.refused.contains_key(&(*series, sample.timestamp));
+                    (knows || refused) && is_poison(&self.series[*series], sample.timestamp)
+                })
+            });
+        poison.then(|| self.random.chance(1, 3))
+    }
+
+    fn split_off_poison(
+        &mut self,
+        request: Vec<(usize, Vec<WireSample>)>,
+        sender: Sender,
+        stores_rest: bool,
+        now: Now,
+    ) -> Vec<(usize, i64)> {
+        let knows = self.acknowledged.contains(&sender);
+        let mut rest = Vec::new();
+        for (series, samples) in request {
+            let mut good = Vec::new();
+            for sample in samples {
+                if stores_rest && !is_poison(&self.series[series], sample.timestamp) {
+                    good.push(sample);
+                } else {
+                    self.refused.insert((series, sample.timestamp), knows);
+                }
+            }
+            rest.push((series, good));
+        }
+        self.store(&rest, sender, now)
+    }
+
+    fn store(
+        &mut self,
+        request: &[(usize, Vec<WireSample>)],
+        sender: Sender,
+        now: Now,
+    ) -> Vec<(usize, i64)> {
+        let mut noted = Vec::new();
+        for (series, samples) in request {
+            for sample in samples {
+                self.store_one(*series, sample, sender, now);
+                noted.push((*series, sample.timestamp));
+            }
+        }
+        noted
+    }
+
+    fn store_one(&mut self, series: usize, sample: &WireSample, sender: Sender, now: Now) {
+        let timely = self.timely;
+        let Stored { labels, samples } = &mut self.series[series];
+        let found = samples.binary_search_by_key(&sample.timestamp, |sample| sample.timestamp);
+        match found {
+            Ok(at) => {
+                let known = samples[at];
+                assert!(
+                    known.value.to_bits() == sample.value.to_bits(),
+                    "two values of {labels:?} at {}: {} and {}",
+                    sample.timestamp,
+                    known.value,
+                    sample.value
+                );
+                self.duplicates += 1;
+                if let Some((owner, at)) = known.acknowledged {
+                    assert!(
+                        owner.life != sender.life || self.reloads,
+                        "L5: resent after its acknowledgement in the same life: {labels:?} at {}",
+                        sample.timestamp
+                    );
+                    self.resent.push(Resent {
+                        owner,
+                        acknowledged: at,
+                        series,
+                        timestamp: sample.timestamp,
+                    });
+                }
+            }
+            Err(at) => {
+                assert!(
+                    at == samples.len() || !timely,
+                    "L4: {labels:?} at {} ({}) comes after {:?}",
+                    sample.timestamp,
+                    sample.value,
+                    &samples[samples.len().saturating_sub(3)..]
+                );
+                self.stored_samples += 1;
+                let new = Sample {
+                    timestamp: sample.timestamp,
+                    value: sample.value,
+                    acknowledged: None,
+                    received: now.instant,
+                };
+                samples.insert(at, new);
+            }
+        }
+    }
+
+    fn reply(&mut self, status: u16, headers: &str, delay: Duration, tag: usize) -> Answer {
+        let unkept = self.faults && self.random.chance(self.options.unkept, 1000);
+        let (close, ending) = if unkept {
+            ("Connection: close\r\n", Ending::Close)
+        } else {
+            ("", Ending::Keep)
+        };
+        let text = if (200..300).contains(&status) {
+            ""
+        } else {
+            "because of the sim"
+        };
+        let length = if status == 204 {
+            String::new()
+        } else {
+            format!("Content-Length: {}\r\n", text.len())
+        };
+        let answer = format!("HTTP/1.1 {status} Words\r\n{headers}{close}{length}\r\n{text}");
+        Answer {
+            pieces: vec![(delay, answer.into_bytes())],
+            ending,
+            tag: Some(tag),
+        }
+    }
+
+    /// A good answer, or what is left of it on the way.
+    fn good_reply(&mut self, latency: Duration, tag: usize) -> Answer {
+        let status = [200, 204][self.random.below(2) as usize];
+        let mut answer = self.reply(status, "", latency, tag);
+        if !self.faults {
+            return answer;
+        }
+        let options = &self.options;
+        let ends = [Ending::Close, Ending::Reset, Ending::Hang][self.random.below(3) as usize];
+        if self.random.chance(options.late, 1000) {
+            answer.pieces[0].0 = options.timeout + ms(self.random.below(2000));
+        } else if self.random.chance(options.lost_answer, 1000) {
+            answer = Answer {
+                pieces: Vec::new(),
+                ending: ends,
+                tag: None,
+            };
+        } else if self.random.chance(options.cut_answer, 1000) {
+            // Never so much that a reader could take the head for whole.
+            answer.pieces[0]
+                .1
+                .truncate(1 + self.random.below(20) as usize);
+            (answer.ending, answer.tag) = (ends, None);
+        } else if self.random.chance(options.garbage, 1000) {
+            answer.pieces[0].1 = b"\x00\x01 no protocol \r\n\r\n\r\n".to_vec();
+            (answer.ending, answer.tag) = (Ending::Close, None);
+        }
+        answer
+    }
+}
+
+fn span(request: &[(usize, Vec<WireSample>)]) -> [i64; 3] {
+    let times = || {
+        request
+            .iter()
+            .flat_map(|(_, samples)| samples.iter().map(|s| s.timestamp))
+    };
+    let bounds = (
+        times().min().unwrap_or_default(),
+        times().max().unwrap_or_default(),
+    );
+    [times().count() as i64, bounds.0, bounds.1]
+}
+
+/// One sample in fifty of the ordinary ones.
+pub fn is_poison(series: &Stored, timestamp: i64) -> bool {
+    let mut bytes = timestamp.to_le_bytes().to_vec();
+    for (name, value) in &series.labels {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(value.as_bytes());
+    }
+    stable_hash(&bytes).is_multiple_of(50)
+}

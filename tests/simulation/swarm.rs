@@ -1,0 +1,237 @@
+//! From a seed to a world: how much of everything, and which faults. Every seed leaves some faults out, so that rare
+//! paths are not always covered up by common ones.
+
+use std::time::Duration;
+
+use corelane::base::Random;
+use corelane::base::limits::SEGMENT_BYTES_MIN;
+
+/// Chances are in thousandths.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub seed: u64,
+    pub shards: Vec<usize>,
+    pub segment_bytes: usize,
+    pub targets: usize,
+    pub series_max: u32,
+    pub label_bytes: usize,
+    pub intervals_ms: Vec<u64>,
+    pub safety: Duration,
+    pub exporter: ExporterFaults,
+    pub endpoints: Vec<RemoteOptions>,
+    pub net: NetFaults,
+    pub disk: DiskFaults,
+    pub kill_every: Option<Duration>,
+    pub stop_share: u64,
+    pub wall_jump_every: Option<Duration>,
+    pub wall_jumps_back: bool,
+    pub target_change_every: Option<Duration>,
+    pub reload_every: Option<Duration>,
+    pub turn_delay_us: u64,
+    pub stall: u64,
+    pub drain_between_events: bool,
+    pub metric_relabel: bool,
+    pub shed_over_bytes: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ExporterFaults {
+    pub churn: u64,
+    pub shuffle: u64,
+    pub duplicate: u64,
+    pub malformed: u64,
+    pub error: u64,
+    pub hang: u64,
+    pub slow: u64,
+    pub cut: u64,
+    pub garbage: u64,
+    pub gzip: bool,
+    pub chunked: u64,
+    pub unkept: u64,
+    pub explicit: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct RemoteOptions {
+    pub connections: usize,
+    pub samples_max: usize,
+    pub bytes_max: usize,
+    pub batch_deadline: Duration,
+    pub timeout: Duration,
+    pub from_oldest: bool,
+    pub filter: bool,
+    /// Thousandths of requests.
+    pub error: u64,
+    pub unavailable: u64,
+    pub too_many: u64,
+    pub late: u64,
+    pub lost_answer: u64,
+    pub cut_answer: u64,
+    pub garbage: u64,
+    pub unkept: u64,
+    pub poison: bool,
+    /// Rejects whole requests that hold one sample not newer than what it has, as an in-order receiver does.
+    pub in_order: bool,
+    /// Answers 413 above so many uncompressed bytes.
+    pub size_limit: Option<usize>,
+    /// Outages and refusals come at random for so long each.
+    pub outage_every: Option<Duration>,
+    pub outage_max: Duration,
+    pub latency_us: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct NetFaults {
+    pub latency_us: u64,
+    pub partial: u64,
+    pub refuse: u64,
+    pub black_hole: u64,
+    pub reset: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct DiskFaults {
+    pub late: u64,
+    pub full: u64,
+    pub delay_us: u64,
+    pub sync_error: u64,
+}
+
+/// Half of the seeds leave a fault out; the others have it at a rate of up to `most` thousandths.
+fn rate(random: &mut Random, most: u64) -> u64 {
+    if random.chance(1, 2) {
+        0
+    } else {
+        1 + random.below(most)
+    }
+}
+
+fn some(random: &mut Random, share: u64, low_s: u64, high_s: u64) -> Option<Duration> {
+    random
+        .chance(share, 100)
+        .then(|| Duration::from_millis(low_s * 1000 + random.below((high_s - low_s) * 1000)))
+}
+
+fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
+    from[random.below(from.len() as u64) as usize]
+}
+
+impl Options {
+    pub fn new(seed: u64) -> Options {
+        let mut random = Random::new(seed ^ 0x5eed);
+        let r = &mut random;
+        // One seed in eight is heavy: enough bytes to fill and recycle several segments.
+        let heavy = r.chance(1, 8);
+        let shards = (0..8).map(|_| 1 + r.below(3) as usize).collect::<Vec<_>>();
+        let resized = r.chance(1, 3);
+        Options {
+            seed,
+            shards: if resized { shards } else { vec![shards[0]; 8] },
+            segment_bytes: SEGMENT_BYTES_MIN,
+            targets: if heavy { 12 } else { 1 + r.below(8) as usize },
+            series_max: if heavy { 60 } else { pick(r, &[1, 5, 20, 50]) },
+            label_bytes: pick(r, &[0, 10, 60, 300]),
+            intervals_ms: if heavy {
+                vec![1000]
+            } else {
+                (0..1 + r.below(3))
+                    .map(|_| pick(r, &[1000, 2000, 5000, 15_000]))
+                    .collect()
+            },
+            safety: Duration::from_secs(if heavy { 200 } else { 30 + r.below(200) }),
+            exporter: ExporterFaults::new(r, heavy),
+            endpoints: (0..1 + r.below(2))
+                .map(|n| RemoteOptions::new(r, n == 0))
+                .collect(),
+            net: NetFaults {
+                latency_us: pick(r, &[10, 300, 5_000, 60_000]),
+                partial: rate(r, 500),
+                refuse: rate(r, 60),
+                black_hole: rate(r, 30),
+                reset: rate(r, 30),
+            },
+            disk: DiskFaults {
+                late: rate(r, 300),
+                full: if r.chance(1, 5) {
+                    300 + r.below(500)
+                } else {
+                    0
+                },
+                delay_us: pick(r, &[50, 2_000, 200_000]),
+                sync_error: if r.chance(1, 8) { rate(r, 50) } else { 0 },
+            },
+            kill_every: some(r, 60, 5, 60),
+            stop_share: pick(r, &[0, 300, 1000]),
+            wall_jump_every: some(r, 15, 10, 60),
+            wall_jumps_back: r.chance(1, 2),
+            target_change_every: some(r, 40, 5, 60),
+            reload_every: some(r, 30, 5, 60),
+            turn_delay_us: pick(r, &[1, 100, 3_000]),
+            stall: rate(r, 10),
+            drain_between_events: r.chance(1, 2),
+            metric_relabel: r.chance(1, 4),
+            shed_over_bytes: None,
+        }
+    }
+}
+
+impl ExporterFaults {
+    fn new(r: &mut Random, heavy: bool) -> ExporterFaults {
+        ExporterFaults {
+            churn: if heavy { 900 } else { rate(r, 600) },
+            shuffle: rate(r, 100),
+            duplicate: rate(r, 100),
+            malformed: rate(r, 80),
+            error: rate(r, 80),
+            hang: rate(r, 40),
+            slow: rate(r, 80),
+            cut: rate(r, 40),
+            garbage: rate(r, 30),
+            gzip: r.chance(1, 2),
+            chunked: rate(r, 600),
+            unkept: rate(r, 200),
+            explicit: r.chance(1, 8),
+        }
+    }
+}
+
+impl ExporterFaults {
+    /// Pages go on changing, and come whole.
+    pub fn stop(&mut self) {
+        (self.malformed, self.error, self.hang, self.slow) = (0, 0, 0, 0);
+        (self.cut, self.garbage) = (0, 0);
+    }
+}
+
+impl RemoteOptions {
+    fn new(r: &mut Random, first: bool) -> RemoteOptions {
+        let connections = pick(r, &[1, 1, 2, 4]);
+        RemoteOptions {
+            connections,
+            samples_max: pick(r, &[1, 7, 100, 2000, 10_000]).max(if connections > 2 {
+                100
+            } else {
+                7
+            }),
+            bytes_max: pick(r, &[20_000, 4 << 20]),
+            batch_deadline: Duration::from_millis(pick(r, &[0, 0, 200, 5000])),
+            timeout: Duration::from_secs(pick(r, &[1, 5, 30])),
+            from_oldest: first || r.chance(1, 2),
+            filter: !first && r.chance(1, 2),
+            error: rate(r, 150),
+            unavailable: rate(r, 60),
+            too_many: rate(r, 60),
+            late: rate(r, 40),
+            lost_answer: rate(r, 60),
+            cut_answer: rate(r, 40),
+            garbage: rate(r, 20),
+            unkept: rate(r, 100),
+            poison: r.chance(1, 5),
+            in_order: r.chance(1, 6),
+            size_limit: r.chance(1, 5).then(|| 4_000 + r.below(40_000) as usize),
+            outage_every: some(r, 40, 10, 60),
+            outage_max: Duration::from_secs(pick(r, &[3, 20, 60])),
+            latency_us: pick(r, &[100, 5_000, 100_000]),
+        }
+    }
+}

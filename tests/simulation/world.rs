@@ -1,0 +1,561 @@
+//! The world of one seed: its state, its calendar, and the phases of a run. First faults of all kinds, then none, and
+//! everything must come to rest with its books in order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use corelane::base::{Instant, Random};
+use corelane::mail::{Order, Report};
+use corelane::wal::DiskRequest;
+
+use crate::clock::{Agenda, Clock, ms};
+use crate::coordinator::Coordinator;
+use crate::disk::Disk;
+use crate::exporter::Exporter;
+use crate::laws;
+use crate::net::Net;
+use crate::process::Host;
+use crate::remote::{Mode, Remote};
+use crate::swarm::Options;
+use crate::trace::Trace;
+
+/// An ordinary day: 2026-01-01, and a bit.
+const START_MS: i64 = 1_767_225_600_123;
+
+#[derive(Debug)]
+pub enum Happening {
+    Arrive {
+        link: u32,
+        bytes: Vec<u8>,
+        completes: Option<usize>,
+        last: bool,
+    },
+    Disk {
+        life: u32,
+        shard: u16,
+        request: DiskRequest,
+        asked: Instant,
+    },
+    DiskFull(bool),
+    End {
+        link: u32,
+        orderly: bool,
+        cause: &'static str,
+    },
+    Kill,
+    Opened {
+        link: u32,
+    },
+    PeerCloses {
+        link: u32,
+    },
+    PeerGets {
+        link: u32,
+        bytes: Vec<u8>,
+    },
+    Reload,
+    RemoteMode {
+        remote: usize,
+    },
+    RemoteWell {
+        remote: usize,
+    },
+    Restart,
+    Shed,
+    StopLate {
+        life: u32,
+    },
+    TargetChange,
+    Truncate,
+    Turn {
+        life: u32,
+        shard: u16,
+    },
+    Wake {
+        life: u32,
+        shard: u16,
+    },
+    WallJump,
+}
+
+#[derive(Debug)]
+pub struct World {
+    pub options: Options,
+    pub random: Random,
+    pub clock: Clock,
+    pub agenda: Agenda<Happening>,
+    pub trace: Trace,
+    pub net: Net,
+    pub disk: Disk,
+    pub exporters: Vec<Exporter>,
+    pub remotes: Vec<Remote>,
+    pub coordinator: Coordinator,
+    /// The process: no hosts while there is none.
+    pub hosts: Vec<Host>,
+    pub life: u32,
+    /// Wall time in milliseconds at which each life ended; lives count from 1.
+    pub ends: Vec<i64>,
+    pub faults: bool,
+    pub stopping: bool,
+    /// When set, the process dies after so many more events.
+    pub kill_armed: Option<u64>,
+    pub books: Books,
+    /// When the exporter was last given to a shard or taken away.
+    pub target_changes: BTreeMap<usize, Instant>,
+    /// When the last cursor page that reached the disk was made, by life, shard, log and file.
+    pub cursor_stores: BTreeMap<(u32, u16, u16, String), Instant>,
+}
+
+/// Sums over the lives that have ended.
+#[derive(Debug, Default)]
+pub struct Books {
+    pub appended: u64,
+    pub disk_full: u64,
+    /// By endpoint.
+    pub shed: BTreeMap<String, u64>,
+    pub rejected: BTreeMap<String, u64>,
+    pub lives: u64,
+    pub retired: u64,
+}
+
+/// What a run was like, for the eye and for L9.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub trace: u64,
+    pub steps: u64,
+    pub lives: u64,
+    pub pages: u64,
+    pub appended: u64,
+    pub stored: u64,
+    pub duplicates: u64,
+    pub retired: u64,
+}
+
+impl Summary {
+    pub fn add(&mut self, other: &Summary) {
+        self.trace ^= other.trace;
+        self.steps += other.steps;
+        self.lives += other.lives;
+        self.pages += other.pages;
+        self.appended += other.appended;
+        self.stored += other.stored;
+        self.duplicates += other.duplicates;
+        self.retired += other.retired;
+    }
+}
+
+impl World {
+    pub fn new(seed: u64, name: &str, loud: bool) -> World {
+        let options = Options::new(seed);
+        if loud {
+            println!("{options:#?}");
+        }
+        World {
+            random: Random::new(seed ^ 0x0003_0071d),
+            clock: Clock::new(START_MS + (seed % 15_000) as i64),
+            agenda: Agenda::new(),
+            trace: Trace::new(loud),
+            net: Net::default(),
+            disk: Disk::new(seed, name, options.segment_bytes),
+            exporters: (0..options.targets)
+                .map(|at| Exporter::new(at, &options))
+                .collect(),
+            remotes: (options.endpoints.iter().cloned().enumerate())
+                .map(|(at, endpoint)| {
+                    let timely = !(options.wall_jumps_back && options.wall_jump_every.is_some());
+                    Remote::new(at, endpoint, seed, options.reload_every.is_some(), timely)
+                })
+                .collect(),
+            coordinator: Coordinator::new(&options),
+            hosts: Vec::new(),
+            life: 0,
+            ends: vec![0],
+            faults: true,
+            stopping: false,
+            kill_armed: None,
+            books: Books::default(),
+            target_changes: BTreeMap::new(),
+            cursor_stores: BTreeMap::new(),
+            options,
+        }
+    }
+
+    pub fn run(mut self) -> Summary {
+        self.start();
+        self.calendar();
+        self.agenda
+            .at(self.clock.instant + ms(1000), Happening::Truncate);
+        let end = self.clock.instant + self.options.safety;
+        self.run_until(end);
+        self.calm();
+        let interval = *self.options.intervals_ms.iter().max().expect("an interval");
+        self.run_for(ms(5000 + 3 * interval));
+        self.stop_targets();
+        self.run_for(ms(3 * interval + 1000));
+        self.drain();
+        laws::at_rest(&mut self);
+        self.stop_and_look_again();
+        self.summary()
+    }
+
+    pub fn summary(&self) -> Summary {
+        Summary {
+            trace: self.trace.hash(),
+            steps: self.trace.steps(),
+            lives: self.books.lives,
+            pages: self
+                .exporters
+                .iter()
+                .map(|exporter| exporter.pages.len() as u64)
+                .sum(),
+            appended: self.books.appended,
+            stored: self
+                .remotes
+                .iter()
+                .map(|remote| remote.stored_samples)
+                .sum(),
+            duplicates: self.remotes.iter().map(|remote| remote.duplicates).sum(),
+            retired: self.books.retired,
+        }
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.clock.instant + time;
+        self.run_until(until);
+    }
+
+    fn run_until(&mut self, until: Instant) {
+        while let Some((when, happening)) = self.agenda.next(until) {
+            self.clock.advance(when);
+            self.happen(happening);
+        }
+        self.clock.advance(until);
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Arrive {
+                link,
+                bytes,
+                completes,
+                last,
+            } => {
+                self.arrive(link, bytes, completes, last);
+            }
+            Happening::Disk {
+                life,
+                shard,
+                request,
+                asked,
+            } => self.disk(life, shard, request, asked),
+            Happening::DiskFull(full) => self.disk_full(full),
+            Happening::End {
+                link,
+                orderly,
+                cause,
+            } => self.end(link, orderly, cause),
+            Happening::Kill => self.kill_due(),
+            Happening::Opened { link } => self.opened(link),
+            Happening::PeerCloses { link } => self.peer_closes(link),
+            Happening::PeerGets { link, bytes } => self.peer_gets(link, bytes),
+            Happening::Reload => self.reload(),
+            Happening::RemoteMode { remote } => self.remote_mode(remote),
+            Happening::RemoteWell { remote } => self.remotes[remote].mode = Mode::Well,
+            Happening::Restart => self.start(),
+            Happening::Shed => self.shed(),
+            Happening::StopLate { life } => self.stop_late(life),
+            Happening::TargetChange => self.target_change(),
+            Happening::Truncate => self.truncate(),
+            Happening::Turn { life, shard } => {
+                if life == self.life && !self.hosts.is_empty() {
+                    self.turn(shard);
+                }
+            }
+            Happening::Wake { life, shard } => self.wake(life, shard),
+            Happening::WallJump => self.wall_jump(),
+        }
+    }
+
+    // The calendar of faults: each enters its next occurrence when it happens.
+
+    fn calendar(&mut self) {
+        let o = self.options.clone();
+        self.again(o.kill_every, Happening::Kill);
+        self.again(o.wall_jump_every, Happening::WallJump);
+        self.again(o.target_change_every, Happening::TargetChange);
+        self.again(o.reload_every, Happening::Reload);
+        self.again(o.shed_over_bytes.map(|_| ms(1000)), Happening::Shed);
+        if o.disk.full > 0 {
+            self.again(Some(ms(20_000)), Happening::DiskFull(true));
+        }
+        for (remote, endpoint) in o.endpoints.iter().enumerate() {
+            self.again(endpoint.outage_every, Happening::RemoteMode { remote });
+        }
+    }
+
+    fn again(&mut self, every: Option<Duration>, happening: Happening) {
+        if let Some(every) = every.filter(|_| self.faults) {
+            let share = self.random.below(1500) + 50;
+            let when = self.clock.instant + every * share as u32 / 1000;
+            self.agenda.at(when, happening);
+        }
+    }
+
+    fn kill_due(&mut self) {
+        self.again(self.options.kill_every, Happening::Kill);
+        if !self.faults || self.hosts.is_empty() || self.stopping {
+            return;
+        }
+        if self.random.chance(self.options.stop_share, 1000) {
+            self.stop();
+        } else if self.random.chance(1, 2) {
+            // In the middle of a turn to come, with effects that nobody will carry out.
+            self.kill_armed = Some(self.random.below(40));
+        } else {
+            self.kill();
+        }
+    }
+
+    fn wall_jump(&mut self) {
+        self.again(self.options.wall_jump_every, Happening::WallJump);
+        let size = [50, 3_000, 45_000, 3_600_000][self.random.below(4) as usize];
+        let by = self.random.below(size) as i64;
+        let back = self.options.wall_jumps_back && self.random.chance(1, 2);
+        let by = if back { -by } else { by };
+        if self.faults {
+            self.trace.step(
+                self.clock.instant,
+                "wall",
+                [by as u64, 0, 0],
+                format_args!("jumps by {by} ms"),
+            );
+            self.clock.jump(by);
+        }
+    }
+
+    fn target_change(&mut self) {
+        self.again(self.options.target_change_every, Happening::TargetChange);
+        if !self.faults {
+            return;
+        }
+        let at = self.random.below(self.exporters.len() as u64) as usize;
+        self.exporters[at].wanted = !self.exporters[at].wanted;
+        self.target_changes.insert(at, self.clock.instant);
+        self.send_targets();
+    }
+
+    fn reload(&mut self) {
+        self.again(self.options.reload_every, Happening::Reload);
+        if !self.faults {
+            return;
+        }
+        let at = self.random.below(self.remotes.len() as u64) as usize;
+        let assignment = &mut self.coordinator.assignment;
+        assignment.generation += 1;
+        let endpoint = &mut assignment.endpoints[at];
+        match self.random.below(3) {
+            0 => endpoint.connections = 1 + self.random.below(4) as usize,
+            1 => endpoint.batch_deadline = ms(self.random.below(2) * 700),
+            _ => endpoint.timeout = ms(1000 + self.random.below(10_000)),
+        }
+        self.remotes[at].options.timeout = endpoint.timeout;
+        for shard in 0..self.hosts.len() as u16 {
+            let assign = Order::Assign(Box::new(self.coordinator.assignment.clone()));
+            self.order(shard, assign);
+        }
+    }
+
+    fn remote_mode(&mut self, remote: usize) {
+        let options = self.options.endpoints[remote].clone();
+        self.again(options.outage_every, Happening::RemoteMode { remote });
+        if !self.faults {
+            return;
+        }
+        let statuses = [500, 503, 401, 403, 404, 407, 429];
+        self.remotes[remote].mode = match self.random.below(5) {
+            0 => Mode::Refusing,
+            1 => Mode::BlackHole,
+            2 => Mode::Hanging,
+            _ => Mode::Status(statuses[self.random.below(statuses.len() as u64) as usize]),
+        };
+        let now = self.clock.instant;
+        let mode = self.remotes[remote].mode;
+        self.trace.step(
+            now,
+            "remote",
+            [remote as u64, 0, 0],
+            format_args!("{remote} is {mode:?}"),
+        );
+        let length = ms(self.random.below(options.outage_max.as_millis() as u64));
+        self.agenda
+            .at(now + length, Happening::RemoteWell { remote });
+    }
+
+    /// The coordinator's truncation: what every endpoint is past. That the shard keeps what its stored cursors need is
+    /// put to the test by asking for more now and then.
+    fn truncate(&mut self) {
+        let pause = ms(500 + self.random.below(5000));
+        self.agenda
+            .at(self.clock.instant + pause, Happening::Truncate);
+        for shard in 0..self.hosts.len() as u16 {
+            let report = self.report(shard);
+            let lowest = report
+                .endpoints
+                .iter()
+                .map(|endpoint| endpoint.cursor_segment)
+                .min();
+            for log in 0..self.hosts[shard as usize].logs.len() as u16 {
+                let all = log > 0 || self.random.chance(1, 4);
+                let below = if all {
+                    u32::MAX
+                } else {
+                    lowest.unwrap_or(0) as u32
+                };
+                self.order(shard, Order::Truncate { log, below });
+            }
+        }
+    }
+
+    fn disk_full(&mut self, full: bool) {
+        self.disk.full = full && self.faults;
+        let next = if full {
+            ms(self.random.below(10_000))
+        } else {
+            ms(20_000)
+        };
+        self.again(Some(next), Happening::DiskFull(!full));
+    }
+
+    fn shed(&mut self) {
+        self.again(
+            self.options.shed_over_bytes.map(|_| ms(1000)),
+            Happening::Shed,
+        );
+        let Some(limit) = self.options.shed_over_bytes.filter(|_| self.faults) else {
+            return;
+        };
+        for shard in 0..self.hosts.len() as u16 {
+            let report = self.report(shard);
+            let mut excess = report.log.disk_bytes.saturating_sub(limit);
+            for held in report.log.held.iter().filter(|held| !held.head) {
+                if excess == 0 {
+                    break;
+                }
+                excess = excess.saturating_sub(held.bytes);
+                self.order(
+                    shard,
+                    Order::Shed {
+                        log: held.log,
+                        below: held.seq + 1,
+                    },
+                );
+            }
+        }
+    }
+
+    // After the faults.
+
+    fn calm(&mut self) {
+        self.faults = false;
+        self.kill_armed = None;
+        self.disk.full = false;
+        self.trace.step(
+            self.clock.instant,
+            "calm",
+            [0; 3],
+            format_args!("no more faults"),
+        );
+        for remote in &mut self.remotes {
+            remote.faults = false;
+            remote.mode = Mode::Well;
+        }
+    }
+
+    fn stop_targets(&mut self) {
+        for (at, exporter) in self.exporters.iter_mut().enumerate() {
+            exporter.wanted = false;
+            self.target_changes.insert(at, self.clock.instant);
+        }
+        self.send_targets();
+    }
+
+    /// Everything must be delivered in a time that follows from how much can be outstanding.
+    fn drain(&mut self) {
+        let slowest = self.remotes.iter().map(|remote| {
+            let options = &remote.options;
+            let round = options.latency_us + 4 * self.options.net.latency_us + 20_000;
+            let size = options
+                .size_limit
+                .unwrap_or(options.bytes_max)
+                .min(options.bytes_max);
+            let per_request = options.samples_max.min(size / 1000).max(1) as u64;
+            (self.books.appended + 200_000) / per_request * round
+        });
+        let slowest = slowest.max().expect("an endpoint");
+        let limit = self.clock.instant + Duration::from_micros(slowest) + ms(300_000);
+        loop {
+            let reports = self.reports();
+            let settled = |report: &Report| {
+                report
+                    .endpoints
+                    .iter()
+                    .all(|endpoint| endpoint.pending == 0)
+            };
+            if !reports.is_empty() && reports.iter().all(settled) {
+                return;
+            }
+            assert!(
+                self.clock.instant < limit,
+                "not drained in time: {:#?}",
+                brief(&reports)
+            );
+            self.run_for(ms(1000));
+        }
+    }
+
+    /// A clean stop and another start must find nothing left to do.
+    fn stop_and_look_again(&mut self) {
+        let before: Vec<_> = self
+            .remotes
+            .iter()
+            .map(|remote| remote.requests.len())
+            .collect();
+        let life = self.life;
+        self.stop();
+        self.run_for(ms(20_000));
+        assert_eq!(self.life, life + 1, "one clean restart");
+        assert!(!self.hosts.is_empty(), "there was no restart");
+        let reports = self.reports();
+        for endpoint in reports.iter().flat_map(|report| &report.endpoints) {
+            assert_eq!(
+                endpoint.pending, 0,
+                "pending after a clean restart: {endpoint:?}"
+            );
+        }
+        let after: Vec<_> = self
+            .remotes
+            .iter()
+            .map(|remote| remote.requests.len())
+            .collect();
+        assert_eq!(
+            before, after,
+            "requests after a clean restart with nothing new"
+        );
+        self.kill();
+    }
+}
+
+pub fn brief(reports: &[Report]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for report in reports {
+        for e in &report.endpoints {
+            lines.push(format!(
+                "shard {} {}: entered {} acknowledged {} lost {:?} resumed {} pending {} busy {} held {} error {:?}",
+                report.shard, e.name, e.entered, e.acknowledged, e.lost, e.resumed, e.pending,
+                e.connections_busy, e.held, e.last_error
+            ));
+        }
+        lines.push(format!("shard {} log {:?}", report.shard, report.log));
+    }
+    lines
+}
