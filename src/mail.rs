@@ -41,12 +41,26 @@ pub enum Order {
 #[derive(Debug)]
 pub enum Notice {
     Report(Box<Report>),
-    Beat { shard: u16, number: u64 },
+    Beat {
+        shard: u16,
+        number: u64,
+    },
     /// The lowest epoch of which this shard still holds samples that the endpoint has not settled; `u32::MAX`: none
     /// but the present one.
-    Epoch { shard: u16, endpoint: String, lowest: u32 },
-    Log { shard: u16, level: Level, message: String, fields: Vec<(&'static str, String)> },
-    Stopped { shard: u16 },
+    Epoch {
+        shard: u16,
+        endpoint: String,
+        lowest: u32,
+    },
+    Log {
+        shard: u16,
+        level: Level,
+        message: String,
+        fields: Vec<(&'static str, String)>,
+    },
+    Stopped {
+        shard: u16,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

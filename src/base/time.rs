@@ -32,14 +32,20 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Instant;
     fn add(self, by: Duration) -> Instant {
-        Instant(self.0.saturating_add(by.as_nanos().min(u128::from(u64::MAX)) as u64))
+        Instant(
+            self.0
+                .saturating_add(by.as_nanos().min(u128::from(u64::MAX)) as u64),
+        )
     }
 }
 
 impl Sub<Duration> for Instant {
     type Output = Instant;
     fn sub(self, by: Duration) -> Instant {
-        Instant(self.0.saturating_sub(by.as_nanos().min(u128::from(u64::MAX)) as u64))
+        Instant(
+            self.0
+                .saturating_sub(by.as_nanos().min(u128::from(u64::MAX)) as u64),
+        )
     }
 }
 
@@ -79,7 +85,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
         rest = &rest[digits..];
         let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let at = units.iter().position(|(name, _)| *name == &rest[..letters]).ok_or_else(wrong)?;
+        let at = units
+            .iter()
+            .position(|(name, _)| *name == &rest[..letters])
+            .ok_or_else(wrong)?;
         let ms = number.checked_mul(units[at].1).ok_or_else(wrong)?;
         total_ms = total_ms.checked_add(ms).ok_or_else(wrong)?;
         units = &units[at + 1..];
@@ -100,7 +109,7 @@ pub fn format_duration(duration: Duration) -> String {
     let mut text = String::new();
     for (name, size) in UNITS {
         // Years and weeks only when nothing is left over: `1w1d` is written `8d`, as Prometheus does.
-        if matches!(name, "y" | "w") && ms % size != 0 {
+        if matches!(name, "y" | "w") && !ms.is_multiple_of(size) {
             continue;
         }
         if ms >= size {
@@ -117,16 +126,31 @@ mod tests {
 
     #[test]
     fn durations_read_and_print_as_prometheus_does() {
-        for (text, ms) in
-            [("0", 0), ("1s", 1000), ("1h30m", 5_400_000), ("250ms", 250), ("1d", 86_400_000), ("8d", 691_200_000)]
-        {
+        for (text, ms) in [
+            ("0", 0),
+            ("1s", 1000),
+            ("1h30m", 5_400_000),
+            ("250ms", 250),
+            ("1d", 86_400_000),
+            ("8d", 691_200_000),
+        ] {
             let duration = parse_duration(text).expect(text);
             assert_eq!(duration.as_millis(), ms, "{text}");
             if ms > 0 {
                 assert_eq!(format_duration(duration), text);
             }
         }
-        for text in ["", "1", "s", "1m1h", "1.5s", "-1s", "1s1s", "99999999999999999y", "1 s"] {
+        for text in [
+            "",
+            "1",
+            "s",
+            "1m1h",
+            "1.5s",
+            "-1s",
+            "1s1s",
+            "99999999999999999y",
+            "1 s",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

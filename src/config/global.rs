@@ -21,7 +21,7 @@ const PROTOCOLS: [&str; 5] = [
     "PrometheusText1.0.0",
 ];
 // spec: SCR-10
-pub(super) const PROTOCOLS_DEFAULT: [&str; 4] = [
+const PROTOCOLS_DEFAULT: [&str; 4] = [
     "OpenMetricsText1.0.0",
     "OpenMetricsText0.0.1",
     "PrometheusText1.0.0",
@@ -33,7 +33,7 @@ impl Default for Global {
         Global {
             scrape_interval: INTERVAL,
             scrape_timeout: TIMEOUT,
-            scrape_protocols: Vec::new(),
+            scrape_protocols: PROTOCOLS_DEFAULT.map(str::to_owned).to_vec(),
             external_labels: Labels::new(),
             limits: Limits::default(),
             evaluation_interval: INTERVAL,
@@ -71,7 +71,7 @@ pub(super) fn read_global(
     };
     let scrape_protocols = match section.take_written("scrape_protocols") {
         Some(field) => read_protocols(&field, "global config")?,
-        None => Vec::new(),
+        None => PROTOCOLS_DEFAULT.map(str::to_owned).to_vec(),
     };
     let external_labels = match section.take("external_labels") {
         Some(field) => read_external_labels(&field, context)?,

@@ -174,7 +174,6 @@ fn read_version(field: Option<&Field<'_>>) -> Result<Option<TlsVersion>, ConfigE
     ];
     match all.into_iter().find(|version| version.name() == name) {
         Some(version) => Ok(Some(version)),
-        None if name.is_empty() => Ok(None),
         None => Err(field.error(format!("unknown TLS version: {name}"))),
     }
 }

@@ -81,7 +81,12 @@ fn read_runtime(section: Option<Section<'_>>) -> Result<(), ConfigError> {
     let Some(mut section) = section else {
         return Ok(());
     };
-    section.number("gogc", 0)?;
+    if let Some(field) = section.take_written("gogc")
+        // A negative number switches collection off.
+        && field.text()?.parse::<i64>().is_err()
+    {
+        return Err(field.error("not a whole number"));
+    }
     section.finish(&[])
 }
 

@@ -4,7 +4,6 @@ use core::fmt::Display;
 use core::time::Duration;
 
 use crate::base::format_duration;
-use crate::config::global::PROTOCOLS_DEFAULT;
 use crate::config::size::format_size;
 use crate::config::types::{
     Config, Global, HttpClientConfig, Limits, QueueConfig, RemoteWriteConfig, ScrapeConfig, Secret,
@@ -56,11 +55,7 @@ pub(super) fn print_remote_write(entry: &RemoteWriteConfig) -> String {
 fn print_global(global: &Global, p: &mut Printer) {
     p.duration("scrape_interval", global.scrape_interval);
     p.duration("scrape_timeout", global.scrape_timeout);
-    if global.scrape_protocols.is_empty() {
-        p.texts("scrape_protocols", PROTOCOLS_DEFAULT.iter());
-    } else {
-        p.texts("scrape_protocols", global.scrape_protocols.iter());
-    }
+    p.texts("scrape_protocols", global.scrape_protocols.iter());
     p.duration("evaluation_interval", global.evaluation_interval);
     p.labels("external_labels", &global.external_labels);
     print_limits(&global.limits, p);

@@ -104,12 +104,8 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Texts; a single scalar is a list of one, as YAML readers of Go have it.
     pub(super) fn texts(&self) -> Result<Vec<String>, ConfigError> {
-        match &self.node.value {
-            Value::Scalar { .. } if !self.node.is_null() => Ok(vec![self.text()?]),
-            _ => self.items()?.iter().map(Field::text).collect(),
-        }
+        self.items()?.iter().map(Field::text).collect()
     }
 
     /// A mapping whose names are data; in order.
@@ -176,7 +172,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// `1000`, `1_000`, `0x10`, `0o7`, `0b1`, `1e3`.
+/// `1000`, `1_000`, `0x10`, `0o7`, `07`, `0b1`, `1e3`.
 fn whole_number(text: &str) -> Option<u64> {
     let text = text.replace('_', "");
     let text = text.strip_prefix('+').unwrap_or(&text);
@@ -184,6 +180,12 @@ fn whole_number(text: &str) -> Option<u64> {
         if let Some(digits) = text.strip_prefix(prefix) {
             return u64::from_str_radix(digits, radix).ok();
         }
+    }
+    if text.len() > 1
+        && text.starts_with('0')
+        && let Ok(octal) = u64::from_str_radix(text, 8)
+    {
+        return Some(octal);
     }
     if let Ok(number) = text.parse() {
         return Some(number);

@@ -52,6 +52,11 @@ fn read_rule(field: &Field<'_>, empty: &str) -> Result<Rule, ConfigError> {
         return Err(section.error_at(source_labels.as_ref(), "\"\" is not a valid label name"));
     }
     section.finish(&[])?;
+    // Prometheus refuses even the default pattern here, if it is written.
+    let compares = matches!(action, Action::KeepEqual | Action::DropEqual);
+    if compares && let Some(regex) = &regex {
+        return Err(regex.error(RuleError::only_names(action).to_string()));
+    }
     Rule::new(source).map_err(|error| {
         let place = match &error {
             RuleError::ModulusMissing => &modulus,

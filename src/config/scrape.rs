@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::config::error::ConfigError;
 use crate::config::file_sd::{read_file_sd, read_group};
-use crate::config::global::{PROTOCOLS_DEFAULT, read_limits, read_protocol, read_protocols};
+use crate::config::global::{read_limits, read_protocol, read_protocols};
 use crate::config::http_client::read_http_client;
 use crate::config::known;
 use crate::config::parse::Context;
@@ -57,10 +57,6 @@ fn read_scrape(
         Some(field) => {
             read_protocols(&field, &format!("scrape config with job name {job_name:?}"))?
         }
-        None if global.scrape_protocols.is_empty() => PROTOCOLS_DEFAULT
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect(),
         None => global.scrape_protocols.clone(),
     };
     let fallback = section.take_written("fallback_scrape_protocol");

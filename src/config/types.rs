@@ -24,7 +24,8 @@ pub struct Global {
     pub scrape_interval: Duration,
     /// At most the interval.
     pub scrape_timeout: Duration,
-    /// Names in order of preference; empty means not written.
+    /// Names in order of preference, never empty.
+    // spec: SCR-10
     pub scrape_protocols: Vec<String>,
     /// Variables are expanded.
     pub external_labels: Labels,

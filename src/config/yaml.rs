@@ -88,17 +88,22 @@ pub(super) fn read(text: &str, file: &str) -> Result<Option<Node>, ConfigError> 
         nodes: 0,
         path: Vec::new(),
     };
-    let mut document = None;
+    let mut document: Option<Node> = None;
     loop {
-        let (event, span) = loader.event()?;
+        let (event, _) = loader.event()?;
         match event {
             Event::StreamEnd => return Ok(document),
-            Event::DocumentStart(_) if document.is_some() => {
-                return Err(loader.error(line(span), "only one YAML document is read"));
-            }
             Event::DocumentStart(_) => {
                 let (event, span) = loader.event()?;
-                document = Some(loader.node(event, span)?);
+                let node = loader.node(event, span)?;
+                match &document {
+                    None => document = Some(node),
+                    // A `---` at the end begins nothing.
+                    Some(_) if node.is_null() => {}
+                    Some(_) => {
+                        return Err(loader.error(node.line, "only one YAML document is read"));
+                    }
+                }
             }
             _ => {}
         }
@@ -281,7 +286,7 @@ mod tests {
         );
         assert_eq!(
             refusal("a: 1\n---\nb: 2\n"),
-            "f.yml:2: document: only one YAML document is read"
+            "f.yml:3: document: only one YAML document is read"
         );
         assert!(refusal("a: [1\nb: }").starts_with("f.yml:2: a: not YAML: "));
         assert!(refusal("? [a]\n: b\n").contains("a key must be a scalar"));

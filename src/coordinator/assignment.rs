@@ -35,7 +35,10 @@ pub fn assignment(
         out_of_order_window: config.out_of_order_time_window,
         ..Assignment::default()
     };
-    pack(config.global.external_labels.iter(), &mut made.external_labels);
+    pack(
+        config.global.external_labels.iter(),
+        &mut made.external_labels,
+    );
     let mut complaints = Vec::new();
     for scrape in &config.scrape_configs {
         let tls = tls_key(&mut made.tls, &scrape.http.tls, read, system_roots)
@@ -68,9 +71,16 @@ pub fn assignment(
 }
 
 fn job(config: &ScrapeConfig, tls: u32) -> Job {
-    let protocols: Vec<Protocol> =
-        config.scrape_protocols.iter().filter_map(|name| Protocol::from_name(name)).collect();
-    let encoding = if config.enable_compression { "gzip" } else { "identity" };
+    let protocols: Vec<Protocol> = config
+        .scrape_protocols
+        .iter()
+        .filter_map(|name| Protocol::from_name(name))
+        .collect();
+    let encoding = if config.enable_compression {
+        "gzip"
+    } else {
+        "identity"
+    };
     // spec: SCR-11, SCR-13
     let headers = [
         ("User-Agent", USER_AGENT.to_owned()),
@@ -89,7 +99,9 @@ fn job(config: &ScrapeConfig, tls: u32) -> Job {
         label_value_length_limit: config.label_value_length_limit,
         forced_error: None,
         metric_relabel: config.metric_relabel_configs.clone(),
-        headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec(),
         fallback_protocol: config.fallback_scrape_protocol.clone(),
         follow_redirects: config.http.follow_redirects,
         tls,
@@ -101,7 +113,10 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
     let url = Url::parse(&config.url)
         .map_err(|error| format!("remote_write {:?}: url: {error}", config.name))?;
     let mut headers = vec![
-        ("Content-Encoding".to_owned(), wire::CONTENT_ENCODING.to_owned()),
+        (
+            "Content-Encoding".to_owned(),
+            wire::CONTENT_ENCODING.to_owned(),
+        ),
         ("Content-Type".to_owned(), wire::CONTENT_TYPE_V1.to_owned()),
         (wire::VERSION.to_owned(), wire::VERSION_V1.to_owned()),
         ("User-Agent".to_owned(), USER_AGENT.to_owned()),
@@ -112,10 +127,17 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
     }
     let queue = &config.queue;
     let connections = queue.min_shards.div_ceil(u32::from(shards)).max(1) as usize;
-    let samples = queue.max_samples_per_send.unwrap_or(limits::REQUEST_SAMPLES as u64).max(1);
+    let samples = queue
+        .max_samples_per_send
+        .unwrap_or(limits::REQUEST_SAMPLES as u64)
+        .max(1);
     Ok(EndpointPlan {
         name: config.name.clone(),
-        identity: if config.named { config.name.clone() } else { config.url.clone() },
+        identity: if config.named {
+            config.name.clone()
+        } else {
+            config.url.clone()
+        },
         url,
         headers,
         tls,
@@ -172,7 +194,8 @@ fn secret(secret: &Secret, read: ReadFile<'_>) -> Result<String, String> {
         Secret::Inline(text) => Ok(text.clone()),
         Secret::File(path) => {
             let bytes = read(path)?;
-            let text = String::from_utf8(bytes).map_err(|_| format!("{}: not text", path.display()))?;
+            let text =
+                String::from_utf8(bytes).map_err(|_| format!("{}: not text", path.display()))?;
             Ok(text.trim().to_owned())
         }
     }
@@ -208,12 +231,17 @@ fn tls_key(
         min_version: config.min_version.map(version),
         max_version: config.max_version.map(version),
     };
-    let same = |plan: &&TlsPlan| plan.settings == settings && plan.server_name == config.server_name;
+    let same =
+        |plan: &&TlsPlan| plan.settings == settings && plan.server_name == config.server_name;
     if let Some(plan) = plans.iter().find(same) {
         return Ok(plan.key);
     }
     tls::client_config(&settings, system_roots).map_err(|error| format!("tls_config: {error}"))?;
     let key = plans.len() as u32;
-    plans.push(TlsPlan { key, settings, server_name: config.server_name.clone() });
+    plans.push(TlsPlan {
+        key,
+        settings,
+        server_name: config.server_name.clone(),
+    });
     Ok(key)
 }

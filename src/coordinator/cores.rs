@@ -31,7 +31,10 @@ impl Core {
             unsent: VecDeque::new(),
             thread: Some(thread),
             stopped: false,
-            report: Report { shard, ..Report::default() },
+            report: Report {
+                shard,
+                ..Report::default()
+            },
             beat: None,
             stall: Duration::ZERO,
         }

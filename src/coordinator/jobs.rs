@@ -30,7 +30,10 @@ pub struct Jobs {
 impl Jobs {
     /// The jobs in force; groups of those that stay are kept.
     pub fn set_jobs(&mut self, configs: &[ScrapeConfig]) {
-        self.order = configs.iter().map(|config| config.job_name.clone()).collect();
+        self.order = configs
+            .iter()
+            .map(|config| config.job_name.clone())
+            .collect();
         let order = &self.order;
         self.pools.retain(|job, _| order.contains(job));
         for config in configs {
@@ -49,7 +52,9 @@ impl Jobs {
     /// Makes the job's targets anew. Gives the orders by shard, and what could not be built.
     // spec: SCR-20…SCR-23
     pub fn sync(&mut self, config: &ScrapeConfig, shards: u16) -> (Vec<Order>, Vec<String>) {
-        let Some(pool) = self.pools.get_mut(&config.job_name) else { return (Vec::new(), Vec::new()) };
+        let Some(pool) = self.pools.get_mut(&config.job_name) else {
+            return (Vec::new(), Vec::new());
+        };
         let built = build_targets(config, &pool.groups);
         pool.state.syncs += 1;
         pool.state.sync_failures += built.errors.len() as u64;
@@ -67,7 +72,10 @@ impl Jobs {
         }
         let orders = deal(&pool.targets, shards)
             .into_iter()
-            .map(|targets| Order::Targets { job: config.job_name.clone(), targets })
+            .map(|targets| Order::Targets {
+                job: config.job_name.clone(),
+                targets,
+            })
             .collect();
         (orders, built.errors)
     }
@@ -78,7 +86,9 @@ impl Jobs {
 
     /// In the order of the configuration.
     pub fn pools(&self) -> impl Iterator<Item = (&str, &Pool)> {
-        self.order.iter().filter_map(|job| Some((job.as_str(), self.pools.get(job)?)))
+        self.order
+            .iter()
+            .filter_map(|job| Some((job.as_str(), self.pools.get(job)?)))
     }
 }
 

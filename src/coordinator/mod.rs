@@ -10,12 +10,11 @@
 
 mod adoption;
 mod assignment;
-mod coordinator;
+mod thread;
 mod cores;
 mod jobs;
 mod placement;
 mod start;
 mod truncation;
-
 
 pub use start::run;

@@ -13,8 +13,8 @@ use crate::config::{self, Config};
 use crate::coordinator::adoption::adopters;
 use crate::coordinator::assignment::assignment;
 use crate::coordinator::cores::Core;
+use crate::coordinator::thread::Coordinator;
 use crate::coordinator::truncation::DiskBudget;
-use crate::coordinator::coordinator::Coordinator;
 use crate::disk::{
     self, Backend, Budget, Files, Helper, HelperOptions, Store, StoreOptions, SurveyOptions, survey,
 };
@@ -29,7 +29,7 @@ use crate::shard::{FoundLog, Plan};
 use crate::telemetry::Logger;
 use crate::web;
 
-const SOURCE: &str = "start.rs";
+const SOURCE: &str = "start";
 
 /// Why the process ends before it has begun, and with which code (spec: CLI §1.2).
 #[derive(Debug)]
@@ -39,7 +39,10 @@ pub struct Refusal {
 }
 
 pub fn refuse(code: u8, message: impl ToString) -> Refusal {
-    Refusal { code, message: message.to_string() }
+    Refusal {
+        code,
+        message: message.to_string(),
+    }
 }
 
 /// Runs the process from its flags to its end.
@@ -59,16 +62,23 @@ pub fn run(flags: Flags) -> ExitCode {
 
 fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let clock = Clock::start();
-    logger.info(SOURCE, "Starting Corelane", &[("version", env!("CARGO_PKG_VERSION").to_owned())]);
+    logger.info(
+        SOURCE,
+        "Starting Corelane",
+        &[("version", env!("CARGO_PKG_VERSION").to_owned())],
+    );
     let config = load_config(&flags.config_file, logger).map_err(|error| refuse(2, error))?;
     let listeners = web::bind(&flags.listen_addresses).map_err(|error| refuse(1, error))?;
     let cores = cores(&flags)?;
-    let (runtime, warning) =
-        preflight(runtime_choice(flags.runtime), usize::from(cores)).map_err(|error| refuse(1, error))?;
+    let (runtime, warning) = preflight(runtime_choice(flags.runtime), usize::from(cores))
+        .map_err(|error| refuse(1, error))?;
     if let Some(warning) = warning {
         logger.warn(SOURCE, &warning, &[]);
     }
-    let fields = [("runtime", runtime.name().to_owned()), ("cores", cores.to_string())];
+    let fields = [
+        ("runtime", runtime.name().to_owned()),
+        ("cores", cores.to_string()),
+    ];
     logger.info(SOURCE, "Cores chosen", &fields);
     let system_roots = system_roots(&config);
     let (first, complaints) = assignment(&config, 1, cores, &read_file, &system_roots)
@@ -76,14 +86,32 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     for complaint in complaints {
         logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
     }
-    let store = Store::open(&flags.storage_path, StoreOptions { cores, lock: !flags.no_lockfile })
-        .map_err(|error| refuse(1, error))?;
+    let store = Store::open(
+        &flags.storage_path,
+        StoreOptions {
+            cores,
+            lock: !flags.no_lockfile,
+        },
+    )
+    .map_err(|error| refuse(1, error))?;
     if !store.was_clean() {
-        logger.warn(SOURCE, "The last run did not stop cleanly; every committed sample is in the log", &[]);
+        logger.warn(
+            SOURCE,
+            "The last run did not stop cleanly; every committed sample is in the log",
+            &[],
+        );
     }
     let budget = budget(&flags, &store, cores);
     let (notices_in, notices) = bounded(limits::MAIL);
-    let build = Build { flags: &flags, logger, clock, runtime, cores, budget, config: &config };
+    let build = Build {
+        flags: &flags,
+        logger,
+        clock,
+        runtime,
+        cores,
+        budget,
+        config: &config,
+    };
     let shards = build.cores(&store, &notices_in)?;
     let (asks_in, asks) = unbounded();
     let (phase, phases) = watch::channel(web::Phase::Starting);
@@ -91,7 +119,7 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let web = web::serve(listeners, settings, asks_in, phases)
         .map_err(|error| refuse(1, format!("cannot start the admin server: {error}")))?;
     let signals = signals().map_err(|error| refuse(1, format!("cannot watch signals: {error}")))?;
-    Coordinator::new(crate::coordinator::coordinator::Parts {
+    Coordinator::new(crate::coordinator::thread::Parts {
         flags,
         logger: logger.clone(),
         clock,
@@ -113,11 +141,20 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
 
 /// Reads and checks the file. Warnings are said only when it can be used.
 pub fn load_config(path: &Path, logger: &Logger) -> Result<Config, String> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("Error loading config (--config.file={}): {error}", path.display()))?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        format!(
+            "Error loading config (--config.file={}): {error}",
+            path.display()
+        )
+    })?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (config, warnings) = config::parse(&text, &absolute, &|name| std::env::var(name).ok())
-        .map_err(|error| format!("Error loading config (--config.file={}): {error}", path.display()))?;
+        .map_err(|error| {
+            format!(
+                "Error loading config (--config.file={}): {error}",
+                path.display()
+            )
+        })?;
     for warning in warnings {
         logger.warn(SOURCE, &warning.to_string(), &[]);
     }
@@ -132,11 +169,16 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, String> {
 pub fn system_roots(config: &Config) -> Vec<Vec<u8>> {
     use crate::model::Scheme;
     let scrapes = config.scrape_configs.iter();
-    let wanted = scrapes.clone().any(|job| job.scheme == Scheme::Https && job.http.tls.ca.is_none())
-        || scrapes.clone().any(|job| !job.relabel_configs.is_empty() && job.http.tls.ca.is_none())
-        || config.remote_write.iter().any(|remote| {
-            remote.url.starts_with("https") && remote.http.tls.ca.is_none()
-        });
+    let wanted = scrapes
+        .clone()
+        .any(|job| job.scheme == Scheme::Https && job.http.tls.ca.is_none())
+        || scrapes
+            .clone()
+            .any(|job| !job.relabel_configs.is_empty() && job.http.tls.ca.is_none())
+        || config
+            .remote_write
+            .iter()
+            .any(|remote| remote.url.starts_with("https") && remote.http.tls.ca.is_none());
     if !wanted {
         return Vec::new();
     }
@@ -154,7 +196,11 @@ fn runtime_choice(flag: RuntimeFlag) -> RuntimeChoice {
 
 fn cores(flags: &Flags) -> Result<u16, Refusal> {
     let available = available_cpus().len();
-    let wanted = if flags.cores == 0 { default_cores() } else { flags.cores };
+    let wanted = if flags.cores == 0 {
+        default_cores()
+    } else {
+        flags.cores
+    };
     if flags.pin && wanted > available {
         return Err(refuse(
             1,
@@ -177,15 +223,28 @@ fn budget(flags: &Flags, store: &Store, cores: u16) -> DiskBudget {
     let share = bytes / (8 * u64::from(cores));
     let page = limits::PAGE_BYTES as u64;
     let most = flags.segment_bytes as u64;
-    let segment = share.clamp(limits::SEGMENT_BYTES_MIN as u64, most.max(limits::SEGMENT_BYTES_MIN as u64));
-    DiskBudget { bytes, segment_bytes: segment / page * page }
+    let segment = share.clamp(
+        limits::SEGMENT_BYTES_MIN as u64,
+        most.max(limits::SEGMENT_BYTES_MIN as u64),
+    );
+    DiskBudget {
+        bytes,
+        segment_bytes: segment / page * page,
+    }
 }
 
+/// Attempts, a millisecond apart, to hand an answer to a core whose box is full.
+const ANSWER_TRIES: u32 = 10_000;
 /// Never take the filesystem below this.
 pub const FREE_BYTES_MIN: u64 = 64 << 20;
 
-fn web_settings(flags: &Flags, listeners: &[std::net::TcpListener]) -> Result<web::Settings, Refusal> {
-    let port = listeners.first().and_then(|listener| listener.local_addr().ok());
+fn web_settings(
+    flags: &Flags,
+    listeners: &[std::net::TcpListener],
+) -> Result<web::Settings, Refusal> {
+    let port = listeners
+        .first()
+        .and_then(|listener| listener.local_addr().ok());
     let port = port.map_or(9090, |address| address.port());
     let external = web::ExternalUrl::new(&flags.external_url, &web::hostname(), port)
         .map_err(|error| refuse(1, error))?;
@@ -213,14 +272,20 @@ fn signals() -> std::io::Result<Receiver<Signal>> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let (sender, receiver) = bounded(16);
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            let signal = if signal == SIGHUP { Signal::Reload } else { Signal::Stop };
-            if sender.send(signal).is_err() {
-                return;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                let signal = if signal == SIGHUP {
+                    Signal::Reload
+                } else {
+                    Signal::Stop
+                };
+                if sender.send(signal).is_err() {
+                    return;
+                }
             }
-        }
-    })?;
+        })?;
     Ok(receiver)
 }
 
@@ -243,7 +308,11 @@ impl Build<'_> {
         let cpus = available_cpus();
         let mut cores = Vec::new();
         for shard in 0..self.cores {
-            let cpu = self.flags.pin.then(|| cpus.get(usize::from(shard)).copied()).flatten();
+            let cpu = self
+                .flags
+                .pin
+                .then(|| cpus.get(usize::from(shard)).copied())
+                .flatten();
             let (plan, helper) = self.shard(store, shard, &adopted[usize::from(shard)])?;
             cores.push(self.core(plan, helper, cpu, &resolver, notices.clone())?);
         }
@@ -251,7 +320,12 @@ impl Build<'_> {
     }
 
     /// Surveys the shard's own directory and those it adopts.
-    fn shard(&self, store: &Store, shard: u16, adopted: &[u16]) -> Result<(Plan, HelperOptions), Refusal> {
+    fn shard(
+        &self,
+        store: &Store,
+        shard: u16,
+        adopted: &[u16],
+    ) -> Result<(Plan, HelperOptions), Refusal> {
         let mut dirs = Vec::new();
         let mut logs = Vec::new();
         let mut files = Files::default();
@@ -265,7 +339,10 @@ impl Build<'_> {
             };
             let surveyed = survey(&dir, &options).map_err(|error| refuse(1, error))?;
             for damage in &surveyed.damage {
-                let fields = [("dir", dir.display().to_string()), ("damage", damage.clone())];
+                let fields = [
+                    ("dir", dir.display().to_string()),
+                    ("damage", damage.clone()),
+                ];
                 self.logger.warn(SOURCE, "Damage found in the log", &fields);
             }
             if index == 0 {
@@ -286,7 +363,10 @@ impl Build<'_> {
             backend,
             segment_bytes: self.budget.segment_bytes as usize,
             sync_interval: self.flags.wal_sync,
-            budget: Budget { bytes_max: share, free_bytes_min: FREE_BYTES_MIN },
+            budget: Budget {
+                bytes_max: share,
+                free_bytes_min: FREE_BYTES_MIN,
+            },
             files,
             dirs,
         };
@@ -325,19 +405,35 @@ impl Build<'_> {
         let (answer_sender, answers) = mailbox(limits::MAIL, &bell);
         let helper = Helper::spawn(helper, move |answer| {
             let mut answer = answer;
-            // The box holds more than a shard asks for; it is full only while the core is held up.
-            while let Err(back) = answer_sender.try_send(answer) {
-                answer = back;
+            // The box holds more than a shard asks for; it is full only while the core is held up, or gone.
+            for _ in 0..ANSWER_TRIES {
+                match answer_sender.try_send(answer) {
+                    Ok(()) => return,
+                    Err(back) => answer = back,
+                }
                 std::thread::park_timeout(Duration::from_millis(1));
             }
         });
-        let helper = helper.map_err(|error| refuse(1, format!("cannot start a disk thread: {error}")))?;
-        let desk = Desk { orders, answers, notices, helper };
+        let helper =
+            helper.map_err(|error| refuse(1, format!("cannot start a disk thread: {error}")))?;
+        let desk = Desk {
+            orders,
+            answers,
+            notices,
+            helper,
+        };
         let name = format!("shard-{shard}");
-        let thread = start_core(self.runtime, &name, cpu, self.clock, resolver, &bell, move |net| {
-            drive(plan, desk, net)
-        });
-        let thread = thread.map_err(|error| refuse(1, format!("cannot start core {shard}: {error}")))?;
+        let thread = start_core(
+            self.runtime,
+            &name,
+            cpu,
+            self.clock,
+            resolver,
+            &bell,
+            move |net| drive(plan, desk, net),
+        );
+        let thread =
+            thread.map_err(|error| refuse(1, format!("cannot start core {shard}: {error}")))?;
         Ok(Core::new(shard, order_sender, thread))
     }
 }
@@ -350,7 +446,9 @@ fn seed(store: &Store, shard: u16) -> u64 {
     let mut seed = u64::from_le_bytes(bytes);
     if drawn.is_err() {
         // Still different for every start and shard.
-        seed = stable_hash(&store.id()) ^ u64::from(store.start()) << 16 ^ u64::from(std::process::id());
+        seed = stable_hash(&store.id())
+            ^ u64::from(store.start()) << 16
+            ^ u64::from(std::process::id());
     }
     seed ^ u64::from(shard).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -363,4 +461,3 @@ fn phase_seed(config: &Config) -> u64 {
     }
     stable_hash(text.as_bytes())
 }
-

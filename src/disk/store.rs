@@ -326,7 +326,12 @@ fn page_of_segments(path: &Path) -> Result<Option<Page>, StoreError> {
             let (Ok(()), Ok(header)) = (read, Header::decode(&sector)) else {
                 continue;
             };
-            let Identity { store, start, epoch, .. } = header.identity;
+            let Identity {
+                store,
+                start,
+                epoch,
+                ..
+            } = header.identity;
             if found.is_none_or(|page| page.start < start) {
                 found = Some(Page {
                     cores,

@@ -157,7 +157,8 @@ fn a_store_counts_its_starts_and_keeps_its_id() {
         Identity {
             store: id,
             shard: 11,
-            start: 3
+            start: 3,
+            epoch: 1,
         }
     );
 }
@@ -264,6 +265,7 @@ fn a_log_on_files_survives_restarts_and_recycles_them() {
                 store: [7; 16],
                 shard: 0,
                 start,
+                epoch: 1,
             };
             let mut log = Log::open(
                 identity,
@@ -461,6 +463,7 @@ fn what_cannot_be_read_is_set_aside_and_unfinished_spares_are_removed() {
         store: [7; 16],
         shard: 0,
         start: 1,
+        epoch: 1,
     };
     let mut log = Log::open(identity, SEGMENT, Vec::new(), Seq(0), 1, &mut |_, _| {});
     for number in 0..100 {

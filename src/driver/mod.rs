@@ -6,6 +6,6 @@
 //!
 //! May use: base, mail, tls, wal (disk mail only), shard, io, disk.
 
-mod driver;
+mod drive;
 
-pub use driver::{Desk, drive};
+pub use drive::{Desk, drive};

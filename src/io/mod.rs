@@ -12,7 +12,8 @@
 //! IO4  A ring of the [`Bell`] is never lost, and rings coalesce.
 //! IO5  Names are resolved on plain threads, never on a core.
 //!
-//! May use: base, tls. Crates: glommio (`uring.rs`, `executor.rs`), mio, crossbeam-channel, libc (`system.rs`).
+//! May use: base, tls. Crates: glommio and futures-lite (`uring.rs`, `executor.rs`), mio (`epoll.rs`, `bell.rs`),
+//! crossbeam-channel, libc (`system.rs`, error numbers in `preflight.rs`).
 //! Unsafe: `system.rs` only.
 
 mod bell;

@@ -390,7 +390,7 @@ fn letters_from_many_threads_all_arrive() {
                         count += 1;
                     }
                 }
-                assert_eq!(sum, (0..THREADS * EACH).sum());
+                assert_eq!(sum, (0..THREADS * EACH).sum::<usize>());
             },
         );
         let threads: Vec<_> = (0..THREADS)

@@ -13,5 +13,5 @@ pub use label::{Label, Labels, LabelsBuilder};
 pub use metadata::MetricType;
 pub use packed::{PackedLabels, merge_packed, pack, pack_label};
 pub use reason::{Loss, Losses, Refusal, Refusals};
-pub use sample::{SeriesRef, is_stale, stale_marker, NAN};
+pub use sample::{NAN, SeriesRef, is_stale, stale_marker};
 pub use target::{Scheme, Target, TargetGroup};

@@ -39,12 +39,17 @@ impl<'a> PackedLabels<'a> {
         let mut reader = Reader::new(self.0);
         core::iter::from_fn(move || {
             let (name, value, _) = next_label(&mut reader)?;
-            Some((core::str::from_utf8(name).ok()?, core::str::from_utf8(value).ok()?))
+            Some((
+                core::str::from_utf8(name).ok()?,
+                core::str::from_utf8(value).ok()?,
+            ))
         })
     }
 
     pub fn get(self, name: &str) -> &'a str {
-        self.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value)
+        self.iter()
+            .find(|(found, _)| *found == name)
+            .map_or("", |(_, value)| value)
     }
 }
 
@@ -81,7 +86,9 @@ pub fn merge_packed(own: &[u8], added: &[u8], out: &mut Vec<u8>) {
     }
     loop {
         let before = left.rest();
-        let Some((name, _, entry)) = next_label(&mut left) else { break };
+        let Some((name, _, entry)) = next_label(&mut left) else {
+            break;
+        };
         while let Some((extra_name, _, extra_entry)) = extra {
             match extra_name.cmp(name) {
                 core::cmp::Ordering::Less => out.extend_from_slice(extra_entry),
@@ -121,7 +128,14 @@ mod tests {
         let added = packed(&[("a", "1"), ("job", "other"), ("region", "eu"), ("zz", "2")]);
         let mut merged = Vec::new();
         merge_packed(&own, &added, &mut merged);
-        let wanted = [("__name__", "up"), ("a", "1"), ("job", "a"), ("region", "eu"), ("zone", "z"), ("zz", "2")];
+        let wanted = [
+            ("__name__", "up"),
+            ("a", "1"),
+            ("job", "a"),
+            ("region", "eu"),
+            ("zone", "z"),
+            ("zz", "2"),
+        ];
         assert_eq!(PackedLabels(&merged).iter().collect::<Vec<_>>(), wanted);
         merged.clear();
         merge_packed(&own, &[], &mut merged);

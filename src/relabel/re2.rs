@@ -42,8 +42,19 @@ const POSIX: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
     "space", "upper", "word", "xdigit",
 ];
-const CATEGORIES: &str = " C Cc Cf Co L Ll Lm Lo Lt Lu M Mc Me Mn N Nd Nl No \
-                          P Pc Pd Pe Pf Pi Po Ps S Sc Sk Sm So Z Zl Zp Zs ";
+/// General categories, short and long; every other name is a script. Letter case does not matter.
+const CATEGORIES: &str = " any c cc cf co l lc ll lm lo lt lu m mc me mn n nd nl no \
+                          p pc pd pe pf pi po ps s sc sk sm so z zl zp zs \
+                          other control format private_use \
+                          letter cased_letter lowercase_letter uppercase_letter titlecase_letter \
+                          modifier_letter other_letter \
+                          mark nonspacing_mark spacing_mark enclosing_mark \
+                          number decimal_number letter_number other_number \
+                          punctuation connector_punctuation dash_punctuation open_punctuation \
+                          close_punctuation initial_punctuation final_punctuation \
+                          other_punctuation \
+                          symbol math_symbol currency_symbol modifier_symbol other_symbol \
+                          separator space_separator line_separator paragraph_separator ";
 
 pub(super) fn translate(source: &str) -> Result<Translated, PatternError> {
     let mut reader = Reader {
@@ -326,17 +337,15 @@ impl<'a> Reader<'a> {
         } else {
             'p'
         };
-        if name == "Any" {
-            return Ok(format!("\\{p}{{any}}"));
-        }
-        if CATEGORIES.contains(&format!(" {name} ")) {
-            return Ok(format!("\\{p}{{gc={name}}}"));
-        }
         let word = name.chars().all(|c| c == '_' || c.is_ascii_alphabetic());
-        if name.len() < 2 || !word || !name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        if name.is_empty() || !word {
             return Err(wrong(self.read_since(before)));
         }
-        Ok(format!("\\{p}{{sc={name}}}"))
+        let category = CATEGORIES.contains(&format!(" {} ", name.to_ascii_lowercase()));
+        Ok(format!(
+            "\\{p}{{{}={name}}}",
+            if category { "gc" } else { "sc" }
+        ))
     }
 
     /// After `\`: one character, inside or outside of a class.

@@ -103,6 +103,16 @@ pub enum RuleError {
     TargetMissing(Action),
 }
 
+impl RuleError {
+    /// What is said where `keepequal` or `dropequal` is given more than two names.
+    pub fn only_names(action: Action) -> RuleError {
+        RuleError::OnlyFields {
+            action,
+            fields: "'source_labels' and 'target_label'",
+        }
+    }
+}
+
 impl fmt::Display for RuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -227,8 +237,7 @@ fn check(source: &RuleSource) -> Result<(), RuleError> {
     }
     let odd = source.modulus != 0 || source.separator != default.separator || replaced;
     if matches!(action, KeepEqual | DropEqual) && (odd || source.regex != default.regex) {
-        let fields = "'source_labels' and 'target_label'";
-        return Err(RuleError::OnlyFields { action, fields });
+        return Err(RuleError::only_names(action));
     }
     let sourced = !source.source_labels.is_empty() || !source.target_label.is_empty();
     if matches!(action, LabelDrop | LabelKeep) && (odd || sourced) {

@@ -16,7 +16,7 @@ mod labels;
 mod page;
 mod pools;
 mod report;
-mod scrape;
+mod target;
 
 pub use pools::{Lent, Pools};
-pub use scrape::Scrape;
+pub use target::Scrape;

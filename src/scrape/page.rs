@@ -103,7 +103,11 @@ impl Page {
     }
 
     /// The answer's headers say how to read its body.
-    pub fn begin(&mut self, format: Format, content_encoding: Option<&str>) -> Result<(), PageError> {
+    pub fn begin(
+        &mut self,
+        format: Format,
+        content_encoding: Option<&str>,
+    ) -> Result<(), PageError> {
         self.parser = Parser::new(format);
         let known = self.decoder.reset(content_encoding);
         known.map_err(|error| PageError::Text(error.to_string()))
@@ -133,7 +137,11 @@ impl Page {
             plain.clear();
             let taken = self
                 .decoder
-                .decode(&self.undecoded[used..], &mut plain, room.min(limits::READ_BYTES))
+                .decode(
+                    &self.undecoded[used..],
+                    &mut plain,
+                    room.min(limits::READ_BYTES),
+                )
                 .map_err(|error| PageError::Text(error.to_string()));
             match taken {
                 Ok(taken) if taken == 0 && plain.is_empty() => break,
@@ -156,16 +164,28 @@ impl Page {
 
     /// The body has ended and nothing is pending.
     pub fn finish(&mut self, around: &mut Around<'_>) -> Result<(), PageError> {
-        self.decoder.finish().map_err(|error| PageError::Text(error.to_string()))?;
+        self.decoder
+            .finish()
+            .map_err(|error| PageError::Text(error.to_string()))?;
         if !self.partial.is_empty() {
             let last = core::mem::take(&mut self.partial);
             self.one_line(&last, around)?;
             if !self.partial.is_empty() {
-                return Err(PageError::Text(format!("line {}: {}", self.line, ParseError::OpenQuote)));
+                return Err(PageError::Text(format!(
+                    "line {}: {}",
+                    self.line,
+                    ParseError::OpenQuote
+                )));
             }
         }
-        self.parser.finish().map_err(|error| PageError::Text(error.to_string()))?;
-        if self.over_limit { Err(PageError::SampleLimit) } else { Ok(()) }
+        self.parser
+            .finish()
+            .map_err(|error| PageError::Text(error.to_string()))?;
+        if self.over_limit {
+            Err(PageError::SampleLimit)
+        } else {
+            Ok(())
+        }
     }
 
     // spec: SCR-16
@@ -194,7 +214,10 @@ impl Page {
     fn check_partial(&self) -> Result<(), PageError> {
         if self.partial.len() > limits::LINE_BYTES {
             let line = self.line + 1;
-            return Err(PageError::Text(format!("line {line} is longer than {} bytes", limits::LINE_BYTES)));
+            return Err(PageError::Text(format!(
+                "line {line} is longer than {} bytes",
+                limits::LINE_BYTES
+            )));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::mail::{Job, JobMeters, ScrapeMeters, TargetState};
 use crate::model::{SeriesRef, Target};
 use crate::scrape::labels::Resolver;
 use crate::scrape::page::Page;
-use crate::scrape::scrape::{Scrape, Shared};
+use crate::scrape::target::{Scrape, Shared};
 use crate::series::Feed;
 
 /// What the shard lends for one event.
@@ -66,7 +66,9 @@ impl Pools {
         }
         self.jobs = jobs.to_vec();
         for index in 0..self.scrapes.len() {
-            let Some(scrape) = &mut self.scrapes[index] else { continue };
+            let Some(scrape) = &mut self.scrapes[index] else {
+                continue;
+            };
             let before = &old[scrape.job as usize];
             match numbers.get(before.name.as_str()) {
                 Some(&number) => {
@@ -82,7 +84,9 @@ impl Pools {
 
     /// All targets of one job. Those that were there keep connection, cache and phase.
     pub fn set_targets(&mut self, job: &str, targets: Vec<Target>, lent: &mut Lent<'_>) {
-        let Some(number) = self.jobs.iter().position(|known| known.name == job) else { return };
+        let Some(number) = self.jobs.iter().position(|known| known.name == job) else {
+            return;
+        };
         let number = number as u32;
         let mut before: HashMap<u64, u32> = HashMap::new();
         for (index, scrape) in self.scrapes.iter().enumerate() {
@@ -111,7 +115,9 @@ impl Pools {
 
     /// Same labels and URL; interval or timeout may have changed, and then the phase is found anew.
     fn keep(&mut self, index: u32, target: Target, now: Now) {
-        let Some(scrape) = &mut self.scrapes[index as usize] else { return };
+        let Some(scrape) = &mut self.scrapes[index as usize] else {
+            return;
+        };
         if scrape.target.interval != target.interval {
             scrape.set_interval(target.interval, self.phase_seed, now);
         }
@@ -159,7 +165,9 @@ impl Pools {
     }
 
     pub fn read(&mut self, index: u32, bytes: &[u8], lent: &mut Lent<'_>) {
-        self.with(index, lent, |scrape, job, shared| scrape.read(bytes, job, shared));
+        self.with(index, lent, |scrape, job, shared| {
+            scrape.read(bytes, job, shared)
+        });
     }
 
     pub fn wrote(&mut self, index: u32, bytes: usize) {
@@ -169,7 +177,9 @@ impl Pools {
     }
 
     pub fn closed(&mut self, index: u32, orderly: bool, cause: &str, lent: &mut Lent<'_>) {
-        self.with(index, lent, |scrape, job, shared| scrape.closed(orderly, cause, job, shared));
+        self.with(index, lent, |scrape, job, shared| {
+            scrape.closed(orderly, cause, job, shared)
+        });
     }
 
     pub fn outgoing(&self, index: u32) -> &[u8] {
@@ -181,12 +191,21 @@ impl Pools {
 
     /// Every ref that a cache holds.
     pub fn pinned(&self) -> impl Iterator<Item = SeriesRef> {
-        self.scrapes.iter().flatten().flat_map(|scrape| scrape.cached_series())
+        self.scrapes
+            .iter()
+            .flatten()
+            .flat_map(|scrape| scrape.cached_series())
     }
 
     pub fn job_meters(&self) -> Vec<JobMeters> {
-        let mut meters: Vec<JobMeters> =
-            self.jobs.iter().map(|job| JobMeters { job: job.name.clone(), ..JobMeters::default() }).collect();
+        let mut meters: Vec<JobMeters> = self
+            .jobs
+            .iter()
+            .map(|job| JobMeters {
+                job: job.name.clone(),
+                ..JobMeters::default()
+            })
+            .collect();
         for scrape in self.scrapes.iter().flatten() {
             let job = &mut meters[scrape.job as usize];
             job.targets += 1;
@@ -227,10 +246,16 @@ impl Pools {
 
     /// Notes when the scrape is to be woken next.
     fn plan(&mut self, index: u32, now: Instant) {
-        let Some(scrape) = &self.scrapes[index as usize] else { return };
+        let Some(scrape) = &self.scrapes[index as usize] else {
+            return;
+        };
         let wake = scrape.wake(now);
         // One nanosecond on: a turn that wants another comes after everything that is due now.
-        let wake = if wake <= now { now + core::time::Duration::from_nanos(1) } else { wake };
+        let wake = if wake <= now {
+            now + core::time::Duration::from_nanos(1)
+        } else {
+            wake
+        };
         if self.wakes[index as usize] != wake {
             self.wakes[index as usize] = wake;
             self.timers.set(wake, index);

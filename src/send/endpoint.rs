@@ -85,7 +85,9 @@ impl Endpoint {
         };
         let mut starts = Vec::new();
         for (log, feed) in feeds.iter().enumerate() {
-            let page = found.get(log).and_then(|pages| pages.iter().find(|(name, _)| *name == file));
+            let page = found
+                .get(log)
+                .and_then(|pages| pages.iter().find(|(name, _)| *name == file));
             let page = page.map(|(_, page)| page);
             let cursor = Cursor::new(&endpoint.plan.identity, log as u16, page);
             endpoint.acquainted |= cursor.acked_before() > 0;
@@ -96,7 +98,9 @@ impl Endpoint {
             starts.push(start);
         }
         for index in 0..endpoint.plan.connections {
-            endpoint.lanes.push(Lane::new(number, index as u32, starts.clone()));
+            endpoint
+                .lanes
+                .push(Lane::new(number, index as u32, starts.clone()));
         }
         endpoint.describe();
         endpoint
@@ -133,20 +137,37 @@ impl Endpoint {
     fn deal_lanes(&mut self, dialer: &mut Dialer) {
         let mut starts = Vec::new();
         for feed in 0..self.cursors.len() {
-            let settled: Vec<_> = self.lanes.iter().map(|lane| lane.progress[feed].settled).collect();
-            let low = settled.iter().map(|mark| mark.place).min().unwrap_or_default();
+            let settled: Vec<_> = self
+                .lanes
+                .iter()
+                .map(|lane| lane.progress[feed].settled)
+                .collect();
+            let low = settled
+                .iter()
+                .map(|mark| mark.place)
+                .min()
+                .unwrap_or_default();
             // What is settled of a frame in part is sent again, and counted again.
             self.entered_again += settled.iter().map(|mark| u64::from(mark.skip)).sum::<u64>();
             let inherits = self.lanes.iter().any(|lane| lane.progress[feed].inherits());
-            let lanes = if inherits { Vec::new() } else { settled.iter().map(|mark| mark.place).collect() };
-            let inherited = Inherited { low, lanes, counted: false };
+            let lanes = if inherits {
+                Vec::new()
+            } else {
+                settled.iter().map(|mark| mark.place).collect()
+            };
+            let inherited = Inherited {
+                low,
+                lanes,
+                counted: false,
+            };
             starts.push(Progress::new(low, low, Some(inherited)));
         }
         for mut lane in self.lanes.drain(..) {
             lane.hang_up(dialer);
         }
         for index in 0..self.plan.connections {
-            self.lanes.push(Lane::new(self.number, index as u32, starts.clone()));
+            self.lanes
+                .push(Lane::new(self.number, index as u32, starts.clone()));
         }
     }
 
@@ -190,7 +211,8 @@ impl Endpoint {
     /// When it wants to be woken.
     pub fn wake(&self, now: Instant) -> Instant {
         let lanes = self.lanes.iter().map(|lane| lane.wake(now));
-        let cursors = (0..self.cursors.len()).map(|feed| self.cursors[feed].wake(&self.places(feed)));
+        let cursors =
+            (0..self.cursors.len()).map(|feed| self.cursors[feed].wake(&self.places(feed)));
         lanes.chain(cursors).min().unwrap_or(Instant::NEVER)
     }
 
@@ -209,11 +231,15 @@ impl Endpoint {
     }
 
     pub fn closed(&mut self, lane: u32, orderly: bool, cause: &str, outlook: &mut Outlook<'_>) {
-        self.with(lane, outlook, |lane, shared| lane.closed(orderly, cause, shared));
+        self.with(lane, outlook, |lane, shared| {
+            lane.closed(orderly, cause, shared)
+        });
     }
 
     pub fn outgoing(&self, lane: u32) -> &[u8] {
-        self.lanes.get(lane as usize).map_or(&[], |lane| lane.outgoing())
+        self.lanes
+            .get(lane as usize)
+            .map_or(&[], |lane| lane.outgoing())
     }
 
     fn with(
@@ -223,7 +249,9 @@ impl Endpoint {
         act: impl FnOnce(&mut Lane, &mut Shared<'_>),
     ) {
         let count = self.lanes.len() as u32;
-        let Some(lane) = self.lanes.get_mut(index as usize) else { return };
+        let Some(lane) = self.lanes.get_mut(index as usize) else {
+            return;
+        };
         let mut shared = Shared {
             now: outlook.now,
             plan: &self.plan,
@@ -251,7 +279,9 @@ impl Endpoint {
     fn places(&self, feed: usize) -> Vec<Place> {
         let count = self.lanes.len();
         let lanes = self.lanes.iter().enumerate();
-        lanes.map(|(index, lane)| lane.progress[feed].storable(index, count)).collect()
+        lanes
+            .map(|(index, lane)| lane.progress[feed].storable(index, count))
+            .collect()
     }
 
     /// Cursor pages that are due to be stored; all that say something new with `at_once`.
@@ -264,7 +294,11 @@ impl Endpoint {
 
     /// True if the page was this endpoint's.
     pub fn cursor_stored(&mut self, log: u16, file: &str, sequence: u64) -> bool {
-        match self.cursors.get_mut(log as usize).filter(|cursor| cursor.is_file(file)) {
+        match self
+            .cursors
+            .get_mut(log as usize)
+            .filter(|cursor| cursor.is_file(file))
+        {
             Some(cursor) => {
                 cursor.stored(sequence);
                 true
@@ -274,7 +308,11 @@ impl Endpoint {
     }
 
     pub fn cursor_failed(&mut self, log: u16, file: &str, now: Instant) {
-        if let Some(cursor) = self.cursors.get_mut(log as usize).filter(|found| found.is_file(file)) {
+        if let Some(cursor) = self
+            .cursors
+            .get_mut(log as usize)
+            .filter(|found| found.is_file(file))
+        {
             cursor.failed(now);
         }
     }
@@ -285,7 +323,9 @@ impl Endpoint {
 
     /// The first cursor of the shard's own log is stored: from here on nothing appended can be missed by a restart.
     pub fn anchored(&self) -> bool {
-        self.cursors.first().is_none_or(|cursor| cursor.stored.is_some())
+        self.cursors
+            .first()
+            .is_none_or(|cursor| cursor.stored.is_some())
     }
 
     /// Nothing to store and nothing being stored.
@@ -295,12 +335,17 @@ impl Endpoint {
 
     /// The lowest segment of this feed that a restart would read.
     pub fn needed(&self, feed: usize) -> Seq {
-        self.cursors.get(feed).and_then(|cursor| cursor.stored).map_or(Seq(0), Place::seq)
+        self.cursors
+            .get(feed)
+            .and_then(|cursor| cursor.stored)
+            .map_or(Seq(0), Place::seq)
     }
 
     /// True if nothing of this feed is unsettled or unstored.
     pub fn drained(&self, feed: usize, end: Place) -> bool {
-        self.lanes.iter().all(|lane| lane.progress[feed].settled.place >= end)
+        self.lanes
+            .iter()
+            .all(|lane| lane.progress[feed].settled.place >= end)
             && self.cursors.get(feed).and_then(|cursor| cursor.stored) >= Some(end)
     }
 
@@ -318,7 +363,10 @@ impl Endpoint {
     /// True if everything before these ends, one per feed, has its verdict.
     pub fn delivered(&self, ends: &[Place]) -> bool {
         self.lanes.iter().all(|lane| {
-            lane.progress.iter().zip(ends).all(|(progress, end)| progress.settled.place >= *end)
+            lane.progress
+                .iter()
+                .zip(ends)
+                .all(|(progress, end)| progress.settled.place >= *end)
         })
     }
 
@@ -356,24 +404,38 @@ impl Endpoint {
     pub fn report(&self, feeds: &[Feed], decoded: &mut Decoded) -> EndpointMeters {
         let mut meters = self.meters.clone();
         let totals = feeds.iter().zip(&self.entered_from);
-        meters.entered =
-            totals.map(|(feed, from)| feed.log.total() - from).sum::<u64>() + self.entered_again;
+        meters.entered = totals
+            .map(|(feed, from)| feed.log.total() - from)
+            .sum::<u64>()
+            + self.entered_again;
         let settled = meters.acknowledged + meters.lost.total() + meters.resumed;
         meters.pending = meters.entered.saturating_sub(settled);
         meters.connections = self.lanes.iter().filter(|lane| lane.connected()).count() as u64;
         meters.connections_busy = self.lanes.iter().filter(|lane| lane.busy()).count() as u64;
         meters.cursor_segment = u64::from(self.needed(0).0);
         for (number, feed) in feeds.iter().enumerate() {
-            let low = self.lanes.iter().map(|lane| lane.progress[number].settled.place).min();
-            let Some(low) = low.filter(|low| *low < feed.log.end()) else { continue };
+            let low = self
+                .lanes
+                .iter()
+                .map(|lane| lane.progress[number].settled.place)
+                .min();
+            let Some(low) = low.filter(|low| *low < feed.log.end()) else {
+                continue;
+            };
             meters.backlog_bytes += bytes_after(feed, low);
             if meters.pending > 0
-                && let Step::Record { payload, base_time, .. } = feed.log.read(low)
+                && let Step::Record {
+                    payload, base_time, ..
+                } = feed.log.read(low)
                 && decode_samples(payload, base_time, decoded).is_ok()
             {
                 let time = Timestamp(decoded.time);
                 let oldest = meters.oldest_pending;
-                meters.oldest_pending = if oldest == Timestamp(0) { time } else { oldest.min(time) };
+                meters.oldest_pending = if oldest == Timestamp(0) {
+                    time
+                } else {
+                    oldest.min(time)
+                };
             }
         }
         meters
@@ -393,8 +455,15 @@ fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress
     // From the segment's beginning: so the counts start at a total that is known without reading.
     let first = page.low.seq().max(log.start().seq());
     let from = log.segment_total(first).unwrap_or(log.total());
-    let inherited = Inherited { low: page.low, lanes: page.lanes.clone(), counted: true };
-    (Progress::new(Place::new(first, 0), page.low, Some(inherited)), from)
+    let inherited = Inherited {
+        low: page.low,
+        lanes: page.lanes.clone(),
+        counted: true,
+    };
+    (
+        Progress::new(Place::new(first, 0), page.low, Some(inherited)),
+        from,
+    )
 }
 
 /// The segment with the first record at or after `place`, if there is one.
@@ -413,7 +482,13 @@ fn unsettled_segment(feed: &Feed, place: Place) -> Option<Seq> {
 /// Bytes of segments from `low` to the end of the log.
 fn bytes_after(feed: &Feed, low: Place) -> u64 {
     let end = feed.log.end();
-    let segments = feed.log.segments().filter(|segment| segment.seq >= low.seq());
-    let whole: u64 = segments.filter(|segment| segment.seq < end.seq()).map(|segment| segment.bytes).sum();
+    let segments = feed
+        .log
+        .segments()
+        .filter(|segment| segment.seq >= low.seq());
+    let whole: u64 = segments
+        .filter(|segment| segment.seq < end.seq())
+        .map(|segment| segment.bytes)
+        .sum();
     (whole + u64::from(end.offset())).saturating_sub(u64::from(low.offset()))
 }

@@ -66,7 +66,11 @@ impl Progress {
     /// Reading begins at `place`, which is settled up to `settled` at least.
     pub fn new(place: Place, settled: Place, inherited: Option<Inherited>) -> Progress {
         let mark = |place| Mark { place, skip: 0 };
-        Progress { at: mark(place), settled: mark(settled.max(place)), inherited }
+        Progress {
+            at: mark(place),
+            settled: mark(settled.max(place)),
+            inherited,
+        }
     }
 
     /// What a cursor may say of connection `index` of `count`.
@@ -257,7 +261,10 @@ impl Lane {
     fn read_on(&mut self, shared: &mut Shared<'_>) -> Stop {
         let feed = self.request.feed;
         let progress = &mut self.progress[feed];
-        if self.isolation.is_some_and(|isolation| progress.at >= isolation.until) {
+        if self
+            .isolation
+            .is_some_and(|isolation| progress.at >= isolation.until)
+        {
             self.isolation = None;
         }
         let plan_max = shared.plan.samples_max as u64;
@@ -267,7 +274,9 @@ impl Lane {
             now: shared.now.timestamp,
             lane: self.index,
             lanes: shared.lanes,
-            samples_max: self.isolation.map_or(plan_max, |found| found.samples_max.min(plan_max)),
+            samples_max: self
+                .isolation
+                .map_or(plan_max, |found| found.samples_max.min(plan_max)),
             bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
             one_frame: self.isolation.is_some(),
             shed_below: shared.shed_below[feed],
@@ -286,9 +295,8 @@ impl Lane {
 
     /// The feed with the oldest epoch that has something to read; adopted ones before the shard's own.
     fn choose_feed(&self, shared: &Shared<'_>) -> usize {
-        let unread = (0..self.progress.len()).filter(|&feed| {
-            self.progress[feed].at.place < shared.feeds[feed].log.end()
-        });
+        let unread = (0..self.progress.len())
+            .filter(|&feed| self.progress[feed].at.place < shared.feeds[feed].log.end());
         let key = |&feed: &usize| {
             let seq = self.progress[feed].at.place.seq();
             (shared.feeds[feed].log.epoch(seq), feed == 0)
@@ -338,16 +346,25 @@ impl Lane {
     fn write_wire(&mut self, shared: &mut Shared<'_>) {
         self.wire.clear();
         let plan = shared.plan;
-        let mut headers: Vec<(&str, &str)> =
-            plan.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut headers: Vec<(&str, &str)> = plan
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         let attempts = self.attempts.to_string();
         if self.attempts > 0 {
             headers.push(("Retry-Attempt", &attempts));
         }
         let host = plan.url.authority();
         let length = Some(shared.body.len());
-        let written =
-            write_request(&mut self.wire, "POST", &plan.url.target, &host, &headers, length);
+        let written = write_request(
+            &mut self.wire,
+            "POST",
+            &plan.url.target,
+            &host,
+            &headers,
+            length,
+        );
         // The configuration room refuses header values that cannot be written.
         debug_assert!(written.is_ok(), "{written:?}");
         self.wire.extend_from_slice(shared.body);
@@ -411,7 +428,11 @@ impl Lane {
                 self.sent = 0;
                 self.open(shared);
             }
-            State::Exchange => match if orderly { self.reader.closed() } else { Ok(()) } {
+            State::Exchange => match if orderly {
+                self.reader.closed()
+            } else {
+                Ok(())
+            } {
                 Ok(()) if orderly => self.judge(shared),
                 Ok(()) => self.retry(None, cause.to_owned(), shared),
                 Err(error) => self.retry(None, error.to_string(), shared),
@@ -470,9 +491,16 @@ impl Lane {
             String::new()
         } else {
             let body = String::from_utf8_lossy(&self.answer);
-            format!("server returned HTTP status {status} {}: {}", head.reason, body.trim())
+            format!(
+                "server returned HTTP status {status} {}: {}",
+                head.reason,
+                body.trim()
+            )
         };
-        shared.meters.request_duration.observe(shared.now.instant.since(self.written_at));
+        shared
+            .meters
+            .request_duration
+            .observe(shared.now.instant.since(self.written_at));
         shared.meters.held = false;
         match verdict(status, shared.plan.retry_429, after, *shared.acquainted) {
             Verdict::Acknowledge => self.acknowledged(shared),
@@ -493,7 +521,10 @@ impl Lane {
             let from = self.request.from.place;
             let at = shared.commits.partition_point(|(place, _)| *place < from);
             if let Some((_, committed)) = shared.commits.get(at) {
-                shared.meters.commit_to_ack.observe(shared.now.instant.since(*committed));
+                shared
+                    .meters
+                    .commit_to_ack
+                    .observe(shared.now.instant.since(*committed));
             }
         }
         self.backoff = Duration::ZERO;
@@ -574,11 +605,19 @@ impl Lane {
         let (samples, frames) = (self.request.samples, self.request.frames);
         let mut isolation = match self.isolation {
             Some(isolation) => isolation,
-            None => Isolation { until, samples_max: samples, refused_alone: 0 },
+            None => Isolation {
+                until,
+                samples_max: samples,
+                refused_alone: 0,
+            },
         };
         if samples > 1 {
             // First frame by frame, then halves of a frame.
-            isolation.samples_max = if frames > 1 { samples } else { samples.div_ceil(2) };
+            isolation.samples_max = if frames > 1 {
+                samples
+            } else {
+                samples.div_ceil(2)
+            };
             self.isolation = Some(isolation);
             return self.rebuild();
         }
@@ -603,7 +642,10 @@ impl Lane {
         {
             let rest = u64::from(samples.saturating_sub(at.skip));
             self.request.lost.add(Loss::Rejected, rest);
-            self.progress[feed].at = Mark { place: next, skip: 0 };
+            self.progress[feed].at = Mark {
+                place: next,
+                skip: 0,
+            };
         }
         if let Some(isolation) = &mut self.isolation {
             isolation.refused_alone = 0;
@@ -625,7 +667,9 @@ impl Lane {
         self.reject(shared);
         self.next(shared);
         let pause = if *shared.acquainted {
-            self.backoff = self.backoff.clamp(shared.plan.backoff_min, shared.plan.backoff_max);
+            self.backoff = self
+                .backoff
+                .clamp(shared.plan.backoff_min, shared.plan.backoff_max);
             let pause = self.backoff;
             self.backoff = (self.backoff * 2).min(shared.plan.backoff_max);
             pause

@@ -7,7 +7,9 @@ use core::time::Duration;
 pub enum Verdict {
     Acknowledge,
     /// The same request again, after a backoff or what the endpoint asks for.
-    Retry { after: Option<Duration> },
+    Retry {
+        after: Option<Duration>,
+    },
     /// The endpoint will not have us now (credentials, routing): keep everything, ask rarely.
     Hold,
     /// Too large: send less at once, and remember.

@@ -4,10 +4,10 @@ use core::marker::PhantomData;
 
 use hashbrown::HashTable;
 
+use crate::base::Timestamp;
 use crate::base::seeded_hash;
 use crate::model::SeriesRef;
 use crate::wal::{At, Dictionary, Full, Seq};
-use crate::base::Timestamp;
 
 /// All series of one log. Columns, so that checking a scrape's timestamps touches 8 bytes a series.
 #[derive(Debug)]
@@ -75,7 +75,11 @@ impl Table {
         if let Some(&found) = known {
             return Ok((SeriesRef(found), false));
         }
-        let series = self.free.last().copied().unwrap_or(self.newest.len() as u32);
+        let series = self
+            .free
+            .last()
+            .copied()
+            .unwrap_or(self.newest.len() as u32);
         let at = dictionary.define(SeriesRef(series), labels, now)?;
         self.free.pop();
         self.place(series, hash, at, segment);
@@ -84,7 +88,13 @@ impl Table {
     }
 
     /// A definition read back from the dictionary. The last one of a ref holds; gives the place of the one before.
-    pub fn recover(&mut self, series: SeriesRef, at: At, labels: &[u8], segment: Seq) -> Option<At> {
+    pub fn recover(
+        &mut self,
+        series: SeriesRef,
+        at: At,
+        labels: &[u8],
+        segment: Seq,
+    ) -> Option<At> {
         let before = self.at(series);
         self.remove(series);
         self.place(series.0, seeded_hash(self.seed, labels) as u32, at, segment);
@@ -102,11 +112,18 @@ impl Table {
     /// Forgets the ref; it is not given out before [`Table::release`].
     pub fn remove(&mut self, series: SeriesRef) {
         let slot = series.0 as usize;
-        if self.segments.get(slot).is_none_or(|&segment| segment == Seq(0)) {
+        if self
+            .segments
+            .get(slot)
+            .is_none_or(|&segment| segment == Seq(0))
+        {
             return;
         }
         let hash = spread(self.hashes[slot]);
-        if let Ok(entry) = self.index.find_entry(hash, |&candidate| candidate == series.0) {
+        if let Ok(entry) = self
+            .index
+            .find_entry(hash, |&candidate| candidate == series.0)
+        {
             entry.remove();
         }
         self.segments[slot] = Seq(0);
@@ -137,7 +154,13 @@ impl Table {
     /// and counts as appended. Equal timestamps are never accepted twice in a row.
     // spec: DB-11, DB-12, DB-20
     #[inline]
-    pub fn admit(&mut self, series: SeriesRef, timestamp: i64, window_ms: i64, segment: Seq) -> Admission {
+    pub fn admit(
+        &mut self,
+        series: SeriesRef,
+        timestamp: i64,
+        window_ms: i64,
+        segment: Seq,
+    ) -> Admission {
         let slot = series.0 as usize;
         let newest = self.newest[slot];
         if timestamp > newest {
@@ -192,7 +215,9 @@ impl Table {
         self.hashes[slot] = hash;
         self.segments[slot] = segment.max(Seq(1));
         let hashes = &self.hashes;
-        self.index.insert_unique(spread(hash), series, |&other| spread(hashes[other as usize]));
+        self.index.insert_unique(spread(hash), series, |&other| {
+            spread(hashes[other as usize])
+        });
     }
 }
 

@@ -7,7 +7,12 @@ use crate::wal::DiskRequest;
 #[derive(Debug)]
 pub enum Effect {
     /// Connect; [`super::Event::Opened`] or [`super::Event::Closed`] follows.
-    Open { conn: Conn, host: String, port: u16, tls: Option<u32> },
+    Open {
+        conn: Conn,
+        host: String,
+        port: u16,
+        tls: Option<u32>,
+    },
     /// Bytes wait in [`super::Shard::outgoing`]; [`super::Event::Wrote`] says how many were taken, until none wait.
     Write(Conn),
     /// No event of this connection may follow; its name is free.

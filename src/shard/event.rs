@@ -18,6 +18,10 @@ pub enum Event<'a> {
     /// The network took so many bytes of [`super::Shard::outgoing`].
     Wrote(Conn, usize),
     /// The connection is gone, or could not be had. `orderly`: the peer said it was done sending.
-    Closed { conn: Conn, orderly: bool, cause: &'a str },
+    Closed {
+        conn: Conn,
+        orderly: bool,
+        cause: &'a str,
+    },
     Disk(DiskAnswer),
 }

@@ -18,10 +18,10 @@ mod event;
 mod plan;
 mod recover;
 mod report;
-mod shard;
+mod machine;
 mod upkeep;
 
 pub use effect::Effect;
 pub use event::Event;
+pub use machine::Shard;
 pub use plan::{FoundLog, Plan};
-pub use shard::Shard;

@@ -16,7 +16,9 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
         found.dictionary,
         seed ^ 0x6469_6374,
         &mut |entry| match entry {
-            DictionaryEntry::Define { series, at, labels } => table.recover(series, at, labels, newest),
+            DictionaryEntry::Define { series, at, labels } => {
+                table.recover(series, at, labels, newest)
+            }
             DictionaryEntry::Forget { series } => {
                 let before = table.at(series);
                 table.remove(series);
@@ -38,7 +40,11 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
             }
         },
     );
-    Feed { log, dictionary, table }
+    Feed {
+        log,
+        dictionary,
+        table,
+    }
 }
 
 fn note(table: &mut Table, refs: &[SeriesRef], times: &[i64]) {

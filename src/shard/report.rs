@@ -17,9 +17,15 @@ impl Shard {
             number,
             scrape,
             jobs: self.pools.job_meters(),
-            endpoints: endpoints.map(|endpoint| endpoint.report(&self.feeds, decoded)).collect(),
+            endpoints: endpoints
+                .map(|endpoint| endpoint.report(&self.feeds, decoded))
+                .collect(),
             log: self.log_meters(),
-            targets: if targets { self.pools.target_states() } else { Vec::new() },
+            targets: if targets {
+                self.pools.target_states()
+            } else {
+                Vec::new()
+            },
         }
     }
 
@@ -47,15 +53,22 @@ impl Shard {
             }
             meters.disk_bytes += feed.log.bytes_used() + feed.dictionary.bytes_used();
             let head = feed.log.end().seq();
-            meters.held.extend(feed.log.segments().map(|segment| HeldSegment {
-                log: log as u16,
-                seq: segment.seq.0,
-                bytes: segment.bytes,
-                base_time: Timestamp(segment.base_time_ms),
-                head: log == 0 && segment.seq >= head,
-            }));
+            meters
+                .held
+                .extend(feed.log.segments().map(|segment| HeldSegment {
+                    log: log as u16,
+                    seq: segment.seq.0,
+                    bytes: segment.bytes,
+                    base_time: Timestamp(segment.base_time_ms),
+                    head: log == 0 && segment.seq >= head,
+                }));
             let end = feed.log.end().seq();
-            let needed = self.endpoints.iter().flatten().map(|endpoint| endpoint.needed(log)).min();
+            let needed = self
+                .endpoints
+                .iter()
+                .flatten()
+                .map(|endpoint| endpoint.needed(log))
+                .min();
             meters.needed.push((log as u16, needed.unwrap_or(end).0));
         }
         meters

@@ -6,7 +6,7 @@ use crate::base::{Instant, Now};
 use crate::mail::Level;
 use crate::model::SeriesRef;
 use crate::shard::Shard;
-use crate::wal::{DiskRequest, Region, Seq, SegmentKind};
+use crate::wal::{DiskRequest, Region, SegmentKind, Seq};
 
 /// What housekeeping remembers.
 #[derive(Debug, Default)]
@@ -36,7 +36,11 @@ impl Upkeep {
     pub fn wake(&self) -> Instant {
         let retry = self.retry_spare.unwrap_or(Instant::NEVER);
         let prompt = self.prompt.unwrap_or(Instant::NEVER);
-        let clean = if self.cleaned.is_some() { Instant(0) } else { Instant::NEVER };
+        let clean = if self.cleaned.is_some() {
+            Instant(0)
+        } else {
+            Instant::NEVER
+        };
         retry.min(prompt).min(clean)
     }
 
@@ -58,10 +62,14 @@ impl Shard {
         }
         if self.upkeep.retry_spare.is_none() {
             if self.feeds[0].log.wants_spare() {
-                self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Samples });
+                self.ask_disk(DiskRequest::Prepare {
+                    kind: SegmentKind::Samples,
+                });
             }
             if self.feeds[0].dictionary.wants_spare() {
-                self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Dictionary });
+                self.ask_disk(DiskRequest::Prepare {
+                    kind: SegmentKind::Dictionary,
+                });
             }
         }
         if self.upkeep.retired && self.upkeep.next_sweep <= now.instant {
@@ -94,7 +102,12 @@ impl Shard {
         if log >= self.feeds.len() {
             return;
         }
-        let needed = self.endpoints.iter().flatten().map(|endpoint| endpoint.needed(log)).min();
+        let needed = self
+            .endpoints
+            .iter()
+            .flatten()
+            .map(|endpoint| endpoint.needed(log))
+            .min();
         let below = needed.map_or(below, |needed| below.min(needed));
         let retired = self.feeds[log].log.retire(below);
         self.upkeep.retired |= log == 0 && !retired.is_empty();
@@ -111,9 +124,16 @@ impl Shard {
 
     /// Lets go of segments that nobody is reading.
     pub(super) fn unload(&mut self, log: usize) {
-        let Some(feed) = self.feeds.get_mut(log) else { return };
+        let Some(feed) = self.feeds.get_mut(log) else {
+            return;
+        };
         let endpoints = &self.endpoints;
-        let wanted = |seq: Seq| endpoints.iter().flatten().any(|endpoint| endpoint.reading(log, seq));
+        let wanted = |seq: Seq| {
+            endpoints
+                .iter()
+                .flatten()
+                .any(|endpoint| endpoint.reading(log, seq))
+        };
         for region in feed.log.unload(&wanted) {
             self.ask_disk(DiskRequest::Release(region));
         }
@@ -128,7 +148,9 @@ impl Shard {
         }
         let feed = &mut self.feeds[0];
         let oldest = feed.log.start().seq();
-        let outlived = feed.table.outlived(oldest, |series| pinned[series.0 as usize]);
+        let outlived = feed
+            .table
+            .outlived(oldest, |series| pinned[series.0 as usize]);
         let gone: Vec<_> = outlived
             .iter()
             .filter_map(|&series| Some((series, feed.table.at(series)?)))
@@ -142,7 +164,8 @@ impl Shard {
                 feed.table.release(series);
             }
         }
-        let forget = |endpoint: &mut crate::send::Endpoint, series: SeriesRef| endpoint.forget(series);
+        let forget =
+            |endpoint: &mut crate::send::Endpoint, series: SeriesRef| endpoint.forget(series);
         for endpoint in self.endpoints.iter_mut().flatten() {
             outlived.iter().for_each(|&series| forget(endpoint, series));
         }
@@ -193,7 +216,11 @@ impl Shard {
         }
         for log in 1..self.feeds.len() {
             let end = self.feeds[log].log.end();
-            let done = self.endpoints.iter().flatten().all(|endpoint| endpoint.drained(log, end));
+            let done = self
+                .endpoints
+                .iter()
+                .flatten()
+                .all(|endpoint| endpoint.drained(log, end));
             if done && !self.upkeep.removed.contains(&(log as u16)) {
                 self.upkeep.removed.push(log as u16);
                 self.ask_disk(DiskRequest::RemoveLog { log: log as u16 });

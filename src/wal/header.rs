@@ -146,6 +146,7 @@ mod tests {
                 store: *b"0123456789abcdef",
                 shard: 3,
                 start: 7,
+                epoch: 2,
             },
             salt: 0x1122_3344,
             seq: Seq(9),
@@ -168,6 +169,7 @@ mod tests {
             0x00, 0x68, 0xe5, 0xcf, 0x8b, 0x01, 0, 0, 0x39, 0x30, 0, 0, 0, 0, 0,
             0, // base time, total
             0, 0x10, 0, 0, 8, 0, 0, 0, // previous end
+            2, 0, 0, 0, // epoch
         ];
         assert_eq!(bytes[..golden.len()], golden);
         assert!(bytes[golden.len()..CHECK_AT].iter().all(|byte| *byte == 0));

@@ -1,3 +1,4 @@
 //! Behaves as Prometheus: golden inputs and what Prometheus makes of them.
 
+mod config;
 mod exposition;

@@ -56,8 +56,9 @@ pub struct Remote {
     pub mode: Mode,
     /// Configurations change: another number of connections sends scrapes again that were sent in part.
     reloads: bool,
-    /// Log order is the order of timestamps: not so once wall clocks jump back and nobody remembers.
-    timely: bool,
+    /// Log order is the order of timestamps: not so once wall clocks jump back and nobody remembers; nor, if the
+    /// process dies before it has stored that something was shed, for that and what was sent instead.
+    pub timely: bool,
     /// Bad answers only while this holds.
     pub faults: bool,
     pub series: Vec<Stored>,
@@ -291,7 +292,8 @@ impl Remote {
         }
         let options = &self.options;
         if self.random.chance(options.error, 1000) {
-            return Some((500, self.random.chance(1, 4), ""));
+            let stores = !options.poison && !options.in_order && self.random.chance(1, 4);
+            return Some((500, stores, ""));
         }
         if self.random.chance(options.unavailable, 1000) {
             return Some((503, false, "Retry-After: 2\r\n"));
@@ -378,7 +380,7 @@ impl Remote {
             Ok(at) => {
                 let known = samples[at];
                 assert!(
-                    known.value.to_bits() == sample.value.to_bits(),
+                    known.value.to_bits() == sample.value.to_bits() || !timely,
                     "two values of {labels:?} at {}: {} and {}",
                     sample.timestamp,
                     known.value,

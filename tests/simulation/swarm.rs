@@ -170,7 +170,9 @@ impl Options {
             stall: rate(r, 10),
             drain_between_events: r.chance(1, 2),
             metric_relabel: r.chance(1, 4),
-            shed_over_bytes: None,
+            shed_over_bytes: r
+                .chance(1, 8)
+                .then(|| (1 + r.below(3)) * SEGMENT_BYTES_MIN as u64),
         }
     }
 }
@@ -192,6 +194,13 @@ impl ExporterFaults {
             unkept: rate(r, 200),
             explicit: r.chance(1, 8),
         }
+    }
+}
+
+impl Options {
+    /// Time does not only grow: what the order of timestamps says then is little.
+    pub fn jumps_back(&self) -> bool {
+        self.wall_jumps_back && self.wall_jump_every.is_some()
     }
 }
 

@@ -162,7 +162,7 @@ impl World {
                 .collect(),
             remotes: (options.endpoints.iter().cloned().enumerate())
                 .map(|(at, endpoint)| {
-                    let timely = !(options.wall_jumps_back && options.wall_jump_every.is_some());
+                    let timely = !options.jumps_back() && options.shed_over_bytes.is_none();
                     Remote::new(at, endpoint, seed, options.reload_every.is_some(), timely)
                 })
                 .collect(),
@@ -193,6 +193,8 @@ impl World {
         self.stop_targets();
         self.run_for(ms(3 * interval + 1000));
         self.drain();
+        // For the last truncation.
+        self.run_for(ms(9000));
         laws::at_rest(&mut self);
         self.stop_and_look_again();
         self.summary()
@@ -436,7 +438,8 @@ impl World {
         };
         for shard in 0..self.hosts.len() as u16 {
             let report = self.report(shard);
-            let mut excess = report.log.disk_bytes.saturating_sub(limit);
+            let held: u64 = report.log.held.iter().map(|held| held.bytes).sum();
+            let mut excess = held.saturating_sub(limit);
             for held in report.log.held.iter().filter(|held| !held.head) {
                 if excess == 0 {
                     break;
@@ -489,6 +492,12 @@ impl World {
                 .unwrap_or(options.bytes_max)
                 .min(options.bytes_max);
             let per_request = options.samples_max.min(size / 1000).max(1) as u64;
+            // Looking for what is refused takes many requests for few samples.
+            let per_request = if options.poison || options.in_order {
+                1
+            } else {
+                per_request
+            };
             (self.books.appended + 200_000) / per_request * round
         });
         let slowest = slowest.max().expect("an endpoint");

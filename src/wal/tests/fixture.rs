@@ -12,6 +12,7 @@ pub(super) const IDENTITY: Identity = Identity {
     store: *b"0123456789abcdef",
     shard: 1,
     start: 1,
+    epoch: 1,
 };
 
 /// A scrape as the tests keep it: (time, refs, bits of values).

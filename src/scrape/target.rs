@@ -78,7 +78,10 @@ impl Scrape {
         Scrape {
             job,
             lane: target.placement_hash() as u32,
-            state: TargetState { identity, ..TargetState::default() },
+            state: TargetState {
+                identity,
+                ..TargetState::default()
+            },
             target,
             owner: Owner::Inward(index),
             phase: Phase::Idle,
@@ -136,8 +139,10 @@ impl Scrape {
         if self.page.as_ref().is_some_and(|page| page.pending()) || self.phase == Phase::Working {
             self.work(job, shared);
         }
-        if matches!(self.phase, Phase::Opening | Phase::Exchange | Phase::Working)
-            && self.time_out_at() <= now.instant
+        if matches!(
+            self.phase,
+            Phase::Opening | Phase::Exchange | Phase::Working
+        ) && self.time_out_at() <= now.instant
         {
             let text = format!("Get {:?}: context deadline exceeded", self.target.url());
             self.finish(Err(PageError::Text(text)), job, shared);
@@ -168,10 +173,13 @@ impl Scrape {
         if self.started != Instant(0) {
             let ms = self.target.interval.as_millis() as u64;
             let lengths = &mut shared.meters.interval_lengths;
-            let at = lengths.iter().position(|(interval, _)| *interval == ms).unwrap_or_else(|| {
-                lengths.push((ms, Default::default()));
-                lengths.len() - 1
-            });
+            let at = lengths
+                .iter()
+                .position(|(interval, _)| *interval == ms)
+                .unwrap_or_else(|| {
+                    lengths.push((ms, Default::default()));
+                    lengths.len() - 1
+                });
             lengths[at].1.observe(now.instant.since(self.started));
         }
         shared.meters.scrapes += 1;
@@ -203,7 +211,8 @@ impl Scrape {
             return self.finish(Err(PageError::Text(text)), job, shared);
         }
         let timeout = format_seconds(self.target.timeout);
-        let other_host = url.authority() != Url::parse(&self.target.url()).map_or(String::new(), |own| own.authority());
+        let other_host = url.authority()
+            != Url::parse(&self.target.url()).map_or(String::new(), |own| own.authority());
         let mut headers: Vec<(&str, &str)> = Vec::with_capacity(job.headers.len() + 1);
         for (name, value) in &job.headers {
             // Credentials stay with the host they are meant for.
@@ -214,7 +223,9 @@ impl Scrape {
         headers.push(("X-Prometheus-Scrape-Timeout-Seconds", &timeout));
         self.request.clear();
         let host = url.authority();
-        if let Err(error) = write_request(&mut self.request, "GET", &url.target, &host, &headers, None) {
+        if let Err(error) =
+            write_request(&mut self.request, "GET", &url.target, &host, &headers, None)
+        {
             return self.finish(Err(PageError::Text(error.to_string())), job, shared);
         }
         self.sent = 0;
@@ -300,15 +311,23 @@ impl Scrape {
     /// Status and headers are here. A redirect's body is read and dropped, so that its connection stays of use.
     // spec: SCR-14, SCR §3.4
     fn head(&mut self, job: &Job, shared: &mut Shared<'_>) -> Result<(), PageError> {
-        let Some(head) = self.reader.head() else { return Ok(()) };
+        let Some(head) = self.reader.head() else {
+            return Ok(());
+        };
         if self.redirect_to(job).is_some() {
             return Ok(());
         }
         if head.status != 200 {
-            let text = format!("server returned HTTP status {} {}", head.status, head.reason);
+            let text = format!(
+                "server returned HTTP status {} {}",
+                head.status, head.reason
+            );
             return Err(PageError::Text(text.trim_end().to_owned()));
         }
-        let fallback = job.fallback_protocol.as_deref().and_then(Protocol::from_name);
+        let fallback = job
+            .fallback_protocol
+            .as_deref()
+            .and_then(Protocol::from_name);
         let format = match head.header("content-length") {
             // An empty body needs no type.
             Some("0") => Ok(Format::Text),
@@ -322,7 +341,11 @@ impl Scrape {
     fn redirect_to(&self, job: &Job) -> Option<String> {
         let head = self.reader.head()?;
         let redirect = job.follow_redirects && matches!(head.status, 301 | 302 | 303 | 307 | 308);
-        if redirect { head.header("location").map(str::to_owned) } else { None }
+        if redirect {
+            head.header("location").map(str::to_owned)
+        } else {
+            None
+        }
     }
 
     fn body(&mut self, body: &[u8], job: &Job, shared: &mut Shared<'_>) -> Result<(), PageError> {
@@ -350,7 +373,11 @@ impl Scrape {
     fn follow(&mut self, location: &str, job: &Job, shared: &mut Shared<'_>) {
         self.redirects += 1;
         if self.redirects > limits::REDIRECTS {
-            return self.failed(&format!("stopped after {} redirects", limits::REDIRECTS), job, shared);
+            return self.failed(
+                &format!("stopped after {} redirects", limits::REDIRECTS),
+                job,
+                shared,
+            );
         }
         let Some(from) = &self.url else { return };
         match from.join(location) {
@@ -407,7 +434,9 @@ impl Scrape {
         shared: &mut Shared<'_>,
         act: impl FnOnce(&mut Page, &mut Around<'_>) -> Result<(), PageError>,
     ) -> Result<(), PageError> {
-        let Some(mut page) = self.page.take() else { return Ok(()) };
+        let Some(mut page) = self.page.take() else {
+            return Ok(());
+        };
         let mut around = Around {
             now: shared.now,
             seed: shared.seed,
@@ -428,7 +457,9 @@ impl Scrape {
     fn finish(&mut self, outcome: Result<(), PageError>, job: &Job, shared: &mut Shared<'_>) {
         let now = shared.now;
         self.page(shared);
-        let Some(mut page) = self.page.take() else { return };
+        let Some(mut page) = self.page.take() else {
+            return;
+        };
         shared.meters.scraped += page.scraped;
         shared.meters.body_bytes += page.body_bytes;
         shared.meters.cache_hits += page.pass.hits;
@@ -454,7 +485,9 @@ impl Scrape {
         let _ = shared.appender.commit(shared.feed, &mut page.batch, now);
         self.state.job.clone_from(&job.name);
         self.state.up = Some(up);
-        self.state.error = outcome.err().map_or(String::new(), |error| error.to_string());
+        self.state.error = outcome
+            .err()
+            .map_or(String::new(), |error| error.to_string());
         self.state.last_scrape = self.timestamp;
         self.state.duration = duration;
         self.state.samples = page.scraped;
@@ -470,7 +503,13 @@ impl Scrape {
         self.sent = 0;
     }
 
-    fn add_report(&mut self, page: &mut Page, up: bool, duration: Duration, shared: &mut Shared<'_>) {
+    fn add_report(
+        &mut self,
+        page: &mut Page,
+        up: bool,
+        duration: Duration,
+        shared: &mut Shared<'_>,
+    ) {
         if self.report.is_none() {
             self.report = report_refs(&self.target.labels, shared.feed, shared.now.timestamp);
         }
@@ -497,7 +536,10 @@ impl Scrape {
         if let Some(conn) = self.conn.take() {
             shared.dialer.close(conn);
         }
-        let mut page = self.page.take().unwrap_or_else(|| shared.pages.pop().unwrap_or_default());
+        let mut page = self
+            .page
+            .take()
+            .unwrap_or_else(|| shared.pages.pop().unwrap_or_default());
         shared.meters.scraped += page.scraped;
         shared.appender.rollback(&mut page.batch);
         page.reset();
@@ -513,7 +555,9 @@ impl Scrape {
         }
         shared.meters.generated += shared.vanished.len() as u64;
         // A refusal for want of disk is counted by the appender.
-        let _ = shared.appender.commit(shared.feed, &mut page.batch, shared.now);
+        let _ = shared
+            .appender
+            .commit(shared.feed, &mut page.batch, shared.now);
         shared.pages.push(page);
     }
 }
@@ -537,16 +581,23 @@ fn first_tick(hash: u64, interval: Duration, now: Now) -> (Instant, Timestamp) {
     if interval_ms.is_multiple_of(slot_ms) {
         offset -= offset % slot_ms;
     }
-    let since = (now.timestamp.0 as u64).wrapping_sub(offset) % interval_ms;
+    let since = (now.timestamp.0 - offset as i64).rem_euclid(interval_ms as i64) as u64;
     let wait = if since == 0 { 0 } else { interval_ms - since };
-    (now.instant + Duration::from_millis(wait), Timestamp(now.timestamp.0 + wait as i64))
+    (
+        now.instant + Duration::from_millis(wait),
+        Timestamp(now.timestamp.0 + wait as i64),
+    )
 }
 
 /// The ideal timestamp if the start is at most 2 ms or a hundredth of the interval away from it, else the true one.
 // spec: SCR-3
 fn aligned(ideal: Timestamp, actual: Timestamp, interval: Duration) -> Timestamp {
     let tolerance = (interval.as_millis() as i64 / 100).min(2);
-    if (actual.0 - ideal.0).abs() <= tolerance { ideal } else { actual }
+    if (actual.0 - ideal.0).abs() <= tolerance {
+        ideal
+    } else {
+        actual
+    }
 }
 
 /// `10` or `0.5`, as Go prints the float.
@@ -563,7 +614,10 @@ mod tests {
     fn a_target_keeps_its_phase_whenever_it_starts() {
         let interval = Duration::from_secs(15);
         for start in [0i64, 1, 14_999, 15_000, 1_700_000_000_123] {
-            let now = Now { instant: Instant(77), timestamp: Timestamp(start) };
+            let now = Now {
+                instant: Instant(77),
+                timestamp: Timestamp(start),
+            };
             let (tick, ideal) = first_tick(0x1234_5678, interval, now);
             assert_eq!(ideal.0 % 15_000, (0x1234_5678u64 % 15_000 / 5 * 5) as i64);
             assert!(ideal.0 >= start && ideal.0 < start + 15_000);
@@ -573,9 +627,13 @@ mod tests {
 
     #[test]
     fn timestamps_snap_to_the_grid_within_two_milliseconds_or_a_hundredth() {
-        for (interval_ms, late, snapped) in
-            [(1000, 2, true), (1000, 3, false), (100, 1, true), (100, 2, false), (60_000, 3, false)]
-        {
+        for (interval_ms, late, snapped) in [
+            (1000, 2, true),
+            (1000, 3, false),
+            (100, 1, true),
+            (100, 2, false),
+            (60_000, 3, false),
+        ] {
             let ideal = Timestamp(1_000_000);
             let actual = Timestamp(1_000_000 + late);
             let got = aligned(ideal, actual, Duration::from_millis(interval_ms));

@@ -17,15 +17,15 @@ use crate::coordinator::cores::Core;
 use crate::coordinator::jobs::Jobs;
 use crate::coordinator::start::{FREE_BYTES_MIN, Signal, load_config, read_file, system_roots};
 use crate::coordinator::truncation::{DiskBudget, decide, shares};
-use crate::disk::Store;
 use crate::discovery::{Discovery, Update};
+use crate::disk::Store;
 use crate::flags::Flags;
 use crate::io::{Clock, Runtime};
 use crate::mail::{Assignment, Level, Notice, Order, Report};
 use crate::telemetry::{Logger, ProcessState, ReloadState};
 use crate::web::{Ask, KnownTarget, Phase, Snapshot};
 
-const SOURCE: &str = "coordinator.rs";
+const SOURCE: &str = "coordinator";
 /// How often the clock is looked at: truncation, budgets, reports.
 const TICK: Duration = Duration::from_secs(1);
 /// Signs of life asked of every core.
@@ -96,9 +96,12 @@ impl Coordinator {
     pub fn new(parts: Parts) -> Result<Coordinator, String> {
         let now = parts.clock.now();
         let (updates_in, updates) = crossbeam_channel::unbounded();
-        let discovery =
-            Discovery::start(&parts.config.scrape_configs, updates_in, parts.logger.clone())
-                .map_err(|error| format!("cannot start discovery: {error}"))?;
+        let discovery = Discovery::start(
+            &parts.config.scrape_configs,
+            updates_in,
+            parts.logger.clone(),
+        )
+        .map_err(|error| format!("cannot start discovery: {error}"))?;
         let epochs = Epochs::new(parts.store.epoch(), parts.shards.len() as u16);
         let text = std::fs::read(&parts.flags.config_file).ok();
         let mut coordinator = Coordinator {
@@ -106,7 +109,10 @@ impl Coordinator {
             discovery,
             updates,
             epochs,
-            reload: ReloadState { successful: true, last_success: now.timestamp },
+            reload: ReloadState {
+                successful: true,
+                last_success: now.timestamp,
+            },
             started: now.timestamp,
             recovery: now.instant.since(Instant(0)),
             number: 0,
@@ -122,12 +128,23 @@ impl Coordinator {
         if let Some(every) = coordinator.parts.flags.auto_reload {
             coordinator.auto_reload_at = now.instant + every;
         }
-        coordinator.jobs.set_jobs(&coordinator.parts.config.scrape_configs);
+        coordinator
+            .jobs
+            .set_jobs(&coordinator.parts.config.scrape_configs);
         coordinator.send_assignment();
-        let fields = [("config", coordinator.parts.flags.config_file.display().to_string())];
-        coordinator.parts.logger.info(SOURCE, "Completed loading of configuration file", &fields);
+        let fields = [(
+            "config",
+            coordinator.parts.flags.config_file.display().to_string(),
+        )];
+        coordinator
+            .parts
+            .logger
+            .info(SOURCE, "Completed loading of configuration file", &fields);
         coordinator.parts.phase.send_replace(Phase::Ready);
-        coordinator.parts.logger.info(SOURCE, "Server is ready to receive web requests.", &[]);
+        coordinator
+            .parts
+            .logger
+            .info(SOURCE, "Server is ready to receive web requests.", &[]);
         Ok(coordinator)
     }
 
@@ -159,7 +176,9 @@ impl Coordinator {
             }
             self.on_time();
             let done = self.parts.shards.iter().all(|core| core.stopped);
-            let late = self.stopping.is_some_and(|until| until <= self.parts.clock.now().instant);
+            let late = self
+                .stopping
+                .is_some_and(|until| until <= self.parts.clock.now().instant);
             if self.stopping.is_some() && (done || late) {
                 return self.end();
             }
@@ -170,7 +189,11 @@ impl Coordinator {
         let questions = self.questions.iter().map(|question| question.until).min();
         let unsent = self.parts.shards.iter().any(|core| !core.unsent.is_empty());
         let now = self.parts.clock.now().instant;
-        let retry = if unsent { now + Duration::from_millis(5) } else { Instant::NEVER };
+        let retry = if unsent {
+            now + Duration::from_millis(5)
+        } else {
+            Instant::NEVER
+        };
         self.next_tick
             .min(self.next_beat)
             .min(self.next_secrets)
@@ -189,17 +212,29 @@ impl Coordinator {
                     core.beaten(number, now);
                 }
             }
-            Notice::Epoch { shard, endpoint, lowest } => {
+            Notice::Epoch {
+                shard,
+                endpoint,
+                lowest,
+            } => {
                 if let Some(epoch) = self.epochs.heard(&endpoint, shard, lowest) {
                     for core in &mut self.parts.shards {
-                        core.send(Order::Release { endpoint: endpoint.clone(), epoch });
+                        core.send(Order::Release {
+                            endpoint: endpoint.clone(),
+                            epoch,
+                        });
                     }
                 }
             }
-            Notice::Log { shard, level, message, fields } => {
+            Notice::Log {
+                shard,
+                level,
+                message,
+                fields,
+            } => {
                 let mut fields = fields;
                 fields.push(("shard", shard.to_string()));
-                self.parts.logger.log(level, "shard.rs", &message, &fields);
+                self.parts.logger.log(level, "shard", &message, &fields);
             }
             Notice::Stopped { shard } => {
                 if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
@@ -211,7 +246,11 @@ impl Coordinator {
 
     fn reported(&mut self, report: Report) {
         let shard = report.shard;
-        if let Some(at) = self.questions.iter().position(|asked| asked.number == report.number) {
+        if let Some(at) = self
+            .questions
+            .iter()
+            .position(|asked| asked.number == report.number)
+        {
             self.questions[at].reports.insert(shard, report.clone());
             if self.questions[at].reports.len() == self.parts.shards.len() {
                 let question = self.questions.swap_remove(at);
@@ -219,7 +258,10 @@ impl Coordinator {
             }
         }
         if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
-            core.report = Report { targets: Vec::new(), ..report };
+            core.report = Report {
+                targets: Vec::new(),
+                ..report
+            };
         }
     }
 
@@ -233,7 +275,13 @@ impl Coordinator {
                 }
                 let until = self.parts.clock.now().instant + PATIENCE;
                 let reports = HashMap::new();
-                self.questions.push(Question { number, targets, reply, reports, until });
+                self.questions.push(Question {
+                    number,
+                    targets,
+                    reply,
+                    reports,
+                    until,
+                });
             }
             // A reply that nobody waits for any more is no loss.
             Ask::Reload { reply } => drop(reply.send(self.reload())),
@@ -248,7 +296,10 @@ impl Coordinator {
     fn reply(&self, mut question: Question) {
         let shards = self.parts.shards.iter().enumerate();
         let reports = shards.map(|(number, core)| {
-            question.reports.remove(&(number as u16)).unwrap_or_else(|| core.report.clone())
+            question
+                .reports
+                .remove(&(number as u16))
+                .unwrap_or_else(|| core.report.clone())
         });
         let mut snapshot = Snapshot {
             reports: reports.collect(),
@@ -260,12 +311,18 @@ impl Coordinator {
             let (dropped, count) = pool.dropped();
             snapshot.dropped_counts.push((job.to_owned(), count));
             if question.targets {
-                snapshot.targets.extend(pool.targets().iter().map(|target| KnownTarget {
-                    job: job.to_owned(),
-                    identity: target.identity_hash(),
-                    target: target.clone(),
-                }));
-                snapshot.dropped.extend(dropped.iter().map(|labels| (job.to_owned(), labels.clone())));
+                snapshot
+                    .targets
+                    .extend(pool.targets().iter().map(|target| KnownTarget {
+                        job: job.to_owned(),
+                        identity: target.identity_hash(),
+                        target: target.clone(),
+                    }));
+                snapshot.dropped.extend(
+                    dropped
+                        .iter()
+                        .map(|labels| (job.to_owned(), labels.clone())),
+                );
             }
         }
         // The asker may have given up.
@@ -281,9 +338,15 @@ impl Coordinator {
             reload: self.reload,
             runtime: self.parts.runtime.name().to_owned(),
             cores: self.parts.shards.len() as u64,
-            stalls: shards.map(|(number, core)| (number as u16, core.stall)).collect(),
+            stalls: shards
+                .map(|(number, core)| (number as u16, core.stall))
+                .collect(),
             discovery: self.discovery.state(),
-            pools: self.jobs.pools().map(|(_, pool)| pool.state.clone()).collect(),
+            pools: self
+                .jobs
+                .pools()
+                .map(|(_, pool)| pool.state.clone())
+                .collect(),
             recovery: self.recovery,
             clean_start: (!self.parts.flags.no_lockfile).then(|| self.parts.store.was_clean()),
             disk_budget_bytes: self.parts.budget.bytes,
@@ -294,7 +357,12 @@ impl Coordinator {
     fn updated(&mut self, update: Update) {
         self.jobs.set_groups(&update.job, update.groups);
         let configs = &self.parts.config.scrape_configs;
-        let Some(at) = configs.iter().position(|config| config.job_name == update.job) else { return };
+        let Some(at) = configs
+            .iter()
+            .position(|config| config.job_name == update.job)
+        else {
+            return;
+        };
         let was_over = self.jobs.over_limit(&update.job);
         self.sync_job(at);
         if self.jobs.over_limit(&update.job) != was_over {
@@ -307,7 +375,9 @@ impl Coordinator {
         let (orders, errors) = self.jobs.sync(config, self.parts.shards.len() as u16);
         for error in errors {
             let fields = [("scrape_pool", config.job_name.clone()), ("err", error)];
-            self.parts.logger.error(SOURCE, "Creating target failed", &fields);
+            self.parts
+                .logger
+                .error(SOURCE, "Creating target failed", &fields);
         }
         for (core, order) in self.parts.shards.iter_mut().zip(orders) {
             core.send(order);
@@ -351,22 +421,35 @@ impl Coordinator {
         let generation = self.parts.first.generation + 1;
         let (made, complaints) = assignment(&config, generation, shards, &read_file, &roots)?;
         for complaint in complaints {
-            self.parts.logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
+            self.parts
+                .logger
+                .error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
         }
         let before = core::mem::replace(&mut self.parts.config, config);
         self.parts.first = made;
         self.parts.system_roots = roots;
-        let known: Vec<&str> =
-            self.parts.first.endpoints.iter().map(|endpoint| endpoint.identity.as_str()).collect();
+        let known: Vec<&str> = self
+            .parts
+            .first
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.identity.as_str())
+            .collect();
         self.epochs.forget_all_but(&known);
         self.jobs.set_jobs(&self.parts.config.scrape_configs);
         self.send_assignment();
-        self.discovery.reconfigure(&self.parts.config.scrape_configs);
+        self.discovery
+            .reconfigure(&self.parts.config.scrape_configs);
         // Discovery tells only of groups that changed; rules over the same groups may have changed too.
         for at in 0..self.parts.config.scrape_configs.len() {
             let after = &self.parts.config.scrape_configs[at];
             let same = |config: &&crate::config::ScrapeConfig| config.job_name == after.job_name;
-            if before.scrape_configs.iter().find(same).is_some_and(|config| config != after) {
+            if before
+                .scrape_configs
+                .iter()
+                .find(same)
+                .is_some_and(|config| config != after)
+            {
                 self.sync_job(at);
             }
         }
@@ -378,11 +461,19 @@ impl Coordinator {
         let parts = &mut self.parts;
         let shards = parts.shards.len() as u16;
         let generation = parts.first.generation;
-        let made = assignment(&parts.config, generation, shards, &read_file, &parts.system_roots);
+        let made = assignment(
+            &parts.config,
+            generation,
+            shards,
+            &read_file,
+            &parts.system_roots,
+        );
         if let Ok((made, _)) = made
             && made != parts.first
         {
-            parts.logger.info(SOURCE, "Secrets or certificates changed on disk", &[]);
+            parts
+                .logger
+                .info(SOURCE, "Secrets or certificates changed on disk", &[]);
             parts.first = made;
             self.send_assignment();
         }
@@ -412,7 +503,11 @@ impl Coordinator {
                 drop(self.reload());
             }
         }
-        while let Some(at) = self.questions.iter().position(|question| question.until <= now) {
+        while let Some(at) = self
+            .questions
+            .iter()
+            .position(|question| question.until <= now)
+        {
             let question = self.questions.swap_remove(at);
             self.reply(question);
         }
@@ -434,7 +529,9 @@ impl Coordinator {
     /// From the last reports: what may be retired, what must be given up, and who may use how much.
     fn truncate(&mut self) {
         let shards = self.parts.shards.iter().enumerate();
-        let logs: Vec<_> = shards.map(|(shard, core)| (shard as u16, &core.report.log)).collect();
+        let logs: Vec<_> = shards
+            .map(|(shard, core)| (shard as u16, &core.report.log))
+            .collect();
         let orders = decide(&logs, self.parts.budget);
         let shares = shares(&logs, self.parts.budget);
         for (shard, order) in orders {
@@ -453,8 +550,14 @@ impl Coordinator {
         let number = self.number;
         for (shard, bytes_max) in shares {
             let core = &mut self.parts.shards[usize::from(shard)];
-            core.send(Order::Budget { bytes_max, free_bytes_min: FREE_BYTES_MIN });
-            core.send(Order::Report { number, targets: false });
+            core.send(Order::Budget {
+                bytes_max,
+                free_bytes_min: FREE_BYTES_MIN,
+            });
+            core.send(Order::Report {
+                number,
+                targets: false,
+            });
         }
     }
 
@@ -462,7 +565,9 @@ impl Coordinator {
         if self.stopping.is_some() {
             return;
         }
-        self.parts.logger.warn(SOURCE, "Stopping", &[("reason", why.to_owned())]);
+        self.parts
+            .logger
+            .warn(SOURCE, "Stopping", &[("reason", why.to_owned())]);
         self.parts.phase.send_replace(Phase::Stopping);
         for core in &mut self.parts.shards {
             core.send(Order::Stop);
@@ -471,7 +576,12 @@ impl Coordinator {
     }
 
     fn end(self) -> ExitCode {
-        let Coordinator { parts, discovery, questions, .. } = self;
+        let Coordinator {
+            parts,
+            discovery,
+            questions,
+            ..
+        } = self;
         drop(discovery);
         drop(questions);
         let mut clean = true;
@@ -486,11 +596,17 @@ impl Coordinator {
         clean &= parts.web.join().is_ok();
         if clean {
             if let Err(error) = parts.store.close() {
-                parts.logger.warn(SOURCE, "The lock file stays", &[("err", error.to_string())]);
+                parts
+                    .logger
+                    .warn(SOURCE, "The lock file stays", &[("err", error.to_string())]);
             }
             parts.logger.info(SOURCE, "See you next time!", &[]);
         } else {
-            parts.logger.warn(SOURCE, "Not every core stopped in time; nothing committed is lost", &[]);
+            parts.logger.warn(
+                SOURCE,
+                "Not every core stopped in time; nothing committed is lost",
+                &[],
+            );
         }
         ExitCode::SUCCESS
     }

@@ -93,7 +93,14 @@ impl Driver {
             Completion::Closed(conn, cause) => {
                 let orderly = cause == Cause::Ended;
                 let cause = cause.to_string();
-                self.shard.handle(now, Event::Closed { conn, orderly, cause: &cause });
+                self.shard.handle(
+                    now,
+                    Event::Closed {
+                        conn,
+                        orderly,
+                        cause: &cause,
+                    },
+                );
             }
             Completion::Bell => self.read_mail(now),
         }
@@ -104,12 +111,21 @@ impl Driver {
             self.shard.handle(now, Event::Disk(answer));
         }
         for _ in 0..limits::MAIL {
-            let Some(order) = self.desk.orders.try_recv() else { break };
+            let Some(order) = self.desk.orders.try_recv() else {
+                break;
+            };
             if let Order::Assign(assignment) = &order {
                 self.prepare_tls(&assignment.tls, &assignment.system_roots);
             }
-            if let Order::Budget { bytes_max, free_bytes_min } = order {
-                self.desk.helper.set_budget(Budget { bytes_max, free_bytes_min });
+            if let Order::Budget {
+                bytes_max,
+                free_bytes_min,
+            } = order
+            {
+                self.desk.helper.set_budget(Budget {
+                    bytes_max,
+                    free_bytes_min,
+                });
                 continue;
             }
             self.shard.handle(now, Event::Order(order));
@@ -119,8 +135,12 @@ impl Driver {
 
     /// Builds what has changed. A setting that cannot be used was refused by the coordinator before it got here.
     fn prepare_tls(&mut self, plans: &[TlsPlan], roots: &[Vec<u8>]) {
-        let gone: Vec<u32> =
-            self.tls.keys().copied().filter(|key| plans.iter().all(|plan| plan.key != *key)).collect();
+        let gone: Vec<u32> = self
+            .tls
+            .keys()
+            .copied()
+            .filter(|key| plans.iter().all(|plan| plan.key != *key))
+            .collect();
         for key in gone {
             self.tls.remove(&key);
             self.names.remove(&key);
@@ -147,7 +167,12 @@ impl Driver {
     fn carry_out(&mut self) {
         while let Some(effect) = self.shard.effect() {
             match effect {
-                Effect::Open { conn, host, port, tls } => self.open(conn, host, port, tls),
+                Effect::Open {
+                    conn,
+                    host,
+                    port,
+                    tls,
+                } => self.open(conn, host, port, tls),
                 Effect::Write(conn) => self.write(conn),
                 Effect::Close(conn) => self.net.close(conn),
                 Effect::Pause(conn) => self.net.pause(conn),
@@ -162,7 +187,10 @@ impl Driver {
     fn open(&mut self, conn: Conn, host: String, port: u16, tls: Option<u32>) {
         let tls = tls.map(|config| {
             let name = self.names.get(&config).filter(|name| !name.is_empty());
-            TlsPeer { config, server_name: name.cloned().unwrap_or_else(|| host.clone()) }
+            TlsPeer {
+                config,
+                server_name: name.cloned().unwrap_or_else(|| host.clone()),
+            }
         });
         self.net.open(conn, &Peer { host, port, tls });
     }
