@@ -11,14 +11,14 @@ fn main() {
         (
             "100x5000",
             bench.size(2, 100),
-            bench.size(100, 5000),
+            bench.size(1000, 5000),
             0.0,
             false,
         ),
         (
             "100x5000-external",
             bench.size(2, 100),
-            bench.size(100, 5000),
+            bench.size(1000, 5000),
             0.0,
             true,
         ),
@@ -26,7 +26,7 @@ fn main() {
         (
             "100x5000-churn",
             bench.size(2, 100),
-            bench.size(100, 5000),
+            bench.size(1000, 5000),
             0.0083,
             false,
         ),

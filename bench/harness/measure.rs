@@ -7,7 +7,7 @@ use std::time::Instant;
 
 const PASSES_MIN: usize = 7;
 const PASSES_MAX: usize = 400;
-const CASE: Duration = Duration::from_millis(1500);
+const CASE: Duration = Duration::from_secs(3);
 
 /// What one pass came to.
 #[derive(Clone, Copy, Debug, Default)]

@@ -88,6 +88,13 @@ impl Appender {
         self.refused.add(reason, samples);
     }
 
+    /// Samples that were refused before they got into a batch.
+    pub fn refuse_all(&mut self, refused: &Refusals) {
+        for reason in Refusal::ALL {
+            self.refuse(reason, refused.get(reason));
+        }
+    }
+
     /// Forgets the batch, counted.
     pub fn rollback(&mut self, batch: &mut Batch) {
         self.refuse(Refusal::RolledBack, batch.len() as u64);

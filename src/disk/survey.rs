@@ -30,7 +30,7 @@ pub struct SurveyOptions {
 pub struct Surveyed {
     pub samples: Vec<FoundSegment>,
     pub dictionary: Vec<FoundSegment>,
-    /// File name and newest page of every cursor.
+    /// File name and newest page of every cursor; a page of zeros where the file holds none.
     pub cursors: Vec<(String, CursorPage)>,
     /// The highest sequence that a cursor mentions.
     pub cursor_max: Seq,
@@ -68,13 +68,11 @@ pub fn survey(dir: &Path, options: &SurveyOptions) -> Result<Surveyed, StoreErro
 impl Surveyed {
     fn cursor(&mut self, name: String, path: &Path, bytes: &[u8]) {
         let Some(page) = newest(bytes) else {
-            // An empty page is one that was made and not yet written.
-            if bytes.iter().any(|byte| *byte != 0) {
-                self.damage.push(format!(
-                    "{}: neither slot of the cursor is valid",
-                    path.display()
-                ));
-            }
+            self.damage.push(format!(
+                "{}: neither slot of the cursor is valid; all that the log holds is sent again",
+                path.display()
+            ));
+            self.cursors.push((name, CursorPage::default()));
             return;
         };
         let places = page.lanes.iter().copied().chain([page.low]);

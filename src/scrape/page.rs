@@ -1,11 +1,11 @@
 //! One page on its way in: bytes → decoded bytes → lines → refs and values in a batch.
 
-use crate::append::{Appender, Batch};
+use crate::append::Batch;
 use crate::base::{Now, limits, seeded_hash};
 use crate::exposition::{Entry as Item, Format, ParseError, Parser, Series};
 use crate::http::Decoder;
 use crate::mail::Job;
-use crate::model::{Labels, Refusal};
+use crate::model::{Labels, Refusal, Refusals};
 use crate::scrape::cache::{Cache, Entry, Pass};
 use crate::scrape::labels::{Broken, Resolved, Resolver};
 use crate::series::Feed;
@@ -49,6 +49,8 @@ pub struct Page {
     /// Series new to the cache.
     pub added: u64,
     over_limit: bool,
+    /// Counted when the page ends, with everything else of it.
+    pub refused: Refusals,
 }
 
 /// What a page needs of its surroundings.
@@ -60,7 +62,6 @@ pub struct Around<'a> {
     pub target: &'a Labels,
     pub cache: &'a Cache,
     pub feed: &'a mut Feed,
-    pub appender: &'a mut Appender,
     pub resolver: &'a mut Resolver,
 }
 
@@ -83,6 +84,7 @@ impl Default for Page {
             kept: 0,
             added: 0,
             over_limit: false,
+            refused: Refusals::default(),
         }
     }
 }
@@ -100,6 +102,7 @@ impl Page {
         self.kept = 0;
         self.added = 0;
         self.over_limit = false;
+        self.refused = Refusals::default();
     }
 
     /// The answer's headers say how to read its body.
@@ -255,7 +258,7 @@ impl Page {
             },
         };
         let Some(found) = entry.series() else {
-            around.appender.refuse(Refusal::Filtered, 1);
+            self.refused.add(Refusal::Filtered, 1);
             return Ok(());
         };
         self.kept += 1;
@@ -263,13 +266,13 @@ impl Page {
             self.over_limit = true;
         }
         if self.over_limit {
-            around.appender.refuse(Refusal::RolledBack, 1);
+            self.refused.add(Refusal::RolledBack, 1);
             return Ok(());
         }
         match series.timestamp_ms {
             Some(timestamp) if around.job.honor_timestamps => {
                 if timestamp > around.now.timestamp.0 + AHEAD_MS {
-                    around.appender.refuse(Refusal::OutOfBounds, 1);
+                    self.refused.add(Refusal::OutOfBounds, 1);
                 } else {
                     self.batch.push_at(found, series.value, timestamp);
                 }
@@ -303,11 +306,11 @@ impl Page {
             }
             Ok(Resolved::Filtered) => Entry::DROPPED,
             Ok(Resolved::DiskFull) => {
-                around.appender.refuse(Refusal::DiskFull, 1);
+                self.refused.add(Refusal::DiskFull, 1);
                 return Ok(None);
             }
             Ok(Resolved::TooLong) => {
-                around.appender.refuse(Refusal::LabelsTooLong, 1);
+                self.refused.add(Refusal::LabelsTooLong, 1);
                 return Ok(None);
             }
             Err(Broken::OpenQuote) => {
@@ -316,7 +319,7 @@ impl Page {
                 return Ok(None);
             }
             Err(broken) => {
-                around.appender.refuse(Refusal::RolledBack, 1);
+                self.refused.add(Refusal::RolledBack, 1);
                 return Err(match broken {
                     Broken::Text(text) => PageError::Text(format!("line {}: {text}", self.line)),
                     Broken::LabelLimit(text) => PageError::LabelLimit(text),

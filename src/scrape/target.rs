@@ -444,7 +444,6 @@ impl Scrape {
             target: &self.target.labels,
             cache: &self.cache,
             feed: shared.feed,
-            appender: shared.appender,
             resolver: shared.resolver,
         };
         let outcome = act(&mut page, &mut around);
@@ -461,6 +460,7 @@ impl Scrape {
             return;
         };
         shared.meters.scraped += page.scraped;
+        shared.appender.refuse_all(&page.refused);
         shared.meters.body_bytes += page.body_bytes;
         shared.meters.cache_hits += page.pass.hits;
         shared.meters.cache_moves += page.pass.moves;
@@ -536,11 +536,11 @@ impl Scrape {
         if let Some(conn) = self.conn.take() {
             shared.dialer.close(conn);
         }
-        let mut page = self
-            .page
-            .take()
-            .unwrap_or_else(|| shared.pages.pop().unwrap_or_default());
+        // A page of another target's past has counts of its own.
+        self.page(shared);
+        let Some(mut page) = self.page.take() else { return };
         shared.meters.scraped += page.scraped;
+        shared.appender.refuse_all(&page.refused);
         shared.appender.rollback(&mut page.batch);
         page.reset();
         shared.vanished.clear();

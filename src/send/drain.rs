@@ -32,7 +32,7 @@ impl Inherited {
         place < self.low || (count > 0 && place < self.lanes[(lane % count) as usize])
     }
 
-    fn passed(&self, place: Place) -> bool {
+    pub fn passed(&self, place: Place) -> bool {
         place >= self.low && self.lanes.iter().all(|lane| place >= *lane)
     }
 }
@@ -104,11 +104,11 @@ pub enum Stop {
 /// Frames looked at in one turn: a bound for skipping other connections' frames.
 const FRAMES_A_TURN: u32 = 512;
 
-/// Reads on from `at` and adds to the request. `inherited` is dropped once it has been passed.
+/// Reads on from `at` and adds to the request. `inherited`: newest first.
 pub fn read_on(
     request: &mut Request,
     at: &mut Mark,
-    inherited: &mut Option<Inherited>,
+    inherited: &[Inherited],
     feed: &Feed,
     filter: &mut Filter,
     decoded: &mut Decoded,
@@ -149,17 +149,12 @@ pub fn read_on(
             *at = step;
             continue;
         }
-        if let Some(earlier) = inherited {
-            if earlier.settled(place, lane) {
-                if earlier.counted {
-                    request.resumed += u64::from(samples - at.skip);
-                }
-                *at = step;
-                continue;
+        if let Some(earlier) = inherited.iter().find(|earlier| earlier.settled(place, lane)) {
+            if earlier.counted {
+                request.resumed += u64::from(samples - at.skip);
             }
-            if earlier.passed(place) {
-                *inherited = None;
-            }
+            *at = step;
+            continue;
         }
         if place.seq() < rules.shed_below {
             request.lost.add(Loss::Shed, u64::from(samples - at.skip));

@@ -7,7 +7,7 @@ use crate::model::SeriesRef;
 use crate::send::cursors::{Cursor, cursor_file};
 use crate::send::drain::Inherited;
 use crate::send::filter::Filter;
-use crate::send::lane::{Lane, Progress, Shared};
+use crate::send::lane::{Lane, Progress, Said, Shared};
 use crate::series::Feed;
 use crate::wal::{CursorPage, Decoded, DiskRequest, Place, Seq, Step, decode_samples};
 
@@ -53,7 +53,7 @@ pub struct Endpoint {
     entered_again: u64,
     told_epoch: Option<u32>,
     /// Lines for the log that have not been handed on.
-    pub says: Vec<String>,
+    pub says: Vec<Said>,
 }
 
 impl Endpoint {
@@ -91,8 +91,11 @@ impl Endpoint {
             let page = page.map(|(_, page)| page);
             let cursor = Cursor::new(&endpoint.plan.identity, log as u16, page);
             endpoint.acquainted |= cursor.acked_before() > 0;
-            let page = page.filter(|_| cursor.stored.is_some());
-            let (start, from) = begin(feed, page, endpoint.plan.from_oldest);
+            // A cursor that cannot be read was one: what it said is sent again rather than lost.
+            let damaged = page.is_some() && cursor.stored.is_none();
+            endpoint.acquainted |= damaged;
+            let page = page.filter(|_| !damaged);
+            let (start, from) = begin(feed, page, endpoint.plan.from_oldest || damaged);
             endpoint.entered_from.push(from);
             endpoint.cursors.push(cursor);
             starts.push(start);
@@ -137,30 +140,21 @@ impl Endpoint {
     fn deal_lanes(&mut self, dialer: &mut Dialer) {
         let mut starts = Vec::new();
         for feed in 0..self.cursors.len() {
-            let settled: Vec<_> = self
-                .lanes
-                .iter()
-                .map(|lane| lane.progress[feed].settled)
-                .collect();
-            let low = settled
-                .iter()
-                .map(|mark| mark.place)
-                .min()
-                .unwrap_or_default();
+            let counted: Vec<_> = self.lanes.iter().map(|lane| lane.counted(feed)).collect();
+            let low = counted.iter().map(|mark| mark.place).min().unwrap_or_default();
+            let settled = self.lanes.iter().map(|lane| lane.progress[feed].settled.place).min();
             // What is settled of a frame in part is sent again, and counted again.
-            self.entered_again += settled.iter().map(|mark| u64::from(mark.skip)).sum::<u64>();
-            let inherits = self.lanes.iter().any(|lane| lane.progress[feed].inherits());
-            let lanes = if inherits {
-                Vec::new()
-            } else {
-                settled.iter().map(|mark| mark.place).collect()
-            };
-            let inherited = Inherited {
-                low,
-                lanes,
-                counted: false,
-            };
-            starts.push(Progress::new(low, low, Some(inherited)));
+            self.entered_again += counted.iter().map(|mark| u64::from(mark.skip)).sum::<u64>();
+            let lanes = counted.iter().map(|mark| mark.place).collect();
+            let mut inherited = vec![Inherited { low, lanes, counted: false }];
+            for lane in &self.lanes {
+                for earlier in &lane.progress[feed].inherited {
+                    if !inherited.contains(earlier) {
+                        inherited.push(earlier.clone());
+                    }
+                }
+            }
+            starts.push(Progress::new(low, settled.unwrap_or_default(), inherited));
         }
         for mut lane in self.lanes.drain(..) {
             lane.hang_up(dialer);
@@ -448,9 +442,9 @@ fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress
     let Some(page) = page else {
         if from_oldest {
             let from = log.segment_total(log.start().seq()).unwrap_or(log.total());
-            return (Progress::new(log.start(), log.start(), None), from);
+            return (Progress::new(log.start(), log.start(), Vec::new()), from);
         }
-        return (Progress::new(log.end(), log.end(), None), log.total());
+        return (Progress::new(log.end(), log.end(), Vec::new()), log.total());
     };
     // From the segment's beginning: so the counts start at a total that is known without reading.
     let first = page.low.seq().max(log.start().seq());
@@ -461,7 +455,7 @@ fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress
         counted: true,
     };
     (
-        Progress::new(Place::new(first, 0), page.low, Some(inherited)),
+        Progress::new(Place::new(first, 0), page.low, vec![inherited]),
         from,
     )
 }

@@ -35,9 +35,16 @@ pub struct Shared<'a> {
     pub bytes_max: &'a mut usize,
     /// Segments to load: number of the feed, sequence.
     pub wanted: &'a mut Vec<(u16, Seq)>,
-    pub says: &'a mut Vec<String>,
+    pub says: &'a mut Vec<Said>,
     /// When frames of the shard's own log were committed, oldest first.
     pub commits: &'a [(Place, Instant)],
+}
+
+/// A line for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub message: &'static str,
+    pub err: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +66,13 @@ pub struct Progress {
     at: Mark,
     /// Everything before has a verdict.
     pub settled: Mark,
-    inherited: Option<Inherited>,
+    /// Newest first; dropped when everything they speak of is settled here.
+    pub inherited: Vec<Inherited>,
 }
 
 impl Progress {
     /// Reading begins at `place`, which is settled up to `settled` at least.
-    pub fn new(place: Place, settled: Place, inherited: Option<Inherited>) -> Progress {
+    pub fn new(place: Place, settled: Place, inherited: Vec<Inherited>) -> Progress {
         let mark = |place| Mark { place, skip: 0 };
         Progress {
             at: mark(place),
@@ -75,8 +83,8 @@ impl Progress {
 
     /// What a cursor may say of connection `index` of `count`.
     pub fn storable(&self, index: usize, count: usize) -> Place {
-        match &self.inherited {
-            Some(earlier) if earlier.lanes.len() == count => {
+        match &self.inherited[..] {
+            [earlier] if earlier.lanes.len() == count => {
                 self.settled.place.max(earlier.lanes[index])
             }
             _ => self.settled.place,
@@ -87,10 +95,6 @@ impl Progress {
     pub fn reads(&self, seq: Seq) -> bool {
         let (from, to) = (self.settled.place.seq(), self.at.place.seq());
         (from.min(to)..=to.max(from)).contains(&seq)
-    }
-
-    pub fn inherits(&self) -> bool {
-        self.inherited.is_some()
     }
 }
 
@@ -105,7 +109,7 @@ struct Isolation {
 }
 
 /// After so many single refusals in a row the rest of the frame goes the same way.
-const ALONE_MAX: u32 = 8;
+const ALONE_MAX: u32 = 64;
 /// Pause after a refusal by an endpoint that never acknowledged anything.
 const STRANGER_PAUSE: Duration = Duration::from_secs(5);
 const HOLD_MIN: Duration = Duration::from_secs(10);
@@ -169,6 +173,11 @@ impl Lane {
             more: true,
             quiet_until: Instant(0),
         }
+    }
+
+    /// Everything before is in the counts.
+    pub fn counted(&self, feed: usize) -> Mark {
+        if feed == self.request.feed { self.request.from } else { self.progress[feed].at }
     }
 
     pub fn outgoing(&self) -> &[u8] {
@@ -260,7 +269,9 @@ impl Lane {
 
     fn read_on(&mut self, shared: &mut Shared<'_>) -> Stop {
         let feed = self.request.feed;
+        let unreadable = self.request.lost.get(Loss::Unreadable);
         let progress = &mut self.progress[feed];
+        let from = progress.at.place;
         if self
             .isolation
             .is_some_and(|isolation| progress.at >= isolation.until)
@@ -282,15 +293,22 @@ impl Lane {
             shed_below: shared.shed_below[feed],
             epoch_max: shared.epoch_max,
         };
-        read_on(
+        let stop = read_on(
             &mut self.request,
             &mut progress.at,
-            &mut progress.inherited,
+            &progress.inherited,
             &shared.feeds[feed],
             &mut shared.filters[feed],
             shared.decoded,
             &rules,
-        )
+        );
+        let lost = self.request.lost.get(Loss::Unreadable) - unreadable;
+        if lost > 0 {
+            let (seq, offset) = (from.seq().0, from.offset());
+            let err = format!("{lost} samples after offset {offset} of segment {seq} cannot be read");
+            shared.says.push(Said { message: "Damage in the log", err });
+        }
+        stop
     }
 
     /// The feed with the oldest epoch that has something to read; adopted ones before the shard's own.
@@ -316,6 +334,8 @@ impl Lane {
     fn settle(&mut self, shared: &mut Shared<'_>) {
         let progress = &mut self.progress[self.request.feed];
         progress.settled = progress.settled.max(progress.at);
+        let at = progress.at.place;
+        progress.inherited.retain(|earlier| !earlier.passed(at));
         for loss in Loss::ALL {
             shared.meters.lost.add(loss, self.request.lost.get(loss));
         }
@@ -681,7 +701,8 @@ impl Lane {
 
     fn say(&mut self, words: String, shared: &mut Shared<'_>) {
         if shared.meters.last_error != words {
-            shared.says.push(words.clone());
+            let message = "Failed to send samples";
+            shared.says.push(Said { message, err: words.clone() });
             shared.meters.last_error = words;
         }
     }

@@ -263,13 +263,13 @@ impl Shard {
             scratch: &mut self.scratch,
         };
         act(endpoint, &mut outlook);
-        for words in endpoint.says.drain(..) {
-            let fields = vec![("remote_name", endpoint.plan.name.clone()), ("err", words)];
+        for said in endpoint.says.drain(..) {
+            let name = endpoint.plan.name.clone();
             self.effects.push_back(Effect::Notice(Notice::Log {
                 shard: self.number,
                 level: Level::Warn,
-                message: "Failed to send samples".to_owned(),
-                fields,
+                message: said.message.to_owned(),
+                fields: vec![("remote_name", name), ("err", said.err)],
             }));
         }
     }
@@ -337,6 +337,10 @@ impl Shard {
         for endpoint in self.endpoints.iter_mut().flatten() {
             endpoint.store_cursors(now.instant, at_once, &mut requests);
         }
+        requests.retain(|request| match request {
+            DiskRequest::StoreCursor { log, .. } => !self.adopted_removed(*log as usize),
+            _ => true,
+        });
         self.effects.extend(requests.into_iter().map(Effect::Disk));
     }
 

@@ -99,7 +99,7 @@ impl Shard {
 
     /// Retires segments that the coordinator no longer wants and no stored cursor needs (W4, W8).
     pub(super) fn truncate(&mut self, log: usize, below: Seq) {
-        if log >= self.feeds.len() {
+        if log >= self.feeds.len() || self.adopted_removed(log) {
             return;
         }
         let needed = self

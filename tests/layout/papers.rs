@@ -74,14 +74,14 @@ const SECTIONS: &[&str] = &[
 
 /// Whether some section of the configuration knows the field.
 pub fn is_key(name: &str) -> bool {
-    let known = |section: &&str| {
+    let known = |section: &str| {
         let text = section.replace("{}", name);
         match parse(&text, Path::new("prometheus.yml"), &|_| None) {
             Ok(_) => true,
             Err(error) => error.message != "unknown field",
         }
     };
-    SECTIONS.iter().any(|section| known(&section))
+    SECTIONS.iter().any(|section| known(section))
 }
 
 /// Literals of the configuration room that are keys, with where they stand.

@@ -13,9 +13,12 @@ fn bad_targets_are_down_with_a_reason_and_good_ones_go_on() {
     let good = Numbered::start();
     let absent = free_port();
     let kinds = [
+        Bad::Cut,
         Bad::Endless,
+        Bad::EndlessLine,
         Bad::Garbage,
         Bad::HalfGzip,
+        Bad::HeaderBomb,
         Bad::Mute,
         Bad::RedirectLoop,
     ];
@@ -29,6 +32,9 @@ fn bad_targets_are_down_with_a_reason_and_good_ones_go_on() {
         let expected = match kind {
             Some(Bad::Endless | Bad::Mute) => &["deadline exceeded", "timeout", "timed out"][..],
             Some(Bad::Garbage) => &["expected", "parse", "invalid", "unexpected"],
+            Some(Bad::Cut) => &["too early", "unexpected EOF", "ended"],
+            Some(Bad::EndlessLine) => &["longer than"],
+            Some(Bad::HeaderBomb) => &["head"],
             Some(Bad::HalfGzip) => &["EOF", "gzip", "truncated"],
             Some(Bad::RedirectLoop) => &["redirect"],
             None => &["refused"],
@@ -45,9 +51,11 @@ fn bad_targets_are_down_with_a_reason_and_good_ones_go_on() {
     good.more(12);
     let last = good.hold();
     receiver.assert_complete(&good, last);
-    let endless = receiver.samples("endless");
-    assert!(
-        endless.is_empty(),
-        "a page without an end was accepted in part"
-    );
+    for name in ["endless", "cut"] {
+        let found = receiver.samples(name);
+        assert!(
+            found.is_empty(),
+            "a page without an end was accepted in part"
+        );
+    }
 }

@@ -75,7 +75,7 @@ fn a_bad_file_is_2_and_the_text_says_where() {
     let (code, text) = run(&scratch, &usual(&bad, &scratch.path("data"), free_port()));
     assert_eq!(code, Some(2), "{text}");
     assert!(
-        text.contains("line 3") && text.contains("scrape_intervall"),
+        text.contains("bad.yml:3: ") && text.contains("scrape_intervall"),
         "{text}"
     );
 }
@@ -101,7 +101,11 @@ fn a_second_program_on_the_same_data_is_1_and_harms_nothing() {
     exporter.more(2);
     let (code, text) = run(&scratch, &usual(agent.config(), agent.data(), free_port()));
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("lock"), "{text}");
+    let folder = agent.data().display().to_string();
+    assert!(
+        text.contains("in use by another process") && text.contains(&folder),
+        "{text}"
+    );
     exporter.more(4);
     let last = exporter.hold();
     receiver.assert_complete(&exporter, last);

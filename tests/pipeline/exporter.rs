@@ -1,7 +1,7 @@
 //! Exporters inside the test: one that numbers its pages, and some that no scraper should meet.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -21,6 +21,7 @@ pub struct Numbered {
 
 #[derive(Debug, Default)]
 struct State {
+    ballast: usize,
     /// Pages begun; the last one may be on its way.
     pages: AtomicU64,
     /// Requests answered 503 because the exporter is held.
@@ -30,7 +31,15 @@ struct State {
 
 impl Numbered {
     pub fn start() -> Numbered {
-        let state = Arc::new(State::default());
+        Numbered::with_ballast(0)
+    }
+
+    /// Each page has so many more series, whose values hardly compress: it fills a disk.
+    pub fn with_ballast(series: usize) -> Numbered {
+        let state = Arc::new(State {
+            ballast: series,
+            ..State::default()
+        });
         let shared = Arc::clone(&state);
         let port = serve(move |stream, _| shared.answer(stream));
         Numbered { port, state }
@@ -80,6 +89,10 @@ impl State {
         for series in 0..NUMBERED_SERIES {
             page.push_str(&format!("scrape_number{{series=\"{series}\"}} {number}\n"));
         }
+        for series in 0..self.ballast {
+            let value = (series as u64 * 7919 + number * 104_729) % 1_000_003;
+            page.push_str(&format!("b{{n=\"{series}\"}} {}\n", value as f64 / 7.0));
+        }
         stream.write_all(ok("", &page).as_bytes())?;
         Ok(true)
     }
@@ -96,6 +109,12 @@ pub enum Bad {
     HalfGzip,
     /// Accepts and reads, and answers nothing.
     Mute,
+    /// Headers without an end.
+    HeaderBomb,
+    /// A line without an end, as fast as it is taken.
+    EndlessLine,
+    /// Says how long the page is, and closes before.
+    Cut,
     /// Redirects to itself.
     RedirectLoop,
 }
@@ -121,6 +140,24 @@ pub fn bad(how: Bad) -> u16 {
             stream.write_all(format!("{head}Content-Length: {}\r\n\r\n", gzip.len()).as_bytes())?;
             stream.write_all(&gzip)?;
             Ok(true)
+        }
+        Bad::HeaderBomb => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+            loop {
+                stream.write_all(b"X-Header: one of very many, and never the last of them\r\n")?;
+            }
+        }
+        Bad::EndlessLine => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nendless{n=\"")?;
+            loop {
+                stream.write_all(&[b'x'; 1 << 14])?;
+            }
+        }
+        Bad::Cut => {
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n";
+            stream.write_all(format!("{head}cut 1\n").as_bytes())?;
+            Ok(false)
         }
         Bad::Mute => Ok(true),
         Bad::RedirectLoop => {
@@ -174,6 +211,7 @@ fn converse(
             }
         }
         if !answer(&mut stream, port)? {
+            stream.shutdown(Shutdown::Both)?;
             return Ok(());
         }
     }

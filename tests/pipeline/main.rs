@@ -13,6 +13,7 @@
 
 mod agent;
 mod exporter;
+mod figures;
 mod peers;
 mod program;
 mod receiver;
@@ -21,10 +22,14 @@ mod wait;
 mod web;
 
 mod arrival;
+mod bad_endpoints;
 mod bad_targets;
+mod budget;
 mod core_count;
+mod damage;
 mod exits;
 mod kills;
+mod laws;
 mod outages;
 mod reloads;
 mod secure;

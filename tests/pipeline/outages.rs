@@ -61,9 +61,8 @@ fn a_stop_in_an_outage_is_clean_and_the_next_run_delivers() {
     exporter.hold();
     let asked = Instant::now();
     let status = agent.stop();
-    // A flush deadline would be a minute.
     assert!(
-        asked.elapsed() < Duration::from_secs(20),
+        asked.elapsed() < Duration::from_secs(2),
         "the stop took {:?}",
         asked.elapsed()
     );

@@ -123,6 +123,22 @@ impl Receiver {
         result.into_iter().flatten().map(series).collect()
     }
 
+    /// Samples of the last hour that a selector finds, and the series they are in.
+    pub fn count(&self, selector: &str) -> (u64, u64) {
+        let number = |query: String| {
+            let query = web::escape(&query);
+            let found = web::get_json(self.port, &format!("/api/v1/query?query={query}"));
+            let found = found.expect("the receiver answers");
+            let value = found["data"]["result"][0]["value"][1].as_str();
+            value.map_or(0, |value| value.parse().expect("a count"))
+        };
+        let counts = format!("count_over_time({selector}[1h])");
+        (
+            number(format!("sum({counts})")),
+            number(format!("count({counts})")),
+        )
+    }
+
     /// The values of a selector that must find one series; nothing while it finds none.
     pub fn values(&self, selector: &str) -> Vec<f64> {
         let mut found = self.samples(selector);
@@ -136,11 +152,23 @@ impl Receiver {
     /// Waits until page `last` of the exporter has arrived, and demands that every page before it has, once and in
     /// order, in every series.
     pub fn assert_complete(&self, exporter: &Numbered, last: u64) {
-        self.assert_nearly_complete(exporter, last, 0);
+        self.assert_complete_but(exporter, last, &[]);
     }
 
-    /// The same, but up to `missing_max` pages may be missing.
-    pub fn assert_nearly_complete(&self, exporter: &Numbered, last: u64, missing_max: u64) {
+    /// The same, but pages that `spared` names may be missing.
+    pub fn assert_complete_but(&self, exporter: &Numbered, last: u64, spared: &[u64]) {
+        let mut missing = self.missing(exporter, last);
+        missing.retain(|number| !spared.contains(number));
+        assert!(
+            missing.is_empty(),
+            "pages {missing:?} of {last} are missing"
+        );
+    }
+
+    /// Waits until page `last` of the exporter has arrived, demands that what has arrived is in order, each page once
+    /// and in every series alike, and gives the numbers of the pages that have not.
+    pub fn missing(&self, exporter: &Numbered, last: u64) -> Vec<u64> {
+        let mut found: Option<Vec<u64>> = None;
         for series in 0..NUMBERED_SERIES {
             let port = exporter.port();
             let selector =
@@ -157,11 +185,10 @@ impl Receiver {
             let missing: Vec<u64> = (1..=last)
                 .filter(|number| !values.contains(&(*number as f64)))
                 .collect();
-            assert!(
-                missing.len() as u64 <= missing_max,
-                "{selector} of {last} lacks {missing:?}"
-            );
+            let before = found.get_or_insert_with(|| missing.clone());
+            assert_eq!(*before, missing, "{selector} differs from series 0");
         }
+        found.unwrap_or_default()
     }
 }
 

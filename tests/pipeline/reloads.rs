@@ -28,7 +28,7 @@ fn a_hang_up_adds_a_target_and_a_bad_file_changes_nothing() {
     fs::write(agent.config(), &bad).unwrap();
     let answer = agent.reload();
     assert_eq!(answer.status, 500, "{answer:?}");
-    for part in ["failed to reload config", "line 4", "scrape_konfigs"] {
+    for part in ["failed to reload config", ".yml:4: ", "scrape_konfigs"] {
         assert!(
             answer.body.contains(part),
             "{:?} does not say {part:?}",

@@ -25,6 +25,10 @@ pub struct Disk {
     dirs: BTreeMap<u16, Dir>,
     /// While true, nothing new can be had.
     pub full: bool,
+    /// What power loss leaves of each file for certain; only kept where power may be cut.
+    synced: BTreeMap<PathBuf, Vec<u8>>,
+    power_cuts: bool,
+    pub was_cut: bool,
     random: Random,
 }
 
@@ -40,7 +44,7 @@ struct Dir {
 }
 
 impl Disk {
-    pub fn new(seed: u64, name: &str, segment_bytes: usize) -> Disk {
+    pub fn new(seed: u64, name: &str, segment_bytes: usize, power_cuts: bool) -> Disk {
         let base = Path::new("/dev/shm");
         let base = if base.is_dir() {
             base.to_owned()
@@ -56,6 +60,9 @@ impl Disk {
             segment_bytes,
             dirs: BTreeMap::new(),
             full: false,
+            synced: BTreeMap::new(),
+            power_cuts,
+            was_cut: false,
             random: Random::new(seed ^ 0xd15c),
         }
     }
@@ -92,11 +99,8 @@ impl Disk {
             adopted,
         };
         let surveyed = survey(&dir.path, &options).expect("a survey");
-        assert_eq!(
-            surveyed.damage,
-            Vec::<String>::new(),
-            "nothing damages the files"
-        );
+        let damage = surveyed.damage;
+        assert!(damage.is_empty() || self.was_cut, "nothing damages the files: {damage:?}");
         let spares = surveyed
             .files
             .segments
@@ -207,9 +211,8 @@ impl Disk {
     fn prepare(&mut self, logs: &[u16], kind: SegmentKind) -> DiskAnswer {
         let full = self.full;
         let len = self.segment_bytes;
-        if !self
-            .dir(logs, 0)
-            .spares
+        if !self.power_cuts
+            && !self.dir(logs, 0).spares
             .iter()
             .any(|(found, _)| *found == kind)
         {
@@ -267,11 +270,49 @@ impl Disk {
         dir.retired.push_back((kind, slot));
         // Files are used again after the next sync, in the order in which they were let go of: the process may die
         // before that, or half-way.
-        if self.random.chance(1, 2) {
+        if !self.power_cuts && self.random.chance(1, 2) {
             let dir = self.dir(logs, log);
             let most = dir.retired.len() as u64;
             let count = 1 + self.random.below(most) as usize;
             self.recycle(logs, log, count);
+        }
+    }
+
+    /// Everything written so far survives whatever comes, and what was let go of may be used again.
+    pub fn sync(&mut self, logs: &[u16]) {
+        if !self.power_cuts {
+            return;
+        }
+        for (log, number) in logs.iter().enumerate() {
+            let Some(dir) = self.dirs.get(number) else { continue };
+            for path in files_of(&dir.path) {
+                let bytes = fs::read(&path).expect("a file of ours");
+                self.synced.insert(path, bytes);
+            }
+            let count = self.dirs[number].retired.len();
+            self.recycle(logs, log as u16, count);
+        }
+    }
+
+    /// Power is lost: of every sector written since the last sync, chance decides.
+    pub fn cut(&mut self) {
+        self.was_cut = true;
+        let dirs: Vec<_> = self.dirs.values().map(|dir| dir.path.clone()).collect();
+        for path in dirs.iter().flat_map(|dir| files_of(dir)) {
+            let mut bytes = fs::read(&path).expect("a file of ours");
+            let synced = self.synced.remove(&path).unwrap_or_default();
+            for (index, sector) in bytes.chunks_mut(512).enumerate() {
+                let at = index * 512;
+                let old = synced.get(at..at + sector.len());
+                if old != Some(&*sector) && self.random.chance(1, 2) {
+                    match old {
+                        Some(old) => sector.copy_from_slice(old),
+                        None => sector.fill(0),
+                    }
+                }
+            }
+            fs::write(&path, &bytes).expect("writing what is left");
+            self.synced.insert(path, bytes);
         }
     }
 
@@ -289,6 +330,13 @@ impl Disk {
             }
         }
     }
+}
+
+fn files_of(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a directory entry").path()).collect();
+    paths.sort();
+    paths
 }
 
 /// Stored cursors and the segments they are at.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
-use corelane::base::{Now, Random, stable_hash};
+use corelane::base::{Instant, Now, Random, stable_hash};
 use corelane::model::{NAN, Scheme, Target};
 
 use crate::clock::ms;
@@ -51,6 +51,8 @@ pub struct Page {
     /// When the last byte was handed to the shard well before the scrape's time-out, and the shard came to rest
     /// afterwards: its samples are committed.
     pub certain: bool,
+    /// When that was.
+    pub committed: Instant,
 }
 
 /// The value of a series on a page: some small, some not compressible, some special.
@@ -116,7 +118,7 @@ impl Exporter {
             wanted: true,
             pages: Vec::new(),
             openmetrics: index % 3 == 1,
-            gzip: options.exporter.gzip && index % 2 == 0,
+            gzip: options.exporter.gzip && index.is_multiple_of(2),
             label_bytes: options.label_bytes,
             series_max,
             present: (1..=series_max).collect(),
@@ -163,6 +165,7 @@ impl Exporter {
             series,
             samples,
             certain: false,
+            committed: Instant(0),
         });
         // A body that ends with its connection is complete only when that has closed.
         answer.tag = (answer.ending == Ending::Keep).then_some(number);

@@ -99,7 +99,6 @@ pub struct Sample {
     pub value: f64,
     /// When its sender got to know.
     acknowledged: Option<(Sender, Instant)>,
-    pub received: Instant,
 }
 
 /// A sample that came again after its acknowledgement, and to whom and when that went.
@@ -414,7 +413,6 @@ impl Remote {
                     timestamp: sample.timestamp,
                     value: sample.value,
                     acknowledged: None,
-                    received: now.instant,
                 };
                 samples.insert(at, new);
             }

@@ -32,6 +32,8 @@ pub struct Options {
     pub drain_between_events: bool,
     pub metric_relabel: bool,
     pub shed_over_bytes: Option<u64>,
+    /// Then some of the deaths are power cuts.
+    pub power_cuts: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -94,7 +96,9 @@ pub struct DiskFaults {
     pub late: u64,
     pub full: u64,
     pub delay_us: u64,
-    pub sync_error: u64,
+    /// Chances of answers that say no.
+    pub cursor_error: u64,
+    pub load_error: u64,
 }
 
 /// Half of the seeds leave a fault out; the others have it at a rate of up to `most` thousandths.
@@ -158,7 +162,8 @@ impl Options {
                     0
                 },
                 delay_us: pick(r, &[50, 2_000, 200_000]),
-                sync_error: if r.chance(1, 8) { rate(r, 50) } else { 0 },
+                cursor_error: rate(r, 30),
+                load_error: rate(r, 200),
             },
             kill_every: some(r, 60, 5, 60),
             stop_share: pick(r, &[0, 300, 1000]),
@@ -173,6 +178,7 @@ impl Options {
             shed_over_bytes: r
                 .chance(1, 8)
                 .then(|| (1 + r.below(3)) * SEGMENT_BYTES_MIN as u64),
+            power_cuts: r.chance(1, 8),
         }
     }
 }

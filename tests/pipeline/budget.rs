@@ -1,0 +1,70 @@
+//! A disk that is too small for the outage: the oldest samples go, and each is counted.
+
+use std::fs;
+
+use crate::agent::{Agent, INTERVAL, config};
+use crate::exporter::Numbered;
+use crate::figures::Figures;
+use crate::receiver::Receiver;
+use crate::scratch::Scratch;
+use crate::wait;
+
+const BUDGET: u64 = 4 << 20;
+
+#[test]
+fn a_full_disk_budget_sheds_the_oldest_and_counts_each() {
+    let scratch = Scratch::new();
+    let mut receiver = Receiver::prometheus(&scratch);
+    let exporter = Numbered::with_ballast(4000);
+    let urls = [receiver.url()];
+    let fast = |ports: &[u16]| config(ports, &urls).replace(INTERVAL, "100ms");
+    let mut agent = Agent::new(&scratch, &fast(&[exporter.port()]));
+    agent.flags(&["--storage.agent.max-bytes=4MiB", "--cores=1"]);
+    agent.start();
+    exporter.more(4);
+    receiver.stop();
+    let mut largest = 0;
+    wait::until_true("samples are shed", || {
+        let figures = Figures::of(&agent);
+        largest = largest.max(figures.sum("corelane_wal_disk_bytes", ""));
+        // Shed is counted when an endpoint would have sent it; the program says at once that it gives up.
+        agent.log().matches("giving up the oldest samples").count() >= 3
+    });
+    let fed = exporter.pages();
+    assert!(largest <= BUDGET, "{largest} bytes of {BUDGET}");
+    receiver.start();
+    exporter.more(10);
+    fs::write(agent.config(), fast(&[])).unwrap();
+    assert_eq!(agent.reload().status, 200);
+    let figures = Figures::at_rest(&agent);
+
+    let last = exporter.pages();
+    let missing = receiver.missing(&exporter, last);
+    let (Some(first), Some(end)) = (missing.first(), missing.last()) else {
+        panic!("nothing was shed");
+    };
+    let whole: Vec<u64> = (*first..=*end).collect();
+    assert_eq!(missing, whole, "a hole in what was shed");
+    assert!(
+        *first > 3,
+        "what was acknowledged before the outage was shed: {missing:?}"
+    );
+    assert!(*end < fed, "the newest were shed: {missing:?}");
+
+    let of = |name: &str, label: &str| figures.sum(name, label);
+    assert_eq!(
+        of("corelane_samples_refused_total", ""),
+        0,
+        "samples were refused"
+    );
+    let shed = of("corelane_endpoint_samples_lost_total", "reason=\"shed\"");
+    assert_eq!(of("corelane_endpoint_samples_lost_total", ""), shed);
+    let (samples, series) = receiver.count("{job=\"test\"}");
+    let appended = of("corelane_wal_appended_samples_total", "");
+    // One staleness marker per series, which the receiver does not count.
+    assert_eq!(
+        appended,
+        samples + series + shed,
+        "{samples} in {series} series, {shed} shed"
+    );
+}
