@@ -9,11 +9,9 @@ use crate::harness::{Bench, Done, Page, feed, intern, refill, values};
 
 fn main() {
     let bench = Bench::new("append");
-    for (name, samples) in [
-        ("commit-50", 50),
-        ("commit-500", 500),
-        ("commit-5000", bench.size(600, 5000)),
-    ] {
+    for (name, samples) in
+        [("commit-50", 50), ("commit-500", 500), ("commit-5000", bench.size(600, 5000))]
+    {
         let commits = bench.size(2, 200_000 / samples);
         let mut page = Page::new(0, samples, 0.0);
         page.turn(1);
@@ -24,10 +22,7 @@ fn main() {
             let before = feed.log.counters().bytes;
             for _ in 0..commits {
                 ms += 10_000;
-                let now = Now {
-                    instant: Instant(0),
-                    timestamp: Timestamp(ms),
-                };
+                let now = Now { instant: Instant(0), timestamp: Timestamp(ms) };
                 refill(&mut feed);
                 watch
                     .time(0, || {
@@ -40,11 +35,7 @@ fn main() {
                     .expect("there is room");
             }
             let bytes = feed.log.counters().bytes - before;
-            Done {
-                count: (commits * samples) as u64,
-                bytes,
-                hash: feed.log.total() ^ bytes,
-            }
+            Done { count: (commits * samples) as u64, bytes, hash: feed.log.total() ^ bytes }
         });
     }
 }

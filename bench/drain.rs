@@ -15,17 +15,10 @@ fn main() {
         if !bench.wants(name) {
             continue;
         }
-        let mut world = World::new(Setting {
-            targets,
-            samples,
-            churn: 0.0,
-            endpoint: true,
-            external_labels,
-        });
-        bench.staged(&format!("{name}-scrape"), &STAGES, |watch| {
-            world.interval(watch)
-        });
+        let mut world =
+            World::new(Setting { targets, samples, churn: 0.0, endpoint: true, external_labels });
         let mut unmeasured = bench.unmeasured(&STAGES);
+        world.interval(&mut unmeasured);
         bench.staged(name, &STAGES, |watch| {
             world.holding = true;
             world.interval(&mut unmeasured);

@@ -16,23 +16,13 @@ fn main() {
     let page = Page::new(0, samples, 0.0);
     let mut feed = feed();
     let refs = intern(&mut feed, &page);
-    let labels: Vec<&[u8]> = refs
-        .iter()
-        .filter_map(|found| feed.labels(*found))
-        .collect();
+    let labels: Vec<&[u8]> = refs.iter().filter_map(|found| feed.labels(*found)).collect();
     let values = values(&page);
     let texts = series_texts(&page);
     let mut raw = Vec::new();
     let mut external = Vec::new();
-    pack(
-        [("cluster", "edge-17"), ("replica", "a")].into_iter(),
-        &mut external,
-    );
-    let done = |bytes: &[u8], hash| Done {
-        count: samples as u64,
-        bytes: bytes.len() as u64,
-        hash,
-    };
+    pack([("cluster", "edge-17"), ("replica", "a")].into_iter(), &mut external);
+    let done = |bytes: &[u8], hash| Done { count: samples as u64, bytes: bytes.len() as u64, hash };
 
     bench.case("seeded-hash", || {
         let hash = |sum: u64, text: &Vec<u8>| sum.rotate_left(5) ^ seeded_hash(9, text);
@@ -40,22 +30,14 @@ fn main() {
     });
     bench.case("labels-of-ref", || {
         let len = |sum: u64, labels: &[u8]| sum.rotate_left(5) ^ labels.len() as u64;
-        done(
-            &[],
-            refs.iter()
-                .filter_map(|found| feed.labels(*found))
-                .fold(0, len),
-        )
+        done(&[], refs.iter().filter_map(|found| feed.labels(*found)).fold(0, len))
     });
     bench.case("put-sample", || {
         raw.clear();
         for (labels, value) in labels.iter().zip(&values) {
             put_sample(&mut raw, labels, *value, 1_767_225_600_000);
         }
-        done(
-            &raw,
-            raw.iter().rev().take(8).map(|byte| u64::from(*byte)).sum(),
-        )
+        done(&raw, raw.iter().rev().take(8).map(|byte| u64::from(*byte)).sum())
     });
     let mut merged = Vec::new();
     bench.case("merge-external", || {

@@ -24,26 +24,14 @@ fn main() {
             for _ in 0..frames {
                 refill(&mut feed);
                 time.0 += 10_000;
-                let samples = Samples {
-                    lane: 1,
-                    time,
-                    refs: &refs,
-                    values: &values,
-                    times: &[],
-                };
-                let place = watch
-                    .time(0, || feed.log.append(&samples, time))
-                    .expect("there is room");
+                let samples = Samples { lane: 1, time, refs: &refs, values: &values, times: &[] };
+                let place =
+                    watch.time(0, || feed.log.append(&samples, time)).expect("there is room");
                 let step = watch.time(1, || feed.log.read(place));
-                let Step::Record {
-                    payload, base_time, ..
-                } = step
-                else {
+                let Step::Record { payload, base_time, .. } = step else {
                     panic!("{step:?}");
                 };
-                watch
-                    .time(2, || decode_samples(payload, base_time, &mut decoded))
-                    .expect("whole");
+                watch.time(2, || decode_samples(payload, base_time, &mut decoded)).expect("whole");
                 done.count += decoded.refs.len() as u64;
                 done.bytes += payload.len() as u64;
                 let last = decoded.values.last().map_or(0, |value| value.to_bits());

@@ -31,9 +31,7 @@ fn main() {
         ("openmetrics", Format::OpenMetrics, &OPENMETRICS),
     ] {
         let times = if name == "wide" { 1 } else { bench.size(1, 20) };
-        bench.case(name, || {
-            (0..times).fold(Done::default(), |done, _| lines(done, format, pages))
-        });
+        bench.case(name, || (0..times).fold(Done::default(), |done, _| lines(done, format, pages)));
         bench.case(&format!("{name}-labels"), || {
             (0..times).fold(Done::default(), |done, _| labels(done, format, pages))
         });

@@ -12,21 +12,9 @@ const SEGMENT_BYTES: usize = 16 << 20;
 
 /// An empty feed with room.
 pub fn feed() -> Feed {
-    let identity = Identity {
-        store: [7; 16],
-        shard: 0,
-        start: 1,
-        epoch: 0,
-    };
+    let identity = Identity { store: [7; 16], shard: 0, start: 1, epoch: 0 };
     let mut feed = Feed {
-        log: Log::open(
-            identity,
-            SEGMENT_BYTES,
-            Vec::new(),
-            Seq(0),
-            1,
-            &mut |_, _| {},
-        ),
+        log: Log::open(identity, SEGMENT_BYTES, Vec::new(), Seq(0), 1, &mut |_, _| {}),
         dictionary: Dictionary::open(identity, SEGMENT_BYTES, Vec::new(), 2, &mut |_| None),
         table: Table::new(3),
     };
@@ -73,9 +61,7 @@ pub fn values(page: &Page) -> Vec<f64> {
 
 fn packed(text: &[u8]) -> Vec<u8> {
     let (mut labels, mut packed) = (LabelsBuilder::default(), Vec::new());
-    Parser::new(Format::Text)
-        .labels(text, &mut labels)
-        .expect("a good series");
+    Parser::new(Format::Text).labels(text, &mut labels).expect("a good series");
     labels.set("instance", "node-00000:9100");
     labels.set("job", "kubelet");
     pack(labels.iter(), &mut packed);

@@ -50,9 +50,7 @@ impl Bench {
         Bench {
             name,
             real: std::env::args().any(|word| word == "--bench"),
-            filter: std::env::args()
-                .skip(1)
-                .find(|word| !word.starts_with("--")),
+            filter: std::env::args().skip(1).find(|word| !word.starts_with("--")),
         }
     }
 
@@ -67,9 +65,7 @@ impl Bench {
 
     /// A watch whose time nobody asks for.
     pub fn unmeasured(&self, stages: &[&str]) -> Watch {
-        Watch {
-            stages: vec![Duration::ZERO; stages.len().max(1)],
-        }
+        Watch { stages: vec![Duration::ZERO; stages.len().max(1)] }
     }
 
     /// One case without stages.

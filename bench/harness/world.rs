@@ -70,16 +70,8 @@ pub struct World {
 
 impl World {
     pub fn new(setting: Setting) -> World {
-        let now = Now {
-            instant: Instant(1_000_000),
-            timestamp: Timestamp(START_MS),
-        };
-        let identity = Identity {
-            store: [7; 16],
-            shard: 0,
-            start: 1,
-            epoch: 0,
-        };
+        let now = Now { instant: Instant(1_000_000), timestamp: Timestamp(START_MS) };
+        let identity = Identity { store: [7; 16], shard: 0, start: 1, epoch: 0 };
         let plan = Plan {
             shard: 0,
             identity,
@@ -97,10 +89,7 @@ impl World {
             peers: Vec::new(),
             inbox: vec![
                 Incoming::Order(Order::Assign(Box::new(assignment(setting)))),
-                Incoming::Order(Order::Targets {
-                    job: JOB.to_owned(),
-                    targets,
-                }),
+                Incoming::Order(Order::Targets { job: JOB.to_owned(), targets }),
             ],
             holding: false,
             held: Vec::new(),
@@ -113,19 +102,18 @@ impl World {
         }
     }
 
-    /// Every target is scraped once, and what is due besides is done. Counts samples offered to the log.
+    /// Every target is scraped once, and what is due besides is done. Counts samples appended.
     pub fn interval(&mut self, watch: &mut Watch) -> Done {
-        let before = self.report(watch).log.appended;
+        let before = self.report(watch).log.clone();
         (self.bytes, self.hash) = (0, 0);
         let until = self.now.instant + INTERVAL;
         self.run(until, watch);
         let (bytes, hash) = (self.bytes, self.hash);
-        let count = self.report(watch).log.appended - before;
-        Done {
-            count,
-            bytes,
-            hash: hash ^ count,
-        }
+        let after = &self.report(watch).log;
+        let count = after.appended - before.appended;
+        let logged = after.appended_bytes - before.appended_bytes;
+        let series = after.series_created - before.series_created;
+        Done { count, bytes, hash: hash ^ count ^ logged << 24 ^ series << 48 }
     }
 
     /// What was held back is answered, and then all there is goes out. Counts samples acknowledged.
@@ -182,10 +170,9 @@ impl World {
                     continue;
                 }
                 Incoming::Opened(conn) => Event::Opened(conn),
-                Incoming::Answer(conn) => Event::Read(
-                    conn,
-                    b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
-                ),
+                Incoming::Answer(conn) => {
+                    Event::Read(conn, b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
+                }
                 Incoming::Disk(answer) => Event::Disk(answer),
                 Incoming::Order(order) => Event::Order(order),
             };
@@ -231,12 +218,10 @@ impl World {
             Effect::Write(conn) => self.write(conn, watch),
             Effect::Disk(request) => self.disk(request),
             Effect::Notice(Notice::Report(report)) => self.report = Some(report),
-            Effect::Notice(Notice::Epoch {
-                endpoint, lowest, ..
-            }) => {
-                let epoch = lowest.min(0);
-                self.inbox
-                    .push(Incoming::Order(Order::Release { endpoint, epoch }));
+            // There is one epoch only, so all may be sent.
+            Effect::Notice(Notice::Epoch { endpoint, .. }) => {
+                let order = Order::Release { endpoint, epoch: 0 };
+                self.inbox.push(Incoming::Order(order));
             }
             Effect::Notice(notice) => panic!("{notice:?}"),
             Effect::Close(_) | Effect::Pause(_) | Effect::Resume(_) | Effect::Stopped => {
@@ -260,9 +245,7 @@ impl World {
                 }
             }
         }
-        watch.time(REST, || {
-            self.shard.handle(self.now, Event::Wrote(conn, len))
-        });
+        watch.time(REST, || self.shard.handle(self.now, Event::Wrote(conn, len)));
     }
 
     /// Files are used again, so that after a while no memory is new.
@@ -273,24 +256,12 @@ impl World {
                 let new = || Region::heap(limits::SEGMENT_BYTES_DEFAULT);
                 let region = self.spares.pop().unwrap_or_else(new);
                 let below = u32::MAX;
-                self.inbox
-                    .push(Incoming::Order(Order::Truncate { log: 0, below }));
-                DiskAnswer::Prepared {
-                    kind,
-                    slot: self.slots,
-                    region,
-                }
+                self.inbox.push(Incoming::Order(Order::Truncate { log: 0, below }));
+                DiskAnswer::Prepared { kind, slot: self.slots, region }
             }
-            DiskRequest::StoreCursor {
-                log,
-                file,
-                sequence,
-                ..
-            } => DiskAnswer::CursorStored {
-                log,
-                file,
-                sequence,
-            },
+            DiskRequest::StoreCursor { log, file, sequence, .. } => {
+                DiskAnswer::CursorStored { log, file, sequence }
+            }
             DiskRequest::Release(region) => return self.spares.push(region),
             DiskRequest::Retire { region, .. } => return self.spares.extend(region),
             DiskRequest::DeleteCursor { .. }
@@ -301,10 +272,7 @@ impl World {
     }
 
     fn report(&mut self, watch: &mut Watch) -> &Report {
-        let order = Order::Report {
-            number: 1,
-            targets: false,
-        };
+        let order = Order::Report { number: 1, targets: false };
         self.shard.handle(self.now, Event::Order(order));
         self.effects(watch);
         self.report.as_ref().expect("a report was asked for")
@@ -348,11 +316,7 @@ fn assignment(setting: Setting) -> Assignment {
     Assignment {
         generation: 1,
         jobs: vec![job],
-        endpoints: if setting.endpoint {
-            vec![endpoint()]
-        } else {
-            Vec::new()
-        },
+        endpoints: if setting.endpoint { vec![endpoint()] } else { Vec::new() },
         external_labels,
         ..Assignment::default()
     }
@@ -386,8 +350,5 @@ fn endpoint() -> EndpointPlan {
 }
 
 fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

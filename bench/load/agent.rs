@@ -58,10 +58,7 @@ impl Agent {
         };
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
-        let line = text
-            .lines()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("unknown version");
+        let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown version");
         line.split(" (").next().unwrap_or(line).trim().to_owned()
     }
 
@@ -85,11 +82,7 @@ impl Agent {
         let url = config.sink_url();
         let flags: Vec<String> = match self.kind {
             Kind::Corelane | Kind::Prometheus => {
-                let mode = if self.kind == Kind::Corelane {
-                    "--cores=1"
-                } else {
-                    "--agent"
-                };
+                let mode = if self.kind == Kind::Corelane { "--cores=1" } else { "--agent" };
                 vec![
                     mode.to_owned(),
                     format!("--config.file={}", scrape.display()),
@@ -108,11 +101,7 @@ impl Agent {
         };
         let log = File::create(dir.join("agent.log"))?;
         let mut command = Command::new(&self.binary);
-        command
-            .args(flags)
-            .args(&self.flags)
-            .stdout(log.try_clone()?)
-            .stderr(log);
+        command.args(flags).args(&self.flags).stdout(log.try_clone()?).stderr(log);
         // A child inherits the mask of the thread that starts it.
         cpu.map_or(Ok(()), system::pin)?;
         let started = Instant::now();
@@ -196,9 +185,7 @@ impl Running {
     pub fn metric(&self, name: &str) -> Option<f64> {
         let mut stream = TcpStream::connect(&self.web).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        stream
-            .write_all(b"GET /metrics HTTP/1.0\r\nHost: agent\r\n\r\n")
-            .ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: agent\r\n\r\n").ok()?;
         let mut page = Vec::new();
         stream.read_to_end(&mut page).ok()?;
         let page = String::from_utf8_lossy(&page);
@@ -207,11 +194,7 @@ impl Running {
             .filter(|line| line.split(['{', ' ']).next() == Some(name))
             .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
             .collect();
-        if values.is_empty() {
-            None
-        } else {
-            Some(values.iter().sum())
-        }
+        if values.is_empty() { None } else { Some(values.iter().sum()) }
     }
 
     /// Asks it to end and waits up to a minute and a half; gives how long it took.

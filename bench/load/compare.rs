@@ -15,9 +15,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// `load run`.
 pub fn one(matches: &ArgMatches) -> Outcome<()> {
-    let name = matches
-        .get_one::<String>("agent")
-        .map_or("corelane", String::as_str);
+    let name = matches.get_one::<String>("agent").map_or("corelane", String::as_str);
     let kind = Kind::ALL
         .into_iter()
         .find(|kind| kind.name() == name)
@@ -36,11 +34,7 @@ pub fn compare(matches: &ArgMatches) -> Outcome<()> {
         let mut of_kind = Vec::new();
         for _ in 0..runs.max(1) {
             let ours = matches.get_one::<String>("corelane").map(PathBuf::from);
-            of_kind.push(measure(
-                matches,
-                kind,
-                ours.filter(|_| kind == Kind::Corelane),
-            )?);
+            of_kind.push(measure(matches, kind, ours.filter(|_| kind == Kind::Corelane))?);
         }
         of_kind.sort_by(|a, b| a.cpu_us_per_sample.total_cmp(&b.cpu_us_per_sample));
         findings.push(of_kind.swap_remove(of_kind.len() / 2));

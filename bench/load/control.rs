@@ -25,10 +25,7 @@ fn one(
     let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     let (status, body) = match answer(method, path) {
         Some(body) => ("200 OK", body),
-        None => (
-            "404 Not Found",
-            String::from("{\"error\":\"no such path\"}"),
-        ),
+        None => ("404 Not Found", String::from("{\"error\":\"no such path\"}")),
     };
     write!(
         stream,

@@ -75,10 +75,7 @@ fn one_series(series: &[u8], take: &mut impl FnMut(&[u8], Sample)) -> Result<(),
 }
 
 fn one_sample(sample: &[u8]) -> Result<Sample, Malformed> {
-    let mut decoded = Sample {
-        timestamp_ms: 0,
-        value: 0.0,
-    };
+    let mut decoded = Sample { timestamp_ms: 0, value: 0.0 };
     let mut rest = sample;
     while !rest.is_empty() {
         match field(&mut rest)? {
@@ -168,10 +165,7 @@ mod tests {
     }
 
     fn message() -> Vec<u8> {
-        let label = |name: &str, value: &str| Label {
-            name: name.into(),
-            value: value.into(),
-        };
+        let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
         let series = |name: &str, samples| TimeSeries {
             labels: vec![label("__name__", name), label("job", "x")],
             samples,
@@ -193,10 +187,7 @@ mod tests {
         })
         .unwrap();
         let expected = [("a", 10, 1.5), ("a", -20, 0.0), ("b", 0, 2.0)];
-        assert_eq!(
-            seen,
-            expected.map(|(name, time, value)| (name.to_owned(), time, value))
-        );
+        assert_eq!(seen, expected.map(|(name, time, value)| (name.to_owned(), time, value)));
     }
 
     #[test]

@@ -85,8 +85,7 @@ fn target(address: SocketAddr) -> Option<usize> {
 pub fn start(load: &Load) -> io::Result<Exporters> {
     let poll = Poll::new()?;
     let mut listener = TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], load.port)))?;
-    poll.registry()
-        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let (asker, mail) = mailbox(poll.registry(), MAIL)?;
     let port = listener.local_addr()?.port();
     let pages = (0..load.targets)
@@ -104,9 +103,7 @@ pub fn start(load: &Load) -> io::Result<Exporters> {
         gzip: load.gzip,
         stopped: false,
     };
-    thread::Builder::new()
-        .name("exporters".into())
-        .spawn(move || room.run())?;
+    thread::Builder::new().name("exporters".into()).spawn(move || room.run())?;
     Ok(Exporters { asker, port })
 }
 
@@ -172,23 +169,13 @@ impl Room {
             let index = self.free.pop().unwrap_or(self.conns.len());
             let target = stream.local_addr().ok().and_then(target);
             let interest = Interest::READABLE | Interest::WRITABLE;
-            if self
-                .poll
-                .registry()
-                .register(&mut stream, Token(index), interest)
-                .is_err()
-            {
+            if self.poll.registry().register(&mut stream, Token(index), interest).is_err() {
                 self.free.push(index);
                 continue;
             }
             drop(stream.set_nodelay(true));
             let target = target.filter(|target| *target < self.pages.len());
-            let conn = Conn {
-                stream,
-                target,
-                request: Vec::new(),
-                answer: None,
-            };
+            let conn = Conn { stream, target, request: Vec::new(), answer: None };
             if index == self.conns.len() {
                 self.conns.push(Some(conn));
             } else {

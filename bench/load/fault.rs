@@ -38,11 +38,7 @@ impl FromStr for Fault {
             (status, _) => Kind::Status(status.parse().map_err(|_| wrong())?),
         };
         let second = |text: &str| text.parse::<f64>().map_err(|_| wrong());
-        Ok(Fault {
-            kind,
-            from_s: second(from)?,
-            to_s: second(to)?,
-        })
+        Ok(Fault { kind, from_s: second(from)?, to_s: second(to)? })
     }
 }
 
@@ -66,19 +62,14 @@ mod tests {
 
     #[test]
     fn faults_are_read_and_hold_in_their_span() {
-        let faults: Vec<Fault> = ["503@20..80", "delay:200@0..100"]
-            .iter()
-            .map(|text| text.parse().unwrap())
-            .collect();
+        let faults: Vec<Fault> =
+            ["503@20..80", "delay:200@0..100"].iter().map(|text| text.parse().unwrap()).collect();
         assert_eq!(at(&faults, 10.0), Some(Kind::Delay(200)));
         assert_eq!(at(&faults, 20.0), Some(Kind::Status(503)));
         assert_eq!(at(&faults, 80.0), Some(Kind::Delay(200)));
         assert_eq!(at(&faults, 100.0), None);
         assert_eq!(next_change(&faults, 20.0), Some(80.0));
-        assert_eq!(
-            "refuse@1..2".parse::<Fault>().map(|fault| fault.kind),
-            Ok(Kind::Refuse)
-        );
+        assert_eq!("refuse@1..2".parse::<Fault>().map(|fault| fault.kind), Ok(Kind::Refuse));
         assert!("often@1..2".parse::<Fault>().is_err() && "503".parse::<Fault>().is_err());
     }
 }

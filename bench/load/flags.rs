@@ -25,23 +25,12 @@ pub fn command() -> Command {
                 .default_value("corelane")
                 .help("or prometheus, vmagent"),
         )
-        .arg(
-            Arg::new("binary")
-                .long("binary")
-                .help("The agent's binary; else found by its name"),
-        );
+        .arg(Arg::new("binary").long("binary").help("The agent's binary; else found by its name"));
     let compare = with_runs(Command::new("compare").about("Measures every agent in turn"))
+        .arg(Arg::new("corelane").long("corelane").help("Our binary; else target/release/corelane"))
         .arg(
-            Arg::new("corelane")
-                .long("corelane")
-                .help("Our binary; else target/release/corelane"),
-        )
-        .arg(
-            number_flag(
-                "runs",
-                "Runs of each agent; the one with median CPU is shown",
-            )
-            .default_value("1"),
+            number_flag("runs", "Runs of each agent; the one with median CPU is shown")
+                .default_value("1"),
         );
     Command::new("load")
         .about("Load for scraping agents, and the account of what arrived")
@@ -60,16 +49,8 @@ fn with_scenario(command: Command) -> Command {
         .arg(number_flag("targets", "Targets"))
         .arg(number_flag("series", "Series of each target"))
         .arg(number_flag("interval-ms", "Scrape interval"))
-        .arg(number_flag(
-            "churn-percent",
-            "Percent of the pods replaced in a minute",
-        ))
-        .arg(
-            Arg::new("gzip")
-                .long("gzip")
-                .action(ArgAction::SetTrue)
-                .help("Compressed pages"),
-        )
+        .arg(number_flag("churn-percent", "Percent of the pods replaced in a minute"))
+        .arg(Arg::new("gzip").long("gzip").action(ArgAction::SetTrue).help("Compressed pages"))
 }
 
 fn with_runs(command: Command) -> Command {
@@ -92,12 +73,7 @@ fn with_runs(command: Command) -> Command {
                 .long("out")
                 .help("Folder for the raw findings; else one below bench/runs"),
         )
-        .arg(
-            Arg::new("flags")
-                .last(true)
-                .num_args(0..)
-                .help("Further flags for the agent"),
-        )
+        .arg(Arg::new("flags").last(true).num_args(0..).help("Further flags for the agent"))
 }
 
 fn number_flag(name: &'static str, help: &'static str) -> Arg {
@@ -114,25 +90,17 @@ fn fault_flag() -> Arg {
 
 /// The faults asked for.
 pub fn faults(matches: &ArgMatches) -> Vec<Fault> {
-    matches
-        .get_many("fault")
-        .map(|faults| faults.copied().collect())
-        .unwrap_or_default()
+    matches.get_many("fault").map(|faults| faults.copied().collect()).unwrap_or_default()
 }
 
 /// The value of a flag that has a default.
 pub fn number<N: FromStr + Default>(matches: &ArgMatches, name: &str) -> N {
-    matches
-        .get_one::<String>(name)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_default()
+    matches.get_one::<String>(name).and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// The scenario named, with the changes asked for.
 pub fn scenario(matches: &ArgMatches) -> Result<Scenario, String> {
-    let name = matches
-        .get_one::<String>("scenario")
-        .map_or("quick", String::as_str);
+    let name = matches.get_one::<String>("scenario").map_or("quick", String::as_str);
     let mut scenario =
         Scenario::named(name).ok_or_else(|| format!("there is no scenario {name:?}"))?;
     change(matches, "targets", &mut scenario.targets)?;
@@ -145,18 +113,14 @@ pub fn scenario(matches: &ArgMatches) -> Result<Scenario, String> {
         change(matches, "window-s", &mut scenario.window_s)?;
     }
     if scenario.targets == 0 || scenario.series == 0 || scenario.interval_ms == 0 {
-        return Err(String::from(
-            "targets, series and interval must be at least 1",
-        ));
+        return Err(String::from("targets, series and interval must be at least 1"));
     }
     Ok(scenario)
 }
 
 fn change<N: FromStr>(matches: &ArgMatches, name: &str, value: &mut N) -> Result<(), String> {
     if let Some(text) = matches.get_one::<String>(name) {
-        *value = text
-            .parse()
-            .map_err(|_| format!("--{name}: {text:?} is no number"))?;
+        *value = text.parse().map_err(|_| format!("--{name}: {text:?} is no number"))?;
     }
     Ok(())
 }

@@ -138,18 +138,12 @@ impl Ledger {
 
     /// Books a request that could not be decompressed or decoded.
     pub fn malformed(&mut self) {
-        self.add(&Counts {
-            malformed: 1,
-            ..Counts::default()
-        });
+        self.add(&Counts { malformed: 1, ..Counts::default() });
     }
 
     /// Books a request that a fault refused.
     pub fn faulted(&mut self) {
-        self.add(&Counts {
-            faulted: 1,
-            ..Counts::default()
-        });
+        self.add(&Counts { faulted: 1, ..Counts::default() });
     }
 
     /// Begins a new window.
@@ -187,11 +181,7 @@ impl Ledger {
                 if kind != Kind::Report {
                     self.page_series += 1;
                 }
-                unknown.insert(Entry {
-                    newest_ms: i64::MIN,
-                    seen: 0,
-                    kind,
-                })
+                unknown.insert(Entry { newest_ms: i64::MIN, seen: 0, kind })
             }
         };
         if entry.kind == Kind::Report {
@@ -268,11 +258,7 @@ fn kind(encoded: &[u8]) -> Kind {
     if labels.iter().any(|label| label.0 == MARKER_LABEL) {
         return Kind::Marker;
     }
-    if labels.iter().any(|label| label.0 == "node") {
-        Kind::Page
-    } else {
-        Kind::Report
-    }
+    if labels.iter().any(|label| label.0 == "node") { Kind::Page } else { Kind::Report }
 }
 
 #[cfg(test)]
@@ -280,11 +266,7 @@ mod tests {
     use super::*;
 
     fn take(times: &[i64]) -> (u64, u64, u64) {
-        let mut entry = Entry {
-            newest_ms: i64::MIN,
-            seen: 0,
-            kind: Kind::Page,
-        };
+        let mut entry = Entry { newest_ms: i64::MIN, seen: 0, kind: Kind::Page };
         let mut counts = (0, 0, 0);
         for time in times {
             match entry.take(*time, 1000) {

@@ -14,10 +14,7 @@ pub struct Asker<Q> {
 
 impl<Q> Clone for Asker<Q> {
     fn clone(&self) -> Self {
-        Asker {
-            questions: self.questions.clone(),
-            waker: Arc::clone(&self.waker),
-        }
+        Asker { questions: self.questions.clone(), waker: Arc::clone(&self.waker) }
     }
 }
 
@@ -30,11 +27,7 @@ impl<Q> Asker<Q> {
     /// Sends the question made from a place for the answer, and waits for the answer.
     pub fn ask<A>(&self, question: impl FnOnce(Sender<A>) -> Q) -> Option<A> {
         let (answer, answered) = bounded(1);
-        if self.tell(question(answer)) {
-            answered.recv().ok()
-        } else {
-            None
-        }
+        if self.tell(question(answer)) { answered.recv().ok() } else { None }
     }
 }
 

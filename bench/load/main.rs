@@ -8,10 +8,7 @@
 //! The agent has a CPU of its own; exporters, sink and driver share another. CPU is the process clock of all the
 //! agent's threads over a window after a warm-up. Latency is measured by marker samples whose value is the
 //! microsecond of their serving. Loss is exact: samples on fully served pages less distinct samples received.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a load driver reads clocks and waits"
-)]
+#![expect(clippy::disallowed_methods, reason = "a load driver reads clocks and waits")]
 
 mod agent;
 mod compare;
@@ -65,20 +62,16 @@ fn serve_exporters(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     let exporters = exporters::start(&load)?;
     let last = exporters::address(scenario.targets.saturating_sub(1), exporters.port);
     println!("{} to {last}", exporters::address(0, exporters.port));
-    control::serve(
-        flags::number(matches, "control-port"),
-        |method, path| match (method, path) {
-            ("GET", "/stats") => {
-                let served = exporters.asker.ask(exporters::Question::Served)?;
-                serde_json::to_string(&served).ok()
-            }
-            ("POST", "/stop") => exporters
-                .asker
-                .tell(exporters::Question::Stop)
-                .then(|| String::from("{}")),
-            _ => None,
-        },
-    )?;
+    control::serve(flags::number(matches, "control-port"), |method, path| match (method, path) {
+        ("GET", "/stats") => {
+            let served = exporters.asker.ask(exporters::Question::Served)?;
+            serde_json::to_string(&served).ok()
+        }
+        ("POST", "/stop") => {
+            exporters.asker.tell(exporters::Question::Stop).then(|| String::from("{}"))
+        }
+        _ => None,
+    })?;
     Ok(())
 }
 
@@ -87,18 +80,10 @@ fn serve_sink(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     let faults = flags::faults(matches);
     let sink = sink::start(flags::number(matches, "port"), interval_ms as i64, faults)?;
     println!("http://127.0.0.1:{}/api/v1/write", sink.port);
-    control::serve(
-        flags::number(matches, "control-port"),
-        |method, path| match (method, path) {
-            ("GET", "/stats") => {
-                serde_json::to_string(&sink.asker.ask(sink::Question::Books)?).ok()
-            }
-            ("POST", "/reset") => sink
-                .asker
-                .tell(sink::Question::Reset)
-                .then(|| String::from("{}")),
-            _ => None,
-        },
-    )?;
+    control::serve(flags::number(matches, "control-port"), |method, path| match (method, path) {
+        ("GET", "/stats") => serde_json::to_string(&sink.asker.ask(sink::Question::Books)?).ok(),
+        ("POST", "/reset") => sink.asker.tell(sink::Question::Reset).then(|| String::from("{}")),
+        _ => None,
+    })?;
     Ok(())
 }

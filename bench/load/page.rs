@@ -23,43 +23,20 @@ const SUFFIX_BYTES: usize = 10;
 const MARKER_DIGITS: usize = 16;
 const MOVING_PERCENT: u64 = 60;
 
-const TEAMS: [&str; 8] = [
-    "payments",
-    "checkout",
-    "inventory",
-    "identity",
-    "shipping",
-    "search",
-    "ledger",
-    "catalog",
-];
+const TEAMS: [&str; 8] =
+    ["payments", "checkout", "inventory", "identity", "shipping", "search", "ledger", "catalog"];
 
 /// (name, is a counter, decimals, additional labels)
 const FAMILIES: [(&str, bool, usize, &str); 34] = [
-    (
-        "container_cpu_usage_seconds_total",
-        true,
-        6,
-        "cpu=\"total\",",
-    ),
+    ("container_cpu_usage_seconds_total", true, 6, "cpu=\"total\","),
     ("container_cpu_user_seconds_total", true, 6, ""),
     ("container_cpu_system_seconds_total", true, 6, ""),
     ("container_cpu_cfs_periods_total", true, 0, ""),
     ("container_cpu_cfs_throttled_periods_total", true, 0, ""),
     ("container_cpu_cfs_throttled_seconds_total", true, 3, ""),
     ("container_cpu_load_average_10s", false, 0, ""),
-    (
-        "container_fs_reads_bytes_total",
-        true,
-        0,
-        "device=\"/dev/vda\",",
-    ),
-    (
-        "container_fs_writes_bytes_total",
-        true,
-        0,
-        "device=\"/dev/vda\",",
-    ),
+    ("container_fs_reads_bytes_total", true, 0, "device=\"/dev/vda\","),
+    ("container_fs_writes_bytes_total", true, 0, "device=\"/dev/vda\","),
     ("container_fs_reads_total", true, 0, "device=\"/dev/vda\","),
     ("container_fs_writes_total", true, 0, "device=\"/dev/vda\","),
     ("container_fs_usage_bytes", false, 0, "device=\"/dev/vda\","),
@@ -71,48 +48,13 @@ const FAMILIES: [(&str, bool, usize, &str); 34] = [
     ("container_memory_swap", false, 0, ""),
     ("container_memory_mapped_file", false, 0, ""),
     ("container_memory_failcnt", true, 0, ""),
-    (
-        "container_memory_failures_total",
-        true,
-        0,
-        "failure_type=\"pgfault\",scope=\"container\",",
-    ),
-    (
-        "container_network_receive_bytes_total",
-        true,
-        0,
-        "interface=\"eth0\",",
-    ),
-    (
-        "container_network_receive_packets_total",
-        true,
-        0,
-        "interface=\"eth0\",",
-    ),
-    (
-        "container_network_receive_errors_total",
-        true,
-        0,
-        "interface=\"eth0\",",
-    ),
-    (
-        "container_network_transmit_bytes_total",
-        true,
-        0,
-        "interface=\"eth0\",",
-    ),
-    (
-        "container_network_transmit_packets_total",
-        true,
-        0,
-        "interface=\"eth0\",",
-    ),
-    (
-        "container_network_transmit_errors_total",
-        true,
-        0,
-        "interface=\"eth0\",",
-    ),
+    ("container_memory_failures_total", true, 0, "failure_type=\"pgfault\",scope=\"container\","),
+    ("container_network_receive_bytes_total", true, 0, "interface=\"eth0\","),
+    ("container_network_receive_packets_total", true, 0, "interface=\"eth0\","),
+    ("container_network_receive_errors_total", true, 0, "interface=\"eth0\","),
+    ("container_network_transmit_bytes_total", true, 0, "interface=\"eth0\","),
+    ("container_network_transmit_packets_total", true, 0, "interface=\"eth0\","),
+    ("container_network_transmit_errors_total", true, 0, "interface=\"eth0\","),
     ("container_processes", false, 0, ""),
     ("container_threads", false, 0, ""),
     ("container_sockets", false, 0, ""),
@@ -229,36 +171,22 @@ impl Page {
         let pods = self.samples.div_ceil(SERIES_PER_POD);
         let pods: Vec<Pod> = (0..pods).map(|pod| self.pod(target, pod)).collect();
         if self.churn_per_serving > 0.0 {
-            self.names = pods
-                .iter()
-                .map(|_| Vec::with_capacity(SERIES_PER_POD))
-                .collect();
+            self.names = pods.iter().map(|_| Vec::with_capacity(SERIES_PER_POD)).collect();
         }
         let mut out = String::with_capacity(self.samples * 224);
         let mut line = 0;
         for (name, counter, decimals, labels) in FAMILIES {
             let kind = if counter { "counter" } else { "gauge" };
-            let _ = write!(
-                out,
-                "# HELP {name} What cAdvisor says of {name}.\n# TYPE {name} {kind}\n"
-            );
+            let _ =
+                write!(out, "# HELP {name} What cAdvisor says of {name}.\n# TYPE {name} {kind}\n");
             for (index, pod) in pods.iter().enumerate() {
                 if line == self.samples {
                     return out;
                 }
-                self.line(
-                    &mut out,
-                    &mut line,
-                    (index, pod),
-                    (name, labels),
-                    (counter, decimals),
-                );
+                self.line(&mut out, &mut line, (index, pod), (name, labels), (counter, decimals));
             }
         }
-        let _ = write!(
-            out,
-            "# HELP {HISTOGRAM} Latency.\n# TYPE {HISTOGRAM} histogram\n"
-        );
+        let _ = write!(out, "# HELP {HISTOGRAM} Latency.\n# TYPE {HISTOGRAM} histogram\n");
         for (index, pod) in pods.iter().enumerate() {
             for bucket in 0..BUCKETS.len() + 2 {
                 if line == self.samples {
@@ -270,13 +198,7 @@ impl Page {
                     None => ("count", String::new(), 0),
                 };
                 let name = format!("{HISTOGRAM}_{suffix}");
-                self.line(
-                    &mut out,
-                    &mut line,
-                    (index, pod),
-                    (&name, &labels),
-                    (true, decimals),
-                );
+                self.line(&mut out, &mut line, (index, pod), (&name, &labels), (true, decimals));
             }
         }
         out
@@ -327,11 +249,7 @@ impl Page {
         }
         if chance < MOVING_PERCENT {
             let width = (out.len() - start) as u8;
-            self.moving.push(Slot {
-                end: out.len() as u32,
-                width,
-                counter,
-            });
+            self.moving.push(Slot { end: out.len() as u32, width, counter });
         }
     }
 
@@ -421,21 +339,15 @@ mod tests {
 
     fn lines(page: &Page) -> Vec<String> {
         let text = String::from_utf8(page.body().to_vec()).unwrap();
-        text.lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(str::to_owned)
-            .collect()
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
 
     #[test]
     fn a_page_has_as_many_distinct_series_as_asked() {
         for samples in [1, 49, 50, 51, 1000, 5000] {
             let lines = lines(&Page::new(3, samples, 0.0));
-            let series: HashSet<&str> = lines
-                .iter()
-                .filter_map(|line| line.rsplit_once(' '))
-                .map(|line| line.0)
-                .collect();
+            let series: HashSet<&str> =
+                lines.iter().filter_map(|line| line.rsplit_once(' ')).map(|line| line.0).collect();
             assert_eq!((lines.len(), series.len()), (samples, samples));
         }
     }
@@ -456,18 +368,9 @@ mod tests {
         let before = lines(&page);
         page.turn(1_700_000_000_000_001);
         let after = lines(&page);
-        let changed = before
-            .iter()
-            .zip(&after)
-            .filter(|(old, new)| old != new)
-            .count();
+        let changed = before.iter().zip(&after).filter(|(old, new)| old != new).count();
         assert!((2800..=3200).contains(&changed), "{changed} of 5000");
-        assert!(
-            before
-                .iter()
-                .zip(&after)
-                .all(|(old, new)| old.len() == new.len())
-        );
+        assert!(before.iter().zip(&after).all(|(old, new)| old.len() == new.len()));
         let values = after.iter().filter_map(|line| line.rsplit_once(' '));
         assert!(
             values.clone().count() == 5000 && values.clone().all(|v| v.1.parse::<f64>().is_ok())
@@ -480,16 +383,10 @@ mod tests {
             let mut page = Page::new(7, samples, 0.0);
             page.turn(1_700_000_000_123_456);
             let lines = lines(&page);
-            let marked: Vec<&String> = lines
-                .iter()
-                .filter(|line| line.contains("marker=\"1\""))
-                .collect();
+            let marked: Vec<&String> =
+                lines.iter().filter(|line| line.contains("marker=\"1\"")).collect();
             assert_eq!(marked.len(), markers);
-            assert!(
-                marked
-                    .iter()
-                    .all(|line| line.ends_with(" 1700000000123456"))
-            );
+            assert!(marked.iter().all(|line| line.ends_with(" 1700000000123456")));
         }
     }
 
@@ -502,21 +399,14 @@ mod tests {
     }
 
     fn series_of(page: &Page) -> HashSet<String> {
-        lines(page)
-            .iter()
-            .filter_map(|l| l.rsplit_once(' '))
-            .map(|l| l.0.to_owned())
-            .collect()
+        lines(page).iter().filter_map(|l| l.rsplit_once(' ')).map(|l| l.0.to_owned()).collect()
     }
 
     #[test]
     fn decimals_are_added_in_place() {
-        for (text, delta, sum) in [
-            ("1999", 1, "2000"),
-            ("10.95", 7, "11.02"),
-            ("99", 5, "14"),
-            ("100", 97, "197"),
-        ] {
+        for (text, delta, sum) in
+            [("1999", 1, "2000"), ("10.95", 7, "11.02"), ("99", 5, "14"), ("100", 97, "197")]
+        {
             let mut digits = text.as_bytes().to_vec();
             add_decimal(&mut digits, delta);
             assert_eq!(String::from_utf8(digits).unwrap(), sum);

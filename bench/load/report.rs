@@ -83,9 +83,7 @@ impl Finding {
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         let milliseconds = |us: u64| us as f64 / 1000.0;
         let latency = &self.books.latency_us;
-        let disk = self
-            .log_bytes_per_sample
-            .unwrap_or(self.disk_bytes_per_sample);
+        let disk = self.log_bytes_per_sample.unwrap_or(self.disk_bytes_per_sample);
         let after = match (self.resumed_s, self.caught_up_s) {
             (Some(resumed), Some(caught_up)) => {
                 format!(" resumed after {resumed:.2} s, level after {caught_up:.2} s |")
@@ -135,9 +133,7 @@ impl Finding {
 pub fn default_dir() -> PathBuf {
     let (model, cpus, _) = system::machine();
     let words = model.to_lowercase();
-    let words = words
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty());
+    let words = words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let machine: Vec<&str> = words.collect();
     Path::new("bench/runs").join(format!("{}-{cpus}x-{}", system::today(), machine.join("-")))
 }

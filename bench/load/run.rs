@@ -28,11 +28,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Runs and reports. Files go below `dir`, which is emptied first.
 pub fn run(scenario: &Scenario, agent: &Agent, dir: &Path, faults: &[Fault]) -> Outcome<Finding> {
     let (_, cpus, _) = system::machine();
-    let (home, away) = if cpus > 1 {
-        (Some(0), Some(1))
-    } else {
-        (None, None)
-    };
+    let (home, away) = if cpus > 1 { (Some(0), Some(1)) } else { (None, None) };
     home.map_or(Ok(()), system::pin)?;
     system::raise_files();
     drop(fs::remove_dir_all(dir));
@@ -46,18 +42,9 @@ pub fn run(scenario: &Scenario, agent: &Agent, dir: &Path, faults: &[Fault]) -> 
         port: 0,
     })?;
     let sink = sink::start(0, scenario.interval_ms as i64, faults.to_vec())?;
-    let config = Config {
-        scenario,
-        exporters_port: exporters.port,
-        sink_port: sink.port,
-    };
+    let config = Config { scenario, exporters_port: exporters.port, sink_port: sink.port };
     let running = agent.start(dir, &config, away, home)?;
-    let mut rig = Rig {
-        scenario,
-        exporters,
-        sink,
-        running,
-    };
+    let mut rig = Rig { scenario, exporters, sink, running };
     let first_sample_s = rig.first_sample()?;
     eprintln!("  first sample after {first_sample_s:.2} s");
     rig.wait("warm-up", Duration::from_secs(scenario.warmup_s))?;
@@ -65,13 +52,7 @@ pub fn run(scenario: &Scenario, agent: &Agent, dir: &Path, faults: &[Fault]) -> 
     let (served_at_end, books_at_end) = rig.drain()?;
     let log_bytes_per_sample = rig.log_bytes_per_sample();
     let stop_s = rig.running.stop()?.as_secs_f64();
-    let ends = Ends {
-        first_sample_s,
-        log_bytes_per_sample,
-        stop_s,
-        served_at_end,
-        books_at_end,
-    };
+    let ends = Ends { first_sample_s, log_bytes_per_sample, stop_s, served_at_end, books_at_end };
     Ok(finding(scenario, agent, window, ends))
 }
 
@@ -105,12 +86,7 @@ fn finding(scenario: &Scenario, agent: &Agent, window: Window, ends: Ends) -> Fi
         samples_per_s: samples / seconds,
         cpu_us_per_sample: cpu_ns / samples / 1000.0,
         memory: last.memory,
-        rss_peak: window
-            .ticks
-            .iter()
-            .map(|tick| tick.memory.rss)
-            .max()
-            .unwrap_or(0),
+        rss_peak: window.ticks.iter().map(|tick| tick.memory.rss).max().unwrap_or(0),
         rss_bytes_per_series: last.memory.rss as f64 / window.books.series.max(1) as f64,
         wire_bytes_per_sample: window.books.window.wire_bytes as f64 / samples,
         disk_bytes_per_sample: last.disk_bytes.saturating_sub(first.disk_bytes) as f64 / samples,
@@ -165,10 +141,7 @@ impl Rig<'_> {
     }
 
     fn books(&self) -> Outcome<Books> {
-        self.sink
-            .asker
-            .ask(sink::Question::Books)
-            .ok_or_else(|| "the sink is gone".into())
+        self.sink.asker.ask(sink::Question::Books).ok_or_else(|| "the sink is gone".into())
     }
 
     fn first_sample(&mut self) -> Outcome<f64> {
@@ -218,11 +191,7 @@ impl Rig<'_> {
         let outage_s = self.scenario.outage_s as f64;
         let restored_s = OUTAGE_FROM_S + outage_s;
         if outage_s > 0.0 {
-            let fault = Fault {
-                kind: Kind::Refuse,
-                from_s: OUTAGE_FROM_S,
-                to_s: restored_s,
-            };
+            let fault = Fault { kind: Kind::Refuse, from_s: OUTAGE_FROM_S, to_s: restored_s };
             self.sink.asker.tell(sink::Question::Faults(vec![fault]));
         }
         self.sink.asker.tell(sink::Question::Reset);
@@ -259,10 +228,7 @@ impl Rig<'_> {
             if second as u64 >= told + 10 {
                 told = second as u64;
                 let got = books.window.distinct as f64 / second;
-                eprintln!(
-                    "  window {told} s of {} s: {got:.0} samples/s",
-                    self.scenario.window_s
-                );
+                eprintln!("  window {told} s of {} s: {got:.0} samples/s", self.scenario.window_s);
             }
             if second + 0.1 >= self.scenario.window_s as f64 {
                 return Ok(Window {

@@ -41,8 +41,7 @@ pub struct Sink {
 pub fn start(port: u16, interval_ms: i64, faults: Vec<Fault>) -> io::Result<Sink> {
     let poll = Poll::new()?;
     let mut listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
-    poll.registry()
-        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let (asker, mail) = mailbox(poll.registry(), MAIL)?;
     let address = listener.local_addr()?;
     let room = Room {
@@ -58,13 +57,8 @@ pub fn start(port: u16, interval_ms: i64, faults: Vec<Fault>) -> io::Result<Sink
         faults,
         born: Instant::now(),
     };
-    thread::Builder::new()
-        .name("sink".into())
-        .spawn(move || room.run())?;
-    Ok(Sink {
-        asker,
-        port: address.port(),
-    })
+    thread::Builder::new().name("sink".into()).spawn(move || room.run())?;
+    Ok(Sink { asker, port: address.port() })
 }
 
 struct Conn {
@@ -135,11 +129,7 @@ impl Room {
         let change = fault::next_change(&self.faults, second)
             .map(|edge| Duration::from_secs_f64(edge - second + 0.001));
         let now = Instant::now();
-        let late = self
-            .late
-            .iter()
-            .map(|late| late.0.saturating_duration_since(now))
-            .min();
+        let late = self.late.iter().map(|late| late.0.saturating_duration_since(now)).min();
         [change, late].into_iter().flatten().min()
     }
 
@@ -155,12 +145,7 @@ impl Room {
             let Ok(mut listener) = TcpListener::bind(self.address) else {
                 return;
             };
-            if self
-                .poll
-                .registry()
-                .register(&mut listener, LISTENER, Interest::READABLE)
-                .is_ok()
-            {
+            if self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE).is_ok() {
                 self.listener = Some(listener);
             }
         }
@@ -169,21 +154,13 @@ impl Room {
     fn accept(&mut self) {
         while let Some(Ok((mut stream, _))) = self.listener.as_ref().map(TcpListener::accept) {
             let index = self.free.pop().unwrap_or(self.conns.len());
-            if self
-                .poll
-                .registry()
-                .register(&mut stream, Token(index), Interest::READABLE)
-                .is_err()
+            if self.poll.registry().register(&mut stream, Token(index), Interest::READABLE).is_err()
             {
                 self.free.push(index);
                 continue;
             }
             drop(stream.set_nodelay(true));
-            let conn = Conn {
-                stream,
-                buffer: vec![0; READ_BYTES],
-                filled: 0,
-            };
+            let conn = Conn { stream, buffer: vec![0; READ_BYTES], filled: 0 };
             if index == self.conns.len() {
                 self.conns.push(Some(conn));
             } else {
@@ -271,15 +248,10 @@ impl Room {
             self.message.resize(length, 0);
         }
         match snap::raw::Decoder::new().decompress(body, &mut self.message[..length]) {
-            Ok(length) => {
-                match self
-                    .ledger
-                    .book(&self.message[..length], body.len(), arrived_us)
-                {
-                    Ok(()) => 204,
-                    Err(_) => 400,
-                }
-            }
+            Ok(length) => match self.ledger.book(&self.message[..length], body.len(), arrived_us) {
+                Ok(()) => 204,
+                Err(_) => 400,
+            },
             Err(_) => {
                 self.ledger.malformed();
                 400

@@ -1,8 +1,5 @@
 //! What the kernel knows: clocks, pinning, and what a process has used.
-#![expect(
-    unsafe_code,
-    reason = "affinity, process clocks and signals have no safe interface"
-)]
+#![expect(unsafe_code, reason = "affinity, process clocks and signals have no safe interface")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,9 +12,7 @@ use serde::Serialize;
 
 /// Microseconds since the epoch.
 pub fn unix_us() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_micros() as u64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }
 
 /// Pins the calling thread, and every thread and process it starts from now on, to one CPU.
@@ -28,11 +23,7 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     unsafe { libc::CPU_SET(cpu, &mut set) };
     // SAFETY: the set lives through the call and its size is given.
     let code = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) };
-    if code == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Nanoseconds of CPU that all threads of a process have used, those that ended included.
@@ -43,10 +34,7 @@ pub fn cpu_ns(pid: u32) -> io::Result<u64> {
     if code != 0 {
         return Err(io::Error::from_raw_os_error(code));
     }
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is written by the call and lives through it.
     if unsafe { libc::clock_gettime(clock, &mut time) } != 0 {
         return Err(io::Error::last_os_error());
@@ -62,10 +50,7 @@ pub fn terminate(pid: u32) {
 
 /// Raises the limit of open files to what is allowed.
 pub fn raise_files() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` lives through both calls, which read and write only it.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
@@ -98,10 +83,7 @@ pub fn memory(pid: u32) -> Memory {
 
 /// Bytes a process has caused to be written to disk.
 pub fn written_bytes(pid: u32) -> u64 {
-    fields(&format!("/proc/{pid}/io"))
-        .get("write_bytes")
-        .copied()
-        .unwrap_or(0)
+    fields(&format!("/proc/{pid}/io")).get("write_bytes").copied().unwrap_or(0)
 }
 
 /// Context switches of a process so far, all threads.
@@ -122,13 +104,8 @@ pub fn switches(pid: u32) -> u64 {
 /// Nanoseconds of CPU that the whole machine has used.
 pub fn machine_cpu_ns() -> u64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let ticks: Vec<u64> = stat
-        .lines()
-        .next()
-        .unwrap_or("")
-        .split_whitespace()
-        .flat_map(str::parse)
-        .collect();
+    let ticks: Vec<u64> =
+        stat.lines().next().unwrap_or("").split_whitespace().flat_map(str::parse).collect();
     // user nice system idle iowait irq softirq steal
     let busy = ticks.iter().take(8).sum::<u64>() - ticks.iter().skip(3).take(2).sum::<u64>();
     busy * 10_000_000
@@ -172,16 +149,9 @@ pub fn today() -> String {
     let year_of_era = (era_day - era_day / 1460 + era_day / 36_524 - era_day / 146_096) / 365;
     let year_day = era_day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * year_day + 2) / 153;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + days.div_euclid(146_097) * 400 + i64::from(month <= 2);
-    format!(
-        "{year}-{month:02}-{:02}",
-        year_day - (153 * shifted + 2) / 5 + 1
-    )
+    format!("{year}-{month:02}-{:02}", year_day - (153 * shifted + 2) / 5 + 1)
 }
 
 fn fields(path: &str) -> BTreeMap<String, u64> {

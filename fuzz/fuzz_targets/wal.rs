@@ -13,6 +13,7 @@ const IDENTITY: Identity = Identity {
     store: [0; 16],
     shard: 0,
     start: 2,
+    epoch: 1,
 };
 
 fuzz_target!(|bytes: &[u8]| {

@@ -116,11 +116,7 @@ impl Appender {
                 time: batch.time,
                 refs: &batch.refs[from..to],
                 values: &batch.values[from..to],
-                times: if batch.times.is_empty() {
-                    &[]
-                } else {
-                    &batch.times[from..to]
-                },
+                times: if batch.times.is_empty() { &[] } else { &batch.times[from..to] },
             };
             match feed.log.append(&samples, now.timestamp) {
                 Ok(place) => {
@@ -145,15 +141,8 @@ impl Appender {
         let segment = Seq(feed.log.end().seq().0.saturating_add(frames));
         let mut kept = 0;
         for at in 0..batch.refs.len() {
-            let time = if batch.times.is_empty() {
-                batch.time.0
-            } else {
-                batch.times[at]
-            };
-            match feed
-                .table
-                .admit(batch.refs[at], time, self.window_ms, segment)
-            {
+            let time = if batch.times.is_empty() { batch.time.0 } else { batch.times[at] };
+            match feed.table.admit(batch.refs[at], time, self.window_ms, segment) {
                 Admission::Admitted => {
                     if kept != at {
                         batch.refs[kept] = batch.refs[at];

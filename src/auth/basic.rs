@@ -16,10 +16,7 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_rfc_hold() {
-        assert_eq!(
-            basic("Aladdin", "open sesame"),
-            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
-        );
+        assert_eq!(basic("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(basic("test", "123£"), "Basic dGVzdDoxMjPCow==");
         assert_eq!(basic("", ""), "Basic Og==");
     }

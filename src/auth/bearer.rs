@@ -5,11 +5,7 @@
 // spec: RFC 6750 §2.1
 pub fn bearer(kind: &str, credentials: &str) -> String {
     let kind = kind.trim();
-    format!(
-        "{} {}",
-        if kind.is_empty() { "Bearer" } else { kind },
-        credentials.trim()
-    )
+    format!("{} {}", if kind.is_empty() { "Bearer" } else { kind }, credentials.trim())
 }
 
 #[cfg(test)]

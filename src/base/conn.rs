@@ -9,12 +9,7 @@ pub struct Conn(pub u32);
 /// What a state machine asks of the network. Carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    Open {
-        conn: Conn,
-        host: String,
-        port: u16,
-        tls: Option<u32>,
-    },
+    Open { conn: Conn, host: String, port: u16, tls: Option<u32> },
     Write(Conn),
     Close(Conn),
     Pause(Conn),
@@ -46,12 +41,7 @@ impl Dialer {
         });
         self.owners[index as usize] = Some(owner);
         let conn = Conn(index);
-        self.asks.push_back(Ask::Open {
-            conn,
-            host: host.to_owned(),
-            port,
-            tls,
-        });
+        self.asks.push_back(Ask::Open { conn, host: host.to_owned(), port, tls });
         conn
     }
 

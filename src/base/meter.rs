@@ -27,11 +27,7 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Histogram {
-        Histogram {
-            buckets: [0; Histogram::BUCKETS],
-            count: 0,
-            sum_ns: 0,
-        }
+        Histogram { buckets: [0; Histogram::BUCKETS], count: 0, sum_ns: 0 }
     }
 }
 
@@ -41,11 +37,7 @@ impl Histogram {
     /// Upper bound of bucket `index` in microseconds: 1, 1.5, 2, 3, 4, 6, 8, 12 …; the last bucket has no bound.
     pub fn bound_us(index: usize) -> f64 {
         let power = (1u64 << (index / 2)) as f64;
-        if index.is_multiple_of(2) {
-            power
-        } else {
-            power * 1.5
-        }
+        if index.is_multiple_of(2) { power } else { power * 1.5 }
     }
 
     pub fn observe(&mut self, elapsed: core::time::Duration) {
@@ -58,11 +50,7 @@ impl Histogram {
         } else {
             let exponent = (us - 1).ilog2() as usize;
             let half = (1u64 << exponent) + (1u64 << exponent) / 2;
-            if exponent == 0 || us <= half {
-                exponent * 2 + 1
-            } else {
-                exponent * 2 + 2
-            }
+            if exponent == 0 || us <= half { exponent * 2 + 1 } else { exponent * 2 + 2 }
         };
         self.buckets[index.min(Histogram::BUCKETS - 1)] += 1;
     }
@@ -86,20 +74,10 @@ mod tests {
         for us in 1..5_000u64 {
             let mut histogram = Histogram::default();
             histogram.observe(Duration::from_micros(us));
-            let index = histogram
-                .buckets
-                .iter()
-                .position(|&n| n == 1)
-                .expect("counted");
-            assert!(
-                us as f64 <= Histogram::bound_us(index).ceil(),
-                "{us} in {index}"
-            );
+            let index = histogram.buckets.iter().position(|&n| n == 1).expect("counted");
+            assert!(us as f64 <= Histogram::bound_us(index).ceil(), "{us} in {index}");
             if index > 0 {
-                assert!(
-                    us as f64 > Histogram::bound_us(index - 1),
-                    "{us} in {index}"
-                );
+                assert!(us as f64 > Histogram::bound_us(index - 1), "{us} in {index}");
             }
         }
     }

@@ -32,20 +32,14 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Instant;
     fn add(self, by: Duration) -> Instant {
-        Instant(
-            self.0
-                .saturating_add(by.as_nanos().min(u128::from(u64::MAX)) as u64),
-        )
+        Instant(self.0.saturating_add(by.as_nanos().min(u128::from(u64::MAX)) as u64))
     }
 }
 
 impl Sub<Duration> for Instant {
     type Output = Instant;
     fn sub(self, by: Duration) -> Instant {
-        Instant(
-            self.0
-                .saturating_sub(by.as_nanos().min(u128::from(u64::MAX)) as u64),
-        )
+        Instant(self.0.saturating_sub(by.as_nanos().min(u128::from(u64::MAX)) as u64))
     }
 }
 
@@ -85,10 +79,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
         rest = &rest[digits..];
         let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let at = units
-            .iter()
-            .position(|(name, _)| *name == &rest[..letters])
-            .ok_or_else(wrong)?;
+        let at = units.iter().position(|(name, _)| *name == &rest[..letters]).ok_or_else(wrong)?;
         let ms = number.checked_mul(units[at].1).ok_or_else(wrong)?;
         total_ms = total_ms.checked_add(ms).ok_or_else(wrong)?;
         units = &units[at + 1..];
@@ -140,17 +131,7 @@ mod tests {
                 assert_eq!(format_duration(duration), text);
             }
         }
-        for text in [
-            "",
-            "1",
-            "s",
-            "1m1h",
-            "1.5s",
-            "-1s",
-            "1s1s",
-            "99999999999999999y",
-            "1 s",
-        ] {
+        for text in ["", "1", "s", "1m1h", "1.5s", "-1s", "1s1s", "99999999999999999y", "1 s"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

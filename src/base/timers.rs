@@ -14,9 +14,7 @@ pub struct Timers<T: Ord> {
 
 impl<T: Ord> Default for Timers<T> {
     fn default() -> Timers<T> {
-        Timers {
-            heap: BinaryHeap::new(),
-        }
+        Timers { heap: BinaryHeap::new() }
     }
 }
 
@@ -29,9 +27,7 @@ impl<T: Ord> Timers<T> {
 
     /// When the first entry is due; `NEVER` if there is none.
     pub fn next(&self) -> Instant {
-        self.heap
-            .peek()
-            .map_or(Instant::NEVER, |Reverse((at, _))| *at)
+        self.heap.peek().map_or(Instant::NEVER, |Reverse((at, _))| *at)
     }
 
     /// Takes out the first entry if its time has come.

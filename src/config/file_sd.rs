@@ -21,23 +21,12 @@ const REFRESH: core::time::Duration = core::time::Duration::from_secs(300);
 // spec: SD-11
 pub fn parse_file_sd(text: &str, path: &Path) -> Result<Vec<TargetGroup>, ConfigError> {
     let file = path.display().to_string();
-    let json = path
-        .extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("json"));
-    let text = if json {
-        join_surrogates(text)
-    } else {
-        text.to_owned()
-    };
+    let json = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    let text = if json { join_surrogates(text) } else { text.to_owned() };
     let Some(node) = yaml::read(&text, &file)? else {
         return Ok(Vec::new());
     };
-    let root = Field {
-        file: &file,
-        line: node.line,
-        path: String::new(),
-        node: &node,
-    };
+    let root = Field { file: &file, line: node.line, path: String::new(), node: &node };
     let items = root.items()?;
     let groups = items.iter().enumerate();
     groups
@@ -55,9 +44,7 @@ pub fn parse_file_sd(text: &str, path: &Path) -> Result<Vec<TargetGroup>, Config
 pub(super) fn read_group(field: &Field<'_>, source: String) -> Result<TargetGroup, ConfigError> {
     let mut section = field.section()?;
     let addresses = section.texts("targets")?;
-    let targets = addresses
-        .iter()
-        .map(|address| Labels::from_iter([(ADDRESS, address)]));
+    let targets = addresses.iter().map(|address| Labels::from_iter([(ADDRESS, address)]));
     let mut labels = Vec::new();
     if let Some(field) = section.take("labels") {
         for (name, field) in field.pairs()? {
@@ -68,11 +55,7 @@ pub(super) fn read_group(field: &Field<'_>, source: String) -> Result<TargetGrou
         }
     }
     section.finish(&[])?;
-    Ok(TargetGroup {
-        source,
-        targets: targets.collect(),
-        labels: labels.into_iter().collect(),
-    })
+    Ok(TargetGroup { source, targets: targets.collect(), labels: labels.into_iter().collect() })
 }
 
 // spec: SD-11
@@ -98,11 +81,7 @@ pub(super) fn read_file_sd(
     let files = files.iter().map(|file| context.resolve(file)).collect();
     Ok(FileSdConfig {
         files,
-        refresh_interval: if refresh_interval.is_zero() {
-            REFRESH
-        } else {
-            refresh_interval
-        },
+        refresh_interval: if refresh_interval.is_zero() { REFRESH } else { refresh_interval },
     })
 }
 
@@ -111,8 +90,7 @@ fn is_pattern(file: &str) -> bool {
     let Some(stem) = EXTENSIONS.iter().find_map(|end| file.strip_suffix(end)) else {
         return false;
     };
-    stem.split_once('*')
-        .is_none_or(|(_, after)| !after.contains('/'))
+    stem.split_once('*').is_none_or(|(_, after)| !after.contains('/'))
 }
 
 /// JSON writes characters beyond 16 bits as two escapes, which YAML does not know. A backslash is doubled where it
@@ -133,10 +111,7 @@ fn join_surrogates(text: &str) -> String {
             }
             continue;
         };
-        if let [Ok(c)] = char::decode_utf16([high, low])
-            .collect::<Vec<_>>()
-            .as_slice()
-        {
+        if let [Ok(c)] = char::decode_utf16([high, low]).collect::<Vec<_>>().as_slice() {
             out.push_str(&text[copied..escape]);
             out.push(*c);
             at = escape + 12;
@@ -171,23 +146,11 @@ mod tests {
     #[test]
     fn wrong_groups_are_refused_with_their_place() {
         for (text, wanted) in [
-            (
-                "- targets: [a]\n  lables: {}\n",
-                "t.yml:2: [0].lables: unknown field",
-            ),
-            (
-                "targets: [a]\n",
-                "t.yml:1: document: a mapping is not a list",
-            ),
-            (
-                "- targets: {a: b}\n",
-                "t.yml:1: [0].targets: a mapping is not a list",
-            ),
+            ("- targets: [a]\n  lables: {}\n", "t.yml:2: [0].lables: unknown field"),
+            ("targets: [a]\n", "t.yml:1: document: a mapping is not a list"),
+            ("- targets: {a: b}\n", "t.yml:1: [0].targets: a mapping is not a list"),
             ("-\n", "t.yml:1: [0]: nil target group item found (index 0)"),
-            (
-                "- labels: {'': x}\n",
-                "t.yml:1: [0].labels.: \"\" is not a valid label name",
-            ),
+            ("- labels: {'': x}\n", "t.yml:1: [0].labels.: \"\" is not a valid label name"),
         ] {
             let error = parse_file_sd(text, Path::new("t.yml")).expect_err(text);
             assert_eq!(error.to_string(), wanted);
@@ -197,15 +160,7 @@ mod tests {
     #[test]
     fn pairs_of_json_escapes_are_one_character() {
         assert_eq!(join_surrogates(r#""\ud83d\ude00x""#), "\"😀x\"");
-        for text in [
-            r#"\\ud83d\ude00"#,
-            r"\ud83dx",
-            r"\u00e9\u00e9",
-            r"\",
-            r"\é",
-            r"\\\",
-            "é",
-        ] {
+        for text in [r#"\\ud83d\ude00"#, r"\ud83dx", r"\u00e9\u00e9", r"\", r"\é", r"\\\", "é"] {
             assert_eq!(join_surrogates(text), text);
         }
         let text = "[{\"targets\":[\"\\ud83d\\ude00\"]}]";

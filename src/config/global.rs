@@ -21,12 +21,8 @@ const PROTOCOLS: [&str; 5] = [
     "PrometheusText1.0.0",
 ];
 // spec: SCR-10
-const PROTOCOLS_DEFAULT: [&str; 4] = [
-    "OpenMetricsText1.0.0",
-    "OpenMetricsText0.0.1",
-    "PrometheusText1.0.0",
-    "PrometheusText0.0.4",
-];
+const PROTOCOLS_DEFAULT: [&str; 4] =
+    ["OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4"];
 
 impl Default for Global {
     fn default() -> Global {
@@ -51,24 +47,14 @@ pub(super) fn read_global(
     };
     let mut section = field.section()?;
     let interval = section.duration("scrape_interval", Duration::ZERO)?;
-    let scrape_interval = if interval.is_zero() {
-        INTERVAL
-    } else {
-        interval
-    };
+    let scrape_interval = if interval.is_zero() { INTERVAL } else { interval };
     let timeout_field = section.take("scrape_timeout");
-    let timeout = timeout_field
-        .as_ref()
-        .map_or(Ok(Duration::ZERO), Field::duration)?;
+    let timeout = timeout_field.as_ref().map_or(Ok(Duration::ZERO), Field::duration)?;
     if timeout > scrape_interval {
         let message = "global scrape timeout greater than scrape interval";
         return Err(section.error_at(timeout_field.as_ref(), message));
     }
-    let scrape_timeout = if timeout.is_zero() {
-        TIMEOUT.min(scrape_interval)
-    } else {
-        timeout
-    };
+    let scrape_timeout = if timeout.is_zero() { TIMEOUT.min(scrape_interval) } else { timeout };
     let scrape_protocols = match section.take_written("scrape_protocols") {
         Some(field) => read_protocols(&field, "global config")?,
         None => PROTOCOLS_DEFAULT.map(str::to_owned).to_vec(),
@@ -88,11 +74,7 @@ pub(super) fn read_global(
         scrape_protocols,
         external_labels,
         limits,
-        evaluation_interval: if evaluation.is_zero() {
-            INTERVAL
-        } else {
-            evaluation
-        },
+        evaluation_interval: if evaluation.is_zero() { INTERVAL } else { evaluation },
     })
 }
 
@@ -133,9 +115,7 @@ pub(super) fn read_protocol(field: &Field<'_>) -> Result<String, ConfigError> {
         return Ok(name);
     }
     let all = PROTOCOLS.join(", ");
-    Err(field.error(format!(
-        "unknown scrape protocol {name:?}, supported: [{all}]"
-    )))
+    Err(field.error(format!("unknown scrape protocol {name:?}, supported: [{all}]")))
 }
 
 // spec: CFG-8

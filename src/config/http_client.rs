@@ -37,10 +37,7 @@ pub(super) fn read_http_client(
                  configured",
             ));
         }
-        authorization = Some(Authorization {
-            kind: "Bearer".to_owned(),
-            credentials,
-        });
+        authorization = Some(Authorization { kind: "Bearer".to_owned(), credentials });
     }
     if basic_auth.is_some()
         && let Some(field) = &authorization_field
@@ -52,12 +49,7 @@ pub(super) fn read_http_client(
         None => TlsConfig::default(),
     };
     let follow_redirects = section.flag("follow_redirects", true)?;
-    Ok(HttpClientConfig {
-        basic_auth,
-        authorization,
-        tls,
-        follow_redirects,
-    })
+    Ok(HttpClientConfig { basic_auth, authorization, tls, follow_redirects })
 }
 
 fn read_basic_auth(field: &Field<'_>, context: &Context<'_>) -> Result<BasicAuth, ConfigError> {
@@ -87,11 +79,7 @@ fn read_authorization(
     let found = read_secret(&mut section, "credentials", "credentials_file", context)?;
     section.finish(&[])?;
     Ok(Authorization {
-        kind: if kind.is_empty() {
-            "Bearer".to_owned()
-        } else {
-            kind
-        },
+        kind: if kind.is_empty() { "Bearer".to_owned() } else { kind },
         credentials: found.map_or_else(|| Secret::Inline(String::new()), |(secret, _)| secret),
     })
 }
@@ -152,26 +140,13 @@ fn read_tls(mut section: Section<'_>, context: &Context<'_>) -> Result<TlsConfig
         return Err(section.error_at(max_field.as_ref(), "max_version is below min_version"));
     }
     section.finish(&[])?;
-    Ok(TlsConfig {
-        ca,
-        cert,
-        key,
-        server_name,
-        insecure_skip_verify,
-        min_version,
-        max_version,
-    })
+    Ok(TlsConfig { ca, cert, key, server_name, insecure_skip_verify, min_version, max_version })
 }
 
 fn read_version(field: Option<&Field<'_>>) -> Result<Option<TlsVersion>, ConfigError> {
     let Some(field) = field else { return Ok(None) };
     let name = field.text()?;
-    let all = [
-        TlsVersion::Tls10,
-        TlsVersion::Tls11,
-        TlsVersion::Tls12,
-        TlsVersion::Tls13,
-    ];
+    let all = [TlsVersion::Tls10, TlsVersion::Tls11, TlsVersion::Tls12, TlsVersion::Tls13];
     match all.into_iter().find(|version| version.name() == name) {
         Some(version) => Ok(Some(version)),
         None => Err(field.error(format!("unknown TLS version: {name}"))),

@@ -17,10 +17,8 @@ pub(super) enum Harmless {
 pub(super) type Known = (&'static str, Harmless);
 
 // spec: CFG-2
-pub(super) const TOP: &[Known] = &[
-    ("scrape_config_files", Harmless::Empty),
-    ("tracing", Harmless::Empty),
-];
+pub(super) const TOP: &[Known] =
+    &[("scrape_config_files", Harmless::Empty), ("tracing", Harmless::Empty)];
 
 /// What `global` and a scrape configuration have in common.
 // spec: CFG §2.2, §2.3
@@ -78,10 +76,7 @@ pub(super) const DISCOVERY: &[Known] = &[
 pub(super) const REMOTE_WRITE: &[Known] = &[
     ("azuread", Harmless::Empty),
     ("google_iam", Harmless::Empty),
-    (
-        "protobuf_message",
-        Harmless::Text("prometheus.WriteRequest"),
-    ),
+    ("protobuf_message", Harmless::Text("prometheus.WriteRequest")),
     // It only adds debug lines about 2.0 requests.
     ("failed_request_logging", Harmless::Flag),
     ("round_robin_dns", Harmless::False),

@@ -47,18 +47,9 @@ pub fn parse(
 ) -> Result<(Config, Vec<Warning>), ConfigError> {
     let file = path.display().to_string();
     let directory = path.parent().unwrap_or(Path::new(""));
-    let mut context = Context {
-        directory,
-        env,
-        warnings: Vec::new(),
-    };
+    let mut context = Context { directory, env, warnings: Vec::new() };
     let node = yaml::read(text, &file)?.unwrap_or_else(Node::null);
-    let root = Field {
-        file: &file,
-        line: node.line,
-        path: String::new(),
-        node: &node,
-    };
+    let root = Field { file: &file, line: node.line, path: String::new(), node: &node };
     let mut top = root.section()?;
     let global = read_global(top.take("global").as_ref(), &mut context)?;
     read_runtime(top.section("runtime")?)?;
@@ -67,12 +58,7 @@ pub fn parse(
     let scrape_configs = read_scrapes(&top.items("scrape_configs")?, &global, &context)?;
     let remote_write = read_remote_writes(&top.items("remote_write")?, &mut context)?;
     top.finish(&[known::TOP])?;
-    let config = Config {
-        global,
-        scrape_configs,
-        remote_write,
-        out_of_order_time_window,
-    };
+    let config = Config { global, scrape_configs, remote_write, out_of_order_time_window };
     Ok((config, context.warnings))
 }
 
@@ -155,12 +141,6 @@ fn refuse_server_only(top: &mut Section<'_>) -> Result<(), ConfigError> {
 
 impl Node {
     fn null() -> Node {
-        Node::new(
-            1,
-            Value::Scalar {
-                text: String::new(),
-                plain: true,
-            },
-        )
+        Node::new(1, Value::Scalar { text: String::new(), plain: true })
     }
 }

@@ -21,9 +21,7 @@ impl Config {
     // spec: CFG-9
     pub fn to_yaml(&self) -> String {
         let mut printer = Printer::default();
-        printer
-            .key("global")
-            .nested(|p| print_global(&self.global, p));
+        printer.key("global").nested(|p| print_global(&self.global, p));
         if !self.out_of_order_time_window.is_zero() {
             printer.key("storage").nested(|p| {
                 p.key("tsdb").nested(|p| {
@@ -86,9 +84,7 @@ fn print_scrape(job: &ScrapeConfig, p: &mut Printer) {
     p.plain("track_timestamps_staleness", job.track_timestamps_staleness);
     if !job.params.is_empty() {
         p.key("params").nested(|p| {
-            job.params
-                .iter()
-                .for_each(|(name, values)| p.texts(name, values.iter()));
+            job.params.iter().for_each(|(name, values)| p.texts(name, values.iter()));
         });
     }
     p.duration("scrape_interval", job.scrape_interval);
@@ -98,14 +94,7 @@ fn print_scrape(job: &ScrapeConfig, p: &mut Printer) {
         p.text("fallback_scrape_protocol", fallback);
     }
     p.text("metrics_path", &job.metrics_path);
-    p.plain(
-        "scheme",
-        if job.scheme == Scheme::Https {
-            "https"
-        } else {
-            "http"
-        },
-    );
+    p.plain("scheme", if job.scheme == Scheme::Https { "https" } else { "http" });
     p.plain("enable_compression", job.enable_compression);
     let limits = Limits {
         body_size_limit: job.body_size_limit,
@@ -119,26 +108,16 @@ fn print_scrape(job: &ScrapeConfig, p: &mut Printer) {
     print_limits(&limits, p);
     print_http(&job.http, p);
     p.list("relabel_configs", &job.relabel_configs, print_rule);
-    p.list(
-        "metric_relabel_configs",
-        &job.metric_relabel_configs,
-        print_rule,
-    );
+    p.list("metric_relabel_configs", &job.metric_relabel_configs, print_rule);
     p.list("file_sd_configs", &job.file_sd_configs, |entry, p| {
-        p.texts(
-            "files",
-            entry.files.iter().map(|file| file.to_string_lossy()),
-        );
+        p.texts("files", entry.files.iter().map(|file| file.to_string_lossy()));
         p.duration("refresh_interval", entry.refresh_interval);
     });
     p.list("static_configs", &job.static_configs, print_group);
 }
 
 fn print_group(group: &TargetGroup, p: &mut Printer) {
-    p.texts(
-        "targets",
-        group.targets.iter().map(|target| target.get("__address__")),
-    );
+    p.texts("targets", group.targets.iter().map(|target| target.get("__address__")));
     p.labels("labels", &group.labels);
 }
 
@@ -163,21 +142,13 @@ fn print_remote_rest(entry: &RemoteWriteConfig, p: &mut Printer) {
     p.duration("remote_timeout", entry.remote_timeout);
     if !entry.headers.is_empty() {
         p.key("headers").nested(|p| {
-            entry
-                .headers
-                .iter()
-                .for_each(|(name, value)| p.text(name, value));
+            entry.headers.iter().for_each(|(name, value)| p.text(name, value));
         });
     }
-    p.list(
-        "write_relabel_configs",
-        &entry.write_relabel_configs,
-        print_rule,
-    );
+    p.list("write_relabel_configs", &entry.write_relabel_configs, print_rule);
     p.text("protobuf_message", "prometheus.WriteRequest");
     print_http(&entry.http, p);
-    p.key("queue_config")
-        .nested(|p| print_queue(&entry.queue, p));
+    p.key("queue_config").nested(|p| print_queue(&entry.queue, p));
     p.key("metadata_config").nested(|p| p.plain("send", false));
 }
 
@@ -234,10 +205,7 @@ fn print_tls(tls: &TlsConfig, p: &mut Printer) {
         p.text("server_name", &tls.server_name);
     }
     p.plain("insecure_skip_verify", tls.insecure_skip_verify);
-    for (name, version) in [
-        ("min_version", tls.min_version),
-        ("max_version", tls.max_version),
-    ] {
+    for (name, version) in [("min_version", tls.min_version), ("max_version", tls.max_version)] {
         if let Some(version) = version {
             p.plain(name, version.name());
         }
@@ -314,8 +282,7 @@ impl Printer {
 
     fn labels(&mut self, name: &str, labels: &Labels) {
         if !labels.is_empty() {
-            self.key(name)
-                .nested(|p| labels.iter().for_each(|(name, value)| p.text(name, value)));
+            self.key(name).nested(|p| labels.iter().for_each(|(name, value)| p.text(name, value)));
         }
     }
 

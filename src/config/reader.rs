@@ -25,11 +25,7 @@ impl<'a> Field<'a> {
         ConfigError {
             file: self.file.to_owned(),
             line: self.line,
-            field: if self.path.is_empty() {
-                "document".to_owned()
-            } else {
-                self.path.clone()
-            },
+            field: if self.path.is_empty() { "document".to_owned() } else { self.path.clone() },
             message: message.into(),
         }
     }
@@ -67,9 +63,7 @@ impl<'a> Field<'a> {
         if self.node.is_null() {
             return Ok(0);
         }
-        self.plain()
-            .and_then(whole_number)
-            .ok_or_else(|| self.wrong("a whole number, 0 or more"))
+        self.plain().and_then(whole_number).ok_or_else(|| self.wrong("a whole number, 0 or more"))
     }
 
     pub(super) fn duration(&self) -> Result<Duration, ConfigError> {
@@ -112,25 +106,17 @@ impl<'a> Field<'a> {
     pub(super) fn pairs(&self) -> Result<Vec<(&'a str, Field<'a>)>, ConfigError> {
         match &self.node.value {
             _ if self.node.is_null() => Ok(Vec::new()),
-            Value::Mapping(entries) => Ok(entries
-                .iter()
-                .map(|entry| (entry.name.as_str(), self.below(entry)))
-                .collect()),
+            Value::Mapping(entries) => {
+                Ok(entries.iter().map(|entry| (entry.name.as_str(), self.below(entry))).collect())
+            }
             _ => Err(self.wrong("a mapping")),
         }
     }
 
     /// A mapping of known fields; null is an empty one.
     pub(super) fn section(&self) -> Result<Section<'a>, ConfigError> {
-        let fields = self
-            .pairs()?
-            .into_iter()
-            .map(|(name, field)| Some((name, field)))
-            .collect();
-        Ok(Section {
-            place: self.clone(),
-            fields,
-        })
+        let fields = self.pairs()?.into_iter().map(|(name, field)| Some((name, field))).collect();
+        Ok(Section { place: self.clone(), fields })
     }
 
     fn below(&self, entry: &'a Entry) -> Field<'a> {
@@ -161,13 +147,12 @@ impl<'a> Field<'a> {
                 Harmless::Empty => false,
                 Harmless::False => self.flag() == Ok(false),
                 Harmless::Flag => self.flag().is_ok(),
-                Harmless::Text(allowed) => self
-                    .text()
-                    .is_ok_and(|text| text.is_empty() || text == allowed),
-                Harmless::Zero => self
-                    .plain()
-                    .and_then(|text| text.parse().ok())
-                    .is_some_and(|n: f64| n == 0.0),
+                Harmless::Text(allowed) => {
+                    self.text().is_ok_and(|text| text.is_empty() || text == allowed)
+                }
+                Harmless::Zero => {
+                    self.plain().and_then(|text| text.parse().ok()).is_some_and(|n: f64| n == 0.0)
+                }
             }
     }
 }
@@ -207,11 +192,7 @@ impl<'a> Section<'a> {
         let found = |slot: &&mut Option<(&str, Field<'_>)>| {
             slot.as_ref().is_some_and(|(known, _)| *known == name)
         };
-        self.fields
-            .iter_mut()
-            .find(found)?
-            .take()
-            .map(|(_, field)| field)
+        self.fields.iter_mut().find(found)?.take().map(|(_, field)| field)
     }
 
     /// The field if it is written, and not null.
@@ -220,8 +201,7 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn text(&mut self, name: &str, default: &str) -> Result<String, ConfigError> {
-        self.take(name)
-            .map_or_else(|| Ok(default.to_owned()), |field| field.text())
+        self.take(name).map_or_else(|| Ok(default.to_owned()), |field| field.text())
     }
 
     pub(super) fn flag(&mut self, name: &str, default: bool) -> Result<bool, ConfigError> {
@@ -241,24 +221,19 @@ impl<'a> Section<'a> {
         name: &str,
         default: Duration,
     ) -> Result<Duration, ConfigError> {
-        self.take(name)
-            .map_or(Ok(default), |field| field.duration())
+        self.take(name).map_or(Ok(default), |field| field.duration())
     }
 
     pub(super) fn items(&mut self, name: &str) -> Result<Vec<Field<'a>>, ConfigError> {
-        self.take(name)
-            .map_or_else(|| Ok(Vec::new()), |field| field.items())
+        self.take(name).map_or_else(|| Ok(Vec::new()), |field| field.items())
     }
 
     pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, ConfigError> {
-        self.take(name)
-            .map_or_else(|| Ok(Vec::new()), |field| field.texts())
+        self.take(name).map_or_else(|| Ok(Vec::new()), |field| field.texts())
     }
 
     pub(super) fn section(&mut self, name: &str) -> Result<Option<Section<'a>>, ConfigError> {
-        self.take_written(name)
-            .map(|field| field.section())
-            .transpose()
+        self.take_written(name).map(|field| field.section()).transpose()
     }
 
     /// An error about a field that may have been taken, or about the section if it is not written.

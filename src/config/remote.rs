@@ -58,10 +58,8 @@ pub(super) fn read_remote_writes(
             entry.name = derived_name(&print);
         }
         if !names.insert(entry.name.clone()) {
-            let message = format!(
-                "found multiple remote write configs with job name {:?}",
-                entry.name
-            );
+            let message =
+                format!("found multiple remote write configs with job name {:?}", entry.name);
             return Err(item.error(message));
         }
         entries.push(entry);
@@ -85,9 +83,8 @@ fn read_remote_write(
     let url = read_url(&mut section, context)?;
     let name = section.text("name", "")?;
     let timeout_field = section.take("remote_timeout");
-    let remote_timeout = timeout_field
-        .as_ref()
-        .map_or(Ok(Duration::from_secs(30)), Field::duration)?;
+    let remote_timeout =
+        timeout_field.as_ref().map_or(Ok(Duration::from_secs(30)), Field::duration)?;
     if remote_timeout.is_zero() {
         return Err(section.error_at(timeout_field.as_ref(), "must be more than 0"));
     }
@@ -129,14 +126,8 @@ fn read_url(section: &mut Section<'_>, context: &mut Context<'_>) -> Result<Stri
     };
     check_url(&url).map_err(|why| field.error(format!("{why}: {:?}", redacted(&url))))?;
     let scheme = url.split("://").next().unwrap_or("");
-    if !["http", "https"]
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(scheme))
-    {
-        context.warn(
-            &field,
-            format!("nothing can be sent over {scheme:?}, only http and https"),
-        );
+    if !["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        context.warn(&field, format!("nothing can be sent over {scheme:?}, only http and https"));
     }
     Ok(url)
 }
@@ -204,17 +195,13 @@ fn read_queue(mut section: Section<'_>) -> Result<QueueConfig, ConfigError> {
     let max_shards = max_shards.map_or(default.max_shards, |number| number as u32);
     let min_shards = min_shards.map_or(default.min_shards, |number| number as u32);
     if min_shards > max_shards {
-        return Err(section
-            .place
-            .error("min_shards must not be above max_shards"));
+        return Err(section.place.error("min_shards must not be above max_shards"));
     }
     let deadline = section.take_written("batch_send_deadline");
     let min_backoff = section.duration("min_backoff", default.min_backoff)?;
     let max_backoff = section.duration("max_backoff", default.max_backoff)?;
     if max_backoff < min_backoff {
-        return Err(section
-            .place
-            .error("max_backoff must not be below min_backoff"));
+        return Err(section.place.error("max_backoff must not be below min_backoff"));
     }
     let retry_on_429 = section.take_written("retry_on_http_429");
     let sample_age_limit = section.duration("sample_age_limit", Duration::ZERO)?;

@@ -11,11 +11,7 @@ pub(super) fn read_rules(
     name: &str,
     empty: &str,
 ) -> Result<Vec<Rule>, ConfigError> {
-    section
-        .items(name)?
-        .iter()
-        .map(|item| read_rule(item, empty))
-        .collect()
+    section.items(name)?.iter().map(|item| read_rule(item, empty)).collect()
 }
 
 fn read_rule(field: &Field<'_>, empty: &str) -> Result<Rule, ConfigError> {
@@ -38,9 +34,7 @@ fn read_rule(field: &Field<'_>, empty: &str) -> Result<Rule, ConfigError> {
         field.as_ref().map_or(Ok(default), Field::text)
     };
     let source = RuleSource {
-        source_labels: source_labels
-            .as_ref()
-            .map_or(Ok(Vec::new()), Field::texts)?,
+        source_labels: source_labels.as_ref().map_or(Ok(Vec::new()), Field::texts)?,
         separator: section.text("separator", &default.separator)?,
         regex: text(&regex, default.regex)?,
         modulus: modulus.as_ref().map_or(Ok(0), Field::number)?,

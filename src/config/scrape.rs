@@ -29,10 +29,7 @@ pub(super) fn read_scrapes(
         }
         let job = read_scrape(item, global, context)?;
         if !names.insert(job.job_name.clone()) {
-            let message = format!(
-                "found multiple scrape configs with job name {:?}",
-                job.job_name
-            );
+            let message = format!("found multiple scrape configs with job name {:?}", job.job_name);
             return Err(item.error(message));
         }
         jobs.push(job);
@@ -115,15 +112,9 @@ fn read_times(
     global: &Global,
 ) -> Result<(Duration, Duration), ConfigError> {
     let interval = section.duration("scrape_interval", Duration::ZERO)?;
-    let interval = if interval.is_zero() {
-        global.scrape_interval
-    } else {
-        interval
-    };
+    let interval = if interval.is_zero() { global.scrape_interval } else { interval };
     let timeout_field = section.take("scrape_timeout");
-    let timeout = timeout_field
-        .as_ref()
-        .map_or(Ok(Duration::ZERO), Field::duration)?;
+    let timeout = timeout_field.as_ref().map_or(Ok(Duration::ZERO), Field::duration)?;
     if timeout > interval {
         let message = format!(
             "scrape timeout greater than scrape interval for scrape config with job name \
@@ -131,11 +122,7 @@ fn read_times(
         );
         return Err(section.error_at(timeout_field.as_ref(), &message));
     }
-    let timeout = if timeout.is_zero() {
-        global.scrape_timeout.min(interval)
-    } else {
-        timeout
-    };
+    let timeout = if timeout.is_zero() { global.scrape_timeout.min(interval) } else { timeout };
     Ok((interval, timeout))
 }
 
@@ -148,10 +135,7 @@ fn inherited(own: Limits, global: &Limits) -> Limits {
         target_limit: or(own.target_limit, global.target_limit),
         label_limit: or(own.label_limit, global.label_limit),
         label_name_length_limit: or(own.label_name_length_limit, global.label_name_length_limit),
-        label_value_length_limit: or(
-            own.label_value_length_limit,
-            global.label_value_length_limit,
-        ),
+        label_value_length_limit: or(own.label_value_length_limit, global.label_value_length_limit),
         keep_dropped_targets: or(own.keep_dropped_targets, global.keep_dropped_targets),
     }
 }

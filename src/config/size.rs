@@ -16,9 +16,7 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
     while !rest.is_empty() {
         let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
         let (number, after) = rest.split_at(end);
-        let end = after
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(after.len());
+        let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
         let bytes = unit_bytes(unit)?;
         let part = match number.parse::<u64>() {
@@ -36,17 +34,12 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 
 fn unit_bytes(unit: &str) -> Option<u64> {
     let prefix = unit.strip_suffix('B')?;
-    let prefix = prefix
-        .strip_suffix('i')
-        .filter(|p| !p.is_empty())
-        .unwrap_or(prefix);
+    let prefix = prefix.strip_suffix('i').filter(|p| !p.is_empty()).unwrap_or(prefix);
     if prefix.is_empty() {
         return Some(1);
     }
     let prefix = if prefix == "k" { "K" } else { prefix };
-    let at = UNITS
-        .iter()
-        .position(|unit| prefix.len() == 1 && prefix.starts_with(*unit))?;
+    let at = UNITS.iter().position(|unit| prefix.len() == 1 && prefix.starts_with(*unit))?;
     Some(1 << (10 * (at + 1)))
 }
 
@@ -87,9 +80,7 @@ mod tests {
             assert_eq!(format_size(bytes), printed);
             assert_eq!(parse_size(printed), Some(bytes));
         }
-        for text in [
-            "", "1", "MB", "-1MB", "1XB", "1iB", "9EB", "1 MB", "1MBx", "1.2.3MB", ".",
-        ] {
+        for text in ["", "1", "MB", "-1MB", "1XB", "1iB", "9EB", "1 MB", "1MBx", "1.2.3MB", "."] {
             assert_eq!(parse_size(text), None, "{text}");
         }
     }

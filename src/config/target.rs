@@ -54,9 +54,7 @@ pub fn build_targets(job: &ScrapeConfig, groups: &[TargetGroup]) -> BuiltTargets
                 }
                 Err(why) => {
                     let source = &group.source;
-                    built
-                        .errors
-                        .push(format!("instance {index} in group {source}: {why}"));
+                    built.errors.push(format!("instance {index} in group {source}: {why}"));
                 }
             }
         }
@@ -115,10 +113,7 @@ fn target(
         "https" => Scheme::Https,
         other => return Err(format!("invalid scheme: {other:?}")),
     };
-    if let Some(name) = HISTOGRAMS
-        .iter()
-        .find(|name| !matches!(labels.get(name), "" | "false"))
-    {
+    if let Some(name) = HISTOGRAMS.iter().find(|name| !matches!(labels.get(name), "" | "false")) {
         return Err(format!("{name} {:?}: not supported yet", labels.get(name)));
     }
     let duration = |name: &str, what: &str| {
@@ -143,15 +138,7 @@ fn target(
         labels.set("instance", &address);
     }
     labels.retain(|name, _| !name.starts_with("__"));
-    Ok(Target {
-        labels: labels.labels(),
-        discovered,
-        scheme,
-        address,
-        path,
-        interval,
-        timeout,
-    })
+    Ok(Target { labels: labels.labels(), discovered, scheme, address, path, interval, timeout })
 }
 
 /// Path and query. A `__param_x` label takes the place of the first value of `x`.
@@ -209,12 +196,8 @@ mod tests {
         let built =
             build("  static_configs: [{targets: [a, 'b:1'], labels: {job: g, x: y, __z: q}}]");
         assert_eq!(built.errors, Vec::<String>::new());
-        let [a, b] = built.targets.as_slice() else {
-            panic!("{built:?}")
-        };
-        let wanted: Labels = [("instance", "a"), ("job", "g"), ("x", "y")]
-            .into_iter()
-            .collect();
+        let [a, b] = built.targets.as_slice() else { panic!("{built:?}") };
+        let wanted: Labels = [("instance", "a"), ("job", "g"), ("x", "y")].into_iter().collect();
         assert_eq!(a.labels, wanted);
         assert_eq!(b.labels.get("instance"), "b:1");
         assert_eq!(a.url(), "http://a/metrics");
@@ -253,10 +236,7 @@ mod tests {
             with("__param_c: x, __scheme__: http"),
             "http://h/metrics?a=%26%3D&b=1&b=two+words&c=x"
         );
-        assert_eq!(
-            with("__metrics_path__: m?x y"),
-            "https://h/m%3Fx%20y?a=%26%3D&b=1&b=two+words"
-        );
+        assert_eq!(with("__metrics_path__: m?x y"), "https://h/m%3Fx%20y?a=%26%3D&b=1&b=two+words");
     }
 
     #[test]
@@ -276,10 +256,7 @@ mod tests {
         assert_eq!(built.dropped.len(), 1);
         assert_eq!(built.dropped[0].get("__address__"), "drop1");
         let urls: Vec<String> = built.targets.iter().map(Target::url).collect();
-        assert_eq!(
-            urls,
-            ["http://a/metrics", "http://h:9/metrics", "http://b/metrics"]
-        );
+        assert_eq!(urls, ["http://a/metrics", "http://h:9/metrics", "http://b/metrics"]);
         assert_eq!(built.targets[1].labels.get("keep"), "yes");
         assert_eq!(built.targets[1].labels.get("instance"), "h:9");
         assert_eq!(built.targets[2].interval.as_secs(), 15);
@@ -320,11 +297,8 @@ mod tests {
             let job = job("");
             let value = value.trim_matches('\'');
             let own: Labels = [("__address__", "a"), (name, value)].into_iter().collect();
-            let group = TargetGroup {
-                source: "s".to_owned(),
-                targets: vec![own],
-                labels: Labels::new(),
-            };
+            let group =
+                TargetGroup { source: "s".to_owned(), targets: vec![own], labels: Labels::new() };
             let built = build_targets(&job, &[group]);
             assert_eq!(built.targets, Vec::new());
             assert_eq!(built.errors, [format!("instance 0 in group s: {wanted}")]);

@@ -16,9 +16,7 @@ pub(super) fn check_url(url: &str) -> Result<(), &'static str> {
     }
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, port),
         _ => (host, ""),
@@ -74,11 +72,7 @@ pub(super) fn escape_query(text: &str, out: &mut String) {
     for byte in text.bytes() {
         match byte {
             b' ' => out.push('+'),
-            _ => push_byte(
-                byte,
-                byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte),
-                out,
-            ),
+            _ => push_byte(byte, byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte), out),
         }
     }
 }

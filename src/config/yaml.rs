@@ -48,11 +48,7 @@ impl Node {
             Value::Sequence(items) => items.iter().map(|item| item.size).sum(),
             Value::Mapping(entries) => entries.iter().map(|entry| entry.node.size + 1).sum(),
         };
-        Node {
-            line,
-            value,
-            size: below + 1,
-        }
+        Node { line, value, size: below + 1 }
     }
 
     pub(super) fn is_null(&self) -> bool {
@@ -81,13 +77,7 @@ impl Node {
 pub(super) fn read(text: &str, file: &str) -> Result<Option<Node>, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parser = Parser::new_from_str(text);
-    let mut loader = Loader {
-        parser,
-        file,
-        anchors: BTreeMap::new(),
-        nodes: 0,
-        path: Vec::new(),
-    };
+    let mut loader = Loader { parser, file, anchors: BTreeMap::new(), nodes: 0, path: Vec::new() };
     let mut document: Option<Node> = None;
     loop {
         let (event, _) = loader.event()?;
@@ -130,11 +120,7 @@ impl<'a> Loader<'a> {
         ConfigError {
             file: self.file.to_owned(),
             line,
-            field: if field.is_empty() {
-                "document".to_owned()
-            } else {
-                field.to_owned()
-            },
+            field: if field.is_empty() { "document".to_owned() } else { field.to_owned() },
             message: message.to_owned(),
         }
     }
@@ -160,16 +146,7 @@ impl<'a> Loader<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 let string = tag.is_some_and(|tag| tag.suffix == "str");
                 let plain = style == ScalarStyle::Plain && !string;
-                (
-                    anchor,
-                    Node::new(
-                        at,
-                        Value::Scalar {
-                            text: text.into_owned(),
-                            plain,
-                        },
-                    ),
-                )
+                (anchor, Node::new(at, Value::Scalar { text: text.into_owned(), plain }))
             }
             Event::SequenceStart(anchor, _) => (anchor, self.sequence(at)?),
             Event::MappingStart(anchor, _) => (anchor, self.mapping(at)?),
@@ -231,11 +208,7 @@ impl<'a> Loader<'a> {
                     let message = format!("already set in line {first}");
                     return Err(self.error(key_line, &message));
                 }
-                entries.push(Entry {
-                    name,
-                    line: key_line,
-                    node,
-                });
+                entries.push(Entry { name, line: key_line, node });
             }
             self.path.pop();
         }
@@ -257,13 +230,9 @@ impl<'a> Loader<'a> {
                 Ok(())
             }
             Value::Sequence(items)
-                if items
-                    .iter()
-                    .all(|item| matches!(item.value, Value::Mapping(_))) =>
+                if items.iter().all(|item| matches!(item.value, Value::Mapping(_))) =>
             {
-                items
-                    .into_iter()
-                    .try_for_each(|item| self.merge(into, item, at))
+                items.into_iter().try_for_each(|item| self.merge(into, item, at))
             }
             _ => Err(self.error(at, "`<<` takes a mapping or a list of mappings")),
         }
@@ -280,10 +249,7 @@ mod tests {
 
     #[test]
     fn keys_are_unique_and_places_are_told() {
-        assert_eq!(
-            refusal("a:\n- b: 1\n  b: 2\n"),
-            "f.yml:3: a[0].b: already set in line 2"
-        );
+        assert_eq!(refusal("a:\n- b: 1\n  b: 2\n"), "f.yml:3: a[0].b: already set in line 2");
         assert_eq!(
             refusal("a: 1\n---\nb: 2\n"),
             "f.yml:3: document: only one YAML document is read"
@@ -321,12 +287,7 @@ mod tests {
     #[test]
     fn nothing_written_is_no_document() {
         for text in ["", "\n", "# comment\n"] {
-            assert!(
-                read(text, "f")
-                    .expect("valid")
-                    .is_none_or(|node| node.is_null()),
-                "{text:?}"
-            );
+            assert!(read(text, "f").expect("valid").is_none_or(|node| node.is_null()), "{text:?}");
         }
     }
 }

@@ -48,10 +48,8 @@ impl Epochs {
 
     /// An endpoint is gone; if it comes back it is a new one.
     pub fn forget_all_but(&mut self, endpoints: &[&str]) {
-        self.lowest
-            .retain(|endpoint, _| endpoints.contains(&endpoint.as_str()));
-        self.released
-            .retain(|endpoint, _| endpoints.contains(&endpoint.as_str()));
+        self.lowest.retain(|endpoint, _| endpoints.contains(&endpoint.as_str()));
+        self.released.retain(|endpoint, _| endpoints.contains(&endpoint.as_str()));
     }
 }
 
@@ -62,10 +60,7 @@ mod tests {
     #[test]
     fn logs_of_vanished_cores_are_spread_over_those_there_are() {
         assert_eq!(adopters(&[0, 1, 2, 3, 5], 2), [vec![2], vec![3, 5]]);
-        assert_eq!(
-            adopters(&[0], 4),
-            [vec![], vec![], vec![], Vec::<u16>::new()]
-        );
+        assert_eq!(adopters(&[0], 4), [vec![], vec![], vec![], Vec::<u16>::new()]);
     }
 
     #[test]

@@ -35,10 +35,7 @@ pub fn assignment(
         out_of_order_window: config.out_of_order_time_window,
         ..Assignment::default()
     };
-    pack(
-        config.global.external_labels.iter(),
-        &mut made.external_labels,
-    );
+    pack(config.global.external_labels.iter(), &mut made.external_labels);
     let mut complaints = Vec::new();
     for scrape in &config.scrape_configs {
         let tls = tls_key(&mut made.tls, &scrape.http.tls, read, system_roots)
@@ -71,16 +68,9 @@ pub fn assignment(
 }
 
 fn job(config: &ScrapeConfig, tls: u32) -> Job {
-    let protocols: Vec<Protocol> = config
-        .scrape_protocols
-        .iter()
-        .filter_map(|name| Protocol::from_name(name))
-        .collect();
-    let encoding = if config.enable_compression {
-        "gzip"
-    } else {
-        "identity"
-    };
+    let protocols: Vec<Protocol> =
+        config.scrape_protocols.iter().filter_map(|name| Protocol::from_name(name)).collect();
+    let encoding = if config.enable_compression { "gzip" } else { "identity" };
     // spec: SCR-11, SCR-13
     let headers = [
         ("User-Agent", USER_AGENT.to_owned()),
@@ -99,9 +89,7 @@ fn job(config: &ScrapeConfig, tls: u32) -> Job {
         label_value_length_limit: config.label_value_length_limit,
         forced_error: None,
         metric_relabel: config.metric_relabel_configs.clone(),
-        headers: headers
-            .map(|(name, value)| (name.to_owned(), value))
-            .to_vec(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         fallback_protocol: config.fallback_scrape_protocol.clone(),
         follow_redirects: config.http.follow_redirects,
         tls,
@@ -113,10 +101,7 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
     let url = Url::parse(&config.url)
         .map_err(|error| format!("remote_write {:?}: url: {error}", config.name))?;
     let mut headers = vec![
-        (
-            "Content-Encoding".to_owned(),
-            wire::CONTENT_ENCODING.to_owned(),
-        ),
+        ("Content-Encoding".to_owned(), wire::CONTENT_ENCODING.to_owned()),
         ("Content-Type".to_owned(), wire::CONTENT_TYPE_V1.to_owned()),
         (wire::VERSION.to_owned(), wire::VERSION_V1.to_owned()),
         ("User-Agent".to_owned(), USER_AGENT.to_owned()),
@@ -127,17 +112,10 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
     }
     let queue = &config.queue;
     let connections = queue.min_shards.div_ceil(u32::from(shards)).max(1) as usize;
-    let samples = queue
-        .max_samples_per_send
-        .unwrap_or(limits::REQUEST_SAMPLES as u64)
-        .max(1);
+    let samples = queue.max_samples_per_send.unwrap_or(limits::REQUEST_SAMPLES as u64).max(1);
     Ok(EndpointPlan {
         name: config.name.clone(),
-        identity: if config.named {
-            config.name.clone()
-        } else {
-            config.url.clone()
-        },
+        identity: if config.named { config.name.clone() } else { config.url.clone() },
         url,
         headers,
         tls,
@@ -238,10 +216,6 @@ fn tls_key(
     }
     tls::client_config(&settings, system_roots).map_err(|error| format!("tls_config: {error}"))?;
     let key = plans.len() as u32;
-    plans.push(TlsPlan {
-        key,
-        settings,
-        server_name: config.server_name.clone(),
-    });
+    plans.push(TlsPlan { key, settings, server_name: config.server_name.clone() });
     Ok(key)
 }

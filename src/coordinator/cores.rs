@@ -31,10 +31,7 @@ impl Core {
             unsent: VecDeque::new(),
             thread: Some(thread),
             stopped: false,
-            report: Report {
-                shard,
-                ..Report::default()
-            },
+            report: Report { shard, ..Report::default() },
             beat: None,
             stall: Duration::ZERO,
         }

@@ -30,10 +30,7 @@ pub struct Jobs {
 impl Jobs {
     /// The jobs in force; groups of those that stay are kept.
     pub fn set_jobs(&mut self, configs: &[ScrapeConfig]) {
-        self.order = configs
-            .iter()
-            .map(|config| config.job_name.clone())
-            .collect();
+        self.order = configs.iter().map(|config| config.job_name.clone()).collect();
         let order = &self.order;
         self.pools.retain(|job, _| order.contains(job));
         for config in configs {
@@ -72,10 +69,7 @@ impl Jobs {
         }
         let orders = deal(&pool.targets, shards)
             .into_iter()
-            .map(|targets| Order::Targets {
-                job: config.job_name.clone(),
-                targets,
-            })
+            .map(|targets| Order::Targets { job: config.job_name.clone(), targets })
             .collect();
         (orders, built.errors)
     }
@@ -86,9 +80,7 @@ impl Jobs {
 
     /// In the order of the configuration.
     pub fn pools(&self) -> impl Iterator<Item = (&str, &Pool)> {
-        self.order
-            .iter()
-            .filter_map(|job| Some((job.as_str(), self.pools.get(job)?)))
+        self.order.iter().filter_map(|job| Some((job.as_str(), self.pools.get(job)?)))
     }
 }
 

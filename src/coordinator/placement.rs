@@ -15,10 +15,7 @@ pub fn deal(targets: &[Target], shards: u16) -> Vec<Vec<Target>> {
     let mut dealt = vec![Vec::new(); usize::from(shards)];
     for target in targets {
         // A shard has no use for the labels before relabeling.
-        let target = Target {
-            discovered: Default::default(),
-            ..target.clone()
-        };
+        let target = Target { discovered: Default::default(), ..target.clone() };
         dealt[usize::from(place(&target, shards))].push(target);
     }
     dealt

@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::coordinator::adoption::adopters;
 use crate::coordinator::assignment::assignment;
 use crate::coordinator::cores::Core;
-use crate::coordinator::thread::Coordinator;
+use crate::coordinator::thread::{Coordinator, Parts};
 use crate::coordinator::truncation::DiskBudget;
 use crate::disk::{
     self, Backend, Budget, Files, Helper, HelperOptions, Store, StoreOptions, SurveyOptions, survey,
@@ -39,10 +39,7 @@ pub struct Refusal {
 }
 
 pub fn refuse(code: u8, message: impl ToString) -> Refusal {
-    Refusal {
-        code,
-        message: message.to_string(),
-    }
+    Refusal { code, message: message.to_string() }
 }
 
 /// Runs the process from its flags to its end.
@@ -62,56 +59,22 @@ pub fn run(flags: Flags) -> ExitCode {
 
 fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let clock = Clock::start();
-    logger.info(
-        SOURCE,
-        "Starting Corelane",
-        &[("version", env!("CARGO_PKG_VERSION").to_owned())],
-    );
+    let version = [("version", env!("CARGO_PKG_VERSION").to_owned())];
+    logger.info(SOURCE, "Starting Corelane", &version);
     let config = load_config(&flags.config_file, logger).map_err(|error| refuse(2, error))?;
     let listeners = web::bind(&flags.listen_addresses).map_err(|error| refuse(1, error))?;
     let cores = cores(&flags)?;
-    let (runtime, warning) = preflight(runtime_choice(flags.runtime), usize::from(cores))
-        .map_err(|error| refuse(1, error))?;
-    if let Some(warning) = warning {
-        logger.warn(SOURCE, &warning, &[]);
-    }
-    let fields = [
-        ("runtime", runtime.name().to_owned()),
-        ("cores", cores.to_string()),
-    ];
-    logger.info(SOURCE, "Cores chosen", &fields);
+    let runtime = runtime(&flags, cores, logger)?;
     let system_roots = system_roots(&config);
     let (first, complaints) = assignment(&config, 1, cores, &read_file, &system_roots)
         .map_err(|error| refuse(1, error))?;
     for complaint in complaints {
         logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
     }
-    let store = Store::open(
-        &flags.storage_path,
-        StoreOptions {
-            cores,
-            lock: !flags.no_lockfile,
-        },
-    )
-    .map_err(|error| refuse(1, error))?;
-    if !store.was_clean() {
-        logger.warn(
-            SOURCE,
-            "The last run did not stop cleanly; every committed sample is in the log",
-            &[],
-        );
-    }
+    let store = open_store(&flags, cores, logger)?;
     let budget = budget(&flags, &store, cores);
     let (notices_in, notices) = bounded(limits::MAIL);
-    let build = Build {
-        flags: &flags,
-        logger,
-        clock,
-        runtime,
-        cores,
-        budget,
-        config: &config,
-    };
+    let build = Build { flags: &flags, logger, clock, runtime, cores, budget, config: &config };
     let shards = build.cores(&store, &notices_in)?;
     let (asks_in, asks) = unbounded();
     let (phase, phases) = watch::channel(web::Phase::Starting);
@@ -119,9 +82,10 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let web = web::serve(listeners, settings, asks_in, phases)
         .map_err(|error| refuse(1, format!("cannot start the admin server: {error}")))?;
     let signals = signals().map_err(|error| refuse(1, format!("cannot watch signals: {error}")))?;
-    Coordinator::new(crate::coordinator::thread::Parts {
+    let logger = *logger;
+    Coordinator::new(Parts {
         flags,
-        logger: logger.clone(),
+        logger,
         clock,
         runtime,
         config,
@@ -139,21 +103,37 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     .map_err(|error| refuse(1, error))
 }
 
+/// Decided and said once, before the first core starts.
+fn runtime(flags: &Flags, cores: u16, logger: &Logger) -> Result<Runtime, Refusal> {
+    let (runtime, warning) = preflight(runtime_choice(flags.runtime), usize::from(cores))
+        .map_err(|error| refuse(1, error))?;
+    if let Some(warning) = warning {
+        logger.warn(SOURCE, &warning, &[]);
+    }
+    let fields = [("runtime", runtime.name().to_owned()), ("cores", cores.to_string())];
+    logger.info(SOURCE, "Cores chosen", &fields);
+    Ok(runtime)
+}
+
+fn open_store(flags: &Flags, cores: u16, logger: &Logger) -> Result<Store, Refusal> {
+    let options = StoreOptions { cores, lock: !flags.no_lockfile };
+    let store = Store::open(&flags.storage_path, options).map_err(|error| refuse(1, error))?;
+    if !store.was_clean() {
+        let text = "The last run did not stop cleanly; every committed sample is in the log";
+        logger.warn(SOURCE, text, &[]);
+    }
+    Ok(store)
+}
+
 /// Reads and checks the file. Warnings are said only when it can be used.
 pub fn load_config(path: &Path, logger: &Logger) -> Result<Config, String> {
     let text = fs::read_to_string(path).map_err(|error| {
-        format!(
-            "Error loading config (--config.file={}): {error}",
-            path.display()
-        )
+        format!("Error loading config (--config.file={}): {error}", path.display())
     })?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (config, warnings) = config::parse(&text, &absolute, &|name| std::env::var(name).ok())
         .map_err(|error| {
-            format!(
-                "Error loading config (--config.file={}): {error}",
-                path.display()
-            )
+            format!("Error loading config (--config.file={}): {error}", path.display())
         })?;
     for warning in warnings {
         logger.warn(SOURCE, &warning.to_string(), &[]);
@@ -172,9 +152,7 @@ pub fn system_roots(config: &Config) -> Vec<Vec<u8>> {
     let wanted = scrapes
         .clone()
         .any(|job| job.scheme == Scheme::Https && job.http.tls.ca.is_none())
-        || scrapes
-            .clone()
-            .any(|job| !job.relabel_configs.is_empty() && job.http.tls.ca.is_none())
+        || scrapes.clone().any(|job| !job.relabel_configs.is_empty() && job.http.tls.ca.is_none())
         || config
             .remote_write
             .iter()
@@ -196,11 +174,7 @@ fn runtime_choice(flag: RuntimeFlag) -> RuntimeChoice {
 
 fn cores(flags: &Flags) -> Result<u16, Refusal> {
     let available = available_cpus().len();
-    let wanted = if flags.cores == 0 {
-        default_cores()
-    } else {
-        flags.cores
-    };
+    let wanted = if flags.cores == 0 { default_cores() } else { flags.cores };
     if flags.pin && wanted > available {
         return Err(refuse(
             1,
@@ -223,14 +197,9 @@ fn budget(flags: &Flags, store: &Store, cores: u16) -> DiskBudget {
     let share = bytes / (8 * u64::from(cores));
     let page = limits::PAGE_BYTES as u64;
     let most = flags.segment_bytes as u64;
-    let segment = share.clamp(
-        limits::SEGMENT_BYTES_MIN as u64,
-        most.max(limits::SEGMENT_BYTES_MIN as u64),
-    );
-    DiskBudget {
-        bytes,
-        segment_bytes: segment / page * page,
-    }
+    let segment =
+        share.clamp(limits::SEGMENT_BYTES_MIN as u64, most.max(limits::SEGMENT_BYTES_MIN as u64));
+    DiskBudget { bytes, segment_bytes: segment / page * page }
 }
 
 /// Attempts, a millisecond apart, to hand an answer to a core whose box is full.
@@ -242,9 +211,7 @@ fn web_settings(
     flags: &Flags,
     listeners: &[std::net::TcpListener],
 ) -> Result<web::Settings, Refusal> {
-    let port = listeners
-        .first()
-        .and_then(|listener| listener.local_addr().ok());
+    let port = listeners.first().and_then(|listener| listener.local_addr().ok());
     let port = port.map_or(9090, |address| address.port());
     let external = web::ExternalUrl::new(&flags.external_url, &web::hostname(), port)
         .map_err(|error| refuse(1, error))?;
@@ -272,20 +239,14 @@ fn signals() -> std::io::Result<Receiver<Signal>> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let (sender, receiver) = bounded(16);
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                let signal = if signal == SIGHUP {
-                    Signal::Reload
-                } else {
-                    Signal::Stop
-                };
-                if sender.send(signal).is_err() {
-                    return;
-                }
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let signal = if signal == SIGHUP { Signal::Reload } else { Signal::Stop };
+            if sender.send(signal).is_err() {
+                return;
             }
-        })?;
+        }
+    })?;
     Ok(receiver)
 }
 
@@ -308,11 +269,7 @@ impl Build<'_> {
         let cpus = available_cpus();
         let mut cores = Vec::new();
         for shard in 0..self.cores {
-            let cpu = self
-                .flags
-                .pin
-                .then(|| cpus.get(usize::from(shard)).copied())
-                .flatten();
+            let cpu = self.flags.pin.then(|| cpus.get(usize::from(shard)).copied()).flatten();
             let (plan, helper) = self.shard(store, shard, &adopted[usize::from(shard)])?;
             cores.push(self.core(plan, helper, cpu, &resolver, notices.clone())?);
         }
@@ -339,10 +296,7 @@ impl Build<'_> {
             };
             let surveyed = survey(&dir, &options).map_err(|error| refuse(1, error))?;
             for damage in &surveyed.damage {
-                let fields = [
-                    ("dir", dir.display().to_string()),
-                    ("damage", damage.clone()),
-                ];
+                let fields = [("dir", dir.display().to_string()), ("damage", damage.clone())];
                 self.logger.warn(SOURCE, "Damage found in the log", &fields);
             }
             if index == 0 {
@@ -363,10 +317,7 @@ impl Build<'_> {
             backend,
             segment_bytes: self.budget.segment_bytes as usize,
             sync_interval: self.flags.wal_sync,
-            budget: Budget {
-                bytes_max: share,
-                free_bytes_min: FREE_BYTES_MIN,
-            },
+            budget: Budget { bytes_max: share, free_bytes_min: FREE_BYTES_MIN },
             files,
             dirs,
         };
@@ -416,22 +367,12 @@ impl Build<'_> {
         });
         let helper =
             helper.map_err(|error| refuse(1, format!("cannot start a disk thread: {error}")))?;
-        let desk = Desk {
-            orders,
-            answers,
-            notices,
-            helper,
-        };
+        let desk = Desk { orders, answers, notices, helper };
         let name = format!("shard-{shard}");
-        let thread = start_core(
-            self.runtime,
-            &name,
-            cpu,
-            self.clock,
-            resolver,
-            &bell,
-            move |net| drive(plan, desk, net),
-        );
+        let thread =
+            start_core(self.runtime, &name, cpu, self.clock, resolver, &bell, move |net| {
+                drive(plan, desk, net)
+            });
         let thread =
             thread.map_err(|error| refuse(1, format!("cannot start core {shard}: {error}")))?;
         Ok(Core::new(shard, order_sender, thread))

@@ -96,12 +96,8 @@ impl Coordinator {
     pub fn new(parts: Parts) -> Result<Coordinator, String> {
         let now = parts.clock.now();
         let (updates_in, updates) = crossbeam_channel::unbounded();
-        let discovery = Discovery::start(
-            &parts.config.scrape_configs,
-            updates_in,
-            parts.logger.clone(),
-        )
-        .map_err(|error| format!("cannot start discovery: {error}"))?;
+        let discovery = Discovery::start(&parts.config.scrape_configs, updates_in, parts.logger)
+            .map_err(|error| format!("cannot start discovery: {error}"))?;
         let epochs = Epochs::new(parts.store.epoch(), parts.shards.len() as u16);
         let text = std::fs::read(&parts.flags.config_file).ok();
         let mut coordinator = Coordinator {
@@ -109,10 +105,7 @@ impl Coordinator {
             discovery,
             updates,
             epochs,
-            reload: ReloadState {
-                successful: true,
-                last_success: now.timestamp,
-            },
+            reload: ReloadState { successful: true, last_success: now.timestamp },
             started: now.timestamp,
             recovery: now.instant.since(Instant(0)),
             number: 0,
@@ -128,23 +121,12 @@ impl Coordinator {
         if let Some(every) = coordinator.parts.flags.auto_reload {
             coordinator.auto_reload_at = now.instant + every;
         }
-        coordinator
-            .jobs
-            .set_jobs(&coordinator.parts.config.scrape_configs);
+        coordinator.jobs.set_jobs(&coordinator.parts.config.scrape_configs);
         coordinator.send_assignment();
-        let fields = [(
-            "config",
-            coordinator.parts.flags.config_file.display().to_string(),
-        )];
-        coordinator
-            .parts
-            .logger
-            .info(SOURCE, "Completed loading of configuration file", &fields);
+        let fields = [("config", coordinator.parts.flags.config_file.display().to_string())];
+        coordinator.parts.logger.info(SOURCE, "Completed loading of configuration file", &fields);
         coordinator.parts.phase.send_replace(Phase::Ready);
-        coordinator
-            .parts
-            .logger
-            .info(SOURCE, "Server is ready to receive web requests.", &[]);
+        coordinator.parts.logger.info(SOURCE, "Server is ready to receive web requests.", &[]);
         Ok(coordinator)
     }
 
@@ -176,9 +158,7 @@ impl Coordinator {
             }
             self.on_time();
             let done = self.parts.shards.iter().all(|core| core.stopped);
-            let late = self
-                .stopping
-                .is_some_and(|until| until <= self.parts.clock.now().instant);
+            let late = self.stopping.is_some_and(|until| until <= self.parts.clock.now().instant);
             if self.stopping.is_some() && (done || late) {
                 return self.end();
             }
@@ -189,11 +169,7 @@ impl Coordinator {
         let questions = self.questions.iter().map(|question| question.until).min();
         let unsent = self.parts.shards.iter().any(|core| !core.unsent.is_empty());
         let now = self.parts.clock.now().instant;
-        let retry = if unsent {
-            now + Duration::from_millis(5)
-        } else {
-            Instant::NEVER
-        };
+        let retry = if unsent { now + Duration::from_millis(5) } else { Instant::NEVER };
         self.next_tick
             .min(self.next_beat)
             .min(self.next_secrets)
@@ -212,26 +188,14 @@ impl Coordinator {
                     core.beaten(number, now);
                 }
             }
-            Notice::Epoch {
-                shard,
-                endpoint,
-                lowest,
-            } => {
+            Notice::Epoch { shard, endpoint, lowest } => {
                 if let Some(epoch) = self.epochs.heard(&endpoint, shard, lowest) {
                     for core in &mut self.parts.shards {
-                        core.send(Order::Release {
-                            endpoint: endpoint.clone(),
-                            epoch,
-                        });
+                        core.send(Order::Release { endpoint: endpoint.clone(), epoch });
                     }
                 }
             }
-            Notice::Log {
-                shard,
-                level,
-                message,
-                fields,
-            } => {
+            Notice::Log { shard, level, message, fields } => {
                 let mut fields = fields;
                 fields.push(("shard", shard.to_string()));
                 self.parts.logger.log(level, "shard", &message, &fields);
@@ -246,11 +210,7 @@ impl Coordinator {
 
     fn reported(&mut self, report: Report) {
         let shard = report.shard;
-        if let Some(at) = self
-            .questions
-            .iter()
-            .position(|asked| asked.number == report.number)
-        {
+        if let Some(at) = self.questions.iter().position(|asked| asked.number == report.number) {
             self.questions[at].reports.insert(shard, report.clone());
             if self.questions[at].reports.len() == self.parts.shards.len() {
                 let question = self.questions.swap_remove(at);
@@ -258,10 +218,7 @@ impl Coordinator {
             }
         }
         if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
-            core.report = Report {
-                targets: Vec::new(),
-                ..report
-            };
+            core.report = Report { targets: Vec::new(), ..report };
         }
     }
 
@@ -275,13 +232,7 @@ impl Coordinator {
                 }
                 let until = self.parts.clock.now().instant + PATIENCE;
                 let reports = HashMap::new();
-                self.questions.push(Question {
-                    number,
-                    targets,
-                    reply,
-                    reports,
-                    until,
-                });
+                self.questions.push(Question { number, targets, reply, reports, until });
             }
             // A reply that nobody waits for any more is no loss.
             Ask::Reload { reply } => drop(reply.send(self.reload())),
@@ -296,10 +247,7 @@ impl Coordinator {
     fn reply(&self, mut question: Question) {
         let shards = self.parts.shards.iter().enumerate();
         let reports = shards.map(|(number, core)| {
-            question
-                .reports
-                .remove(&(number as u16))
-                .unwrap_or_else(|| core.report.clone())
+            question.reports.remove(&(number as u16)).unwrap_or_else(|| core.report.clone())
         });
         let mut snapshot = Snapshot {
             reports: reports.collect(),
@@ -311,18 +259,14 @@ impl Coordinator {
             let (dropped, count) = pool.dropped();
             snapshot.dropped_counts.push((job.to_owned(), count));
             if question.targets {
+                snapshot.targets.extend(pool.targets().iter().map(|target| KnownTarget {
+                    job: job.to_owned(),
+                    identity: target.identity_hash(),
+                    target: target.clone(),
+                }));
                 snapshot
-                    .targets
-                    .extend(pool.targets().iter().map(|target| KnownTarget {
-                        job: job.to_owned(),
-                        identity: target.identity_hash(),
-                        target: target.clone(),
-                    }));
-                snapshot.dropped.extend(
-                    dropped
-                        .iter()
-                        .map(|labels| (job.to_owned(), labels.clone())),
-                );
+                    .dropped
+                    .extend(dropped.iter().map(|labels| (job.to_owned(), labels.clone())));
             }
         }
         // The asker may have given up.
@@ -338,15 +282,9 @@ impl Coordinator {
             reload: self.reload,
             runtime: self.parts.runtime.name().to_owned(),
             cores: self.parts.shards.len() as u64,
-            stalls: shards
-                .map(|(number, core)| (number as u16, core.stall))
-                .collect(),
+            stalls: shards.map(|(number, core)| (number as u16, core.stall)).collect(),
             discovery: self.discovery.state(),
-            pools: self
-                .jobs
-                .pools()
-                .map(|(_, pool)| pool.state.clone())
-                .collect(),
+            pools: self.jobs.pools().map(|(_, pool)| pool.state.clone()).collect(),
             recovery: self.recovery,
             clean_start: (!self.parts.flags.no_lockfile).then(|| self.parts.store.was_clean()),
             disk_budget_bytes: self.parts.budget.bytes,
@@ -357,10 +295,7 @@ impl Coordinator {
     fn updated(&mut self, update: Update) {
         self.jobs.set_groups(&update.job, update.groups);
         let configs = &self.parts.config.scrape_configs;
-        let Some(at) = configs
-            .iter()
-            .position(|config| config.job_name == update.job)
-        else {
+        let Some(at) = configs.iter().position(|config| config.job_name == update.job) else {
             return;
         };
         let was_over = self.jobs.over_limit(&update.job);
@@ -375,9 +310,7 @@ impl Coordinator {
         let (orders, errors) = self.jobs.sync(config, self.parts.shards.len() as u16);
         for error in errors {
             let fields = [("scrape_pool", config.job_name.clone()), ("err", error)];
-            self.parts
-                .logger
-                .error(SOURCE, "Creating target failed", &fields);
+            self.parts.logger.error(SOURCE, "Creating target failed", &fields);
         }
         for (core, order) in self.parts.shards.iter_mut().zip(orders) {
             core.send(order);
@@ -421,35 +354,22 @@ impl Coordinator {
         let generation = self.parts.first.generation + 1;
         let (made, complaints) = assignment(&config, generation, shards, &read_file, &roots)?;
         for complaint in complaints {
-            self.parts
-                .logger
-                .error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
+            self.parts.logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
         }
         let before = core::mem::replace(&mut self.parts.config, config);
         self.parts.first = made;
         self.parts.system_roots = roots;
-        let known: Vec<&str> = self
-            .parts
-            .first
-            .endpoints
-            .iter()
-            .map(|endpoint| endpoint.identity.as_str())
-            .collect();
+        let known: Vec<&str> =
+            self.parts.first.endpoints.iter().map(|endpoint| endpoint.identity.as_str()).collect();
         self.epochs.forget_all_but(&known);
         self.jobs.set_jobs(&self.parts.config.scrape_configs);
         self.send_assignment();
-        self.discovery
-            .reconfigure(&self.parts.config.scrape_configs);
+        self.discovery.reconfigure(&self.parts.config.scrape_configs);
         // Discovery tells only of groups that changed; rules over the same groups may have changed too.
         for at in 0..self.parts.config.scrape_configs.len() {
             let after = &self.parts.config.scrape_configs[at];
             let same = |config: &&crate::config::ScrapeConfig| config.job_name == after.job_name;
-            if before
-                .scrape_configs
-                .iter()
-                .find(same)
-                .is_some_and(|config| config != after)
-            {
+            if before.scrape_configs.iter().find(same).is_some_and(|config| config != after) {
                 self.sync_job(at);
             }
         }
@@ -461,19 +381,11 @@ impl Coordinator {
         let parts = &mut self.parts;
         let shards = parts.shards.len() as u16;
         let generation = parts.first.generation;
-        let made = assignment(
-            &parts.config,
-            generation,
-            shards,
-            &read_file,
-            &parts.system_roots,
-        );
+        let made = assignment(&parts.config, generation, shards, &read_file, &parts.system_roots);
         if let Ok((made, _)) = made
             && made != parts.first
         {
-            parts
-                .logger
-                .info(SOURCE, "Secrets or certificates changed on disk", &[]);
+            parts.logger.info(SOURCE, "Secrets or certificates changed on disk", &[]);
             parts.first = made;
             self.send_assignment();
         }
@@ -503,11 +415,7 @@ impl Coordinator {
                 drop(self.reload());
             }
         }
-        while let Some(at) = self
-            .questions
-            .iter()
-            .position(|question| question.until <= now)
-        {
+        while let Some(at) = self.questions.iter().position(|question| question.until <= now) {
             let question = self.questions.swap_remove(at);
             self.reply(question);
         }
@@ -529,9 +437,7 @@ impl Coordinator {
     /// From the last reports: what may be retired, what must be given up, and who may use how much.
     fn truncate(&mut self) {
         let shards = self.parts.shards.iter().enumerate();
-        let logs: Vec<_> = shards
-            .map(|(shard, core)| (shard as u16, &core.report.log))
-            .collect();
+        let logs: Vec<_> = shards.map(|(shard, core)| (shard as u16, &core.report.log)).collect();
         let orders = decide(&logs, self.parts.budget);
         let shares = shares(&logs, self.parts.budget);
         for (shard, order) in orders {
@@ -550,14 +456,8 @@ impl Coordinator {
         let number = self.number;
         for (shard, bytes_max) in shares {
             let core = &mut self.parts.shards[usize::from(shard)];
-            core.send(Order::Budget {
-                bytes_max,
-                free_bytes_min: FREE_BYTES_MIN,
-            });
-            core.send(Order::Report {
-                number,
-                targets: false,
-            });
+            core.send(Order::Budget { bytes_max, free_bytes_min: FREE_BYTES_MIN });
+            core.send(Order::Report { number, targets: false });
         }
     }
 
@@ -565,9 +465,7 @@ impl Coordinator {
         if self.stopping.is_some() {
             return;
         }
-        self.parts
-            .logger
-            .warn(SOURCE, "Stopping", &[("reason", why.to_owned())]);
+        self.parts.logger.warn(SOURCE, "Stopping", &[("reason", why.to_owned())]);
         self.parts.phase.send_replace(Phase::Stopping);
         for core in &mut self.parts.shards {
             core.send(Order::Stop);
@@ -576,12 +474,7 @@ impl Coordinator {
     }
 
     fn end(self) -> ExitCode {
-        let Coordinator {
-            parts,
-            discovery,
-            questions,
-            ..
-        } = self;
+        let Coordinator { parts, discovery, questions, .. } = self;
         drop(discovery);
         drop(questions);
         let mut clean = true;
@@ -596,9 +489,7 @@ impl Coordinator {
         clean &= parts.web.join().is_ok();
         if clean {
             if let Err(error) = parts.store.close() {
-                parts
-                    .logger
-                    .warn(SOURCE, "The lock file stays", &[("err", error.to_string())]);
+                parts.logger.warn(SOURCE, "The lock file stays", &[("err", error.to_string())]);
             }
             parts.logger.info(SOURCE, "See you next time!", &[]);
         } else {

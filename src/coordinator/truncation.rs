@@ -24,45 +24,24 @@ pub fn decide(logs: &[(u16, &LogMeters)], budget: DiskBudget) -> Vec<(u16, Order
     let mut bytes: u64 = logs.iter().map(|(_, log)| log.disk_bytes).sum();
     for &(shard, log) in logs {
         for &(number, needed) in &log.needed {
-            let held = log
-                .held
-                .iter()
-                .filter(|segment| segment.log == number && !segment.head);
+            let held = log.held.iter().filter(|segment| segment.log == number && !segment.head);
             let (old, kept): (Vec<&HeldSegment>, Vec<&HeldSegment>) =
                 held.partition(|segment| segment.seq < needed);
             if !old.is_empty() {
-                bytes -= old
-                    .iter()
-                    .map(|segment| segment.bytes)
-                    .sum::<u64>()
-                    .min(bytes);
-                orders.push((
-                    shard,
-                    Order::Truncate {
-                        log: number,
-                        below: needed,
-                    },
-                ));
+                bytes -= old.iter().map(|segment| segment.bytes).sum::<u64>().min(bytes);
+                orders.push((shard, Order::Truncate { log: number, below: needed }));
             }
             unacknowledged.extend(kept.into_iter().map(|segment| (shard, *segment)));
         }
     }
     unacknowledged.sort_by_key(|(_, segment)| (segment.base_time, segment.seq));
-    let allowed = budget
-        .bytes
-        .saturating_sub(budget.reserve(logs.len() as u64));
+    let allowed = budget.bytes.saturating_sub(budget.reserve(logs.len() as u64));
     for (shard, segment) in unacknowledged {
         if bytes <= allowed {
             break;
         }
         bytes -= segment.bytes.min(bytes);
-        orders.push((
-            shard,
-            Order::Shed {
-                log: segment.log,
-                below: segment.seq + 1,
-            },
-        ));
+        orders.push((shard, Order::Shed { log: segment.log, below: segment.seq + 1 }));
     }
     orders
 }
@@ -74,17 +53,11 @@ pub fn shares(logs: &[(u16, &LogMeters)], budget: DiskBudget) -> Vec<(u16, u64)>
     let share = |log: &LogMeters| {
         let theirs = used - log.disk_bytes + others * budget.segment_bytes;
         // Adopted segments are not the helper's to count.
-        let adopted = log
-            .held
-            .iter()
-            .filter(|held| held.log > 0)
-            .map(|held| held.bytes)
-            .sum::<u64>();
+        let adopted =
+            log.held.iter().filter(|held| held.log > 0).map(|held| held.bytes).sum::<u64>();
         budget.bytes.saturating_sub(theirs + adopted)
     };
-    logs.iter()
-        .map(|(shard, log)| (*shard, share(log)))
-        .collect()
+    logs.iter().map(|(shard, log)| (*shard, share(log))).collect()
 }
 
 #[cfg(test)]
@@ -113,17 +86,8 @@ mod tests {
     #[test]
     fn what_is_acknowledged_goes_and_nothing_else_while_there_is_room() {
         let one = log(&[(1, 5, false), (2, 6, false), (3, 7, true)], 2);
-        let orders = decide(
-            &[(0, &one)],
-            DiskBudget {
-                bytes: 1000,
-                segment_bytes: 10,
-            },
-        );
-        assert!(
-            matches!(orders[..], [(0, Order::Truncate { log: 0, below: 2 })]),
-            "{orders:?}"
-        );
+        let orders = decide(&[(0, &one)], DiskBudget { bytes: 1000, segment_bytes: 10 });
+        assert!(matches!(orders[..], [(0, Order::Truncate { log: 0, below: 2 })]), "{orders:?}");
     }
 
     #[test]
@@ -131,13 +95,7 @@ mod tests {
         let one = log(&[(1, 5, false), (2, 9, false), (3, 10, true)], 1);
         let two = log(&[(7, 6, false), (8, 11, true)], 7);
         // Five segments of 10; 40 are held back for spares.
-        let orders = decide(
-            &[(0, &one), (1, &two)],
-            DiskBudget {
-                bytes: 70,
-                segment_bytes: 10,
-            },
-        );
+        let orders = decide(&[(0, &one), (1, &two)], DiskBudget { bytes: 70, segment_bytes: 10 });
         let shed: Vec<_> = orders
             .iter()
             .map(|(shard, order)| match order {
@@ -146,13 +104,7 @@ mod tests {
             })
             .collect();
         assert_eq!(shed, [(0, 2), (1, 8)]);
-        let all = decide(
-            &[(0, &one), (1, &two)],
-            DiskBudget {
-                bytes: 0,
-                segment_bytes: 10,
-            },
-        );
+        let all = decide(&[(0, &one), (1, &two)], DiskBudget { bytes: 0, segment_bytes: 10 });
         assert_eq!(all.len(), 3, "heads stay: {all:?}");
     }
 
@@ -160,10 +112,7 @@ mod tests {
     fn a_busy_shard_may_use_what_an_idle_one_does_not() {
         let one = log(&[(1, 5, true)], 1);
         let two = log(&[(7, 6, false), (8, 11, true)], 7);
-        let budget = DiskBudget {
-            bytes: 100,
-            segment_bytes: 10,
-        };
+        let budget = DiskBudget { bytes: 100, segment_bytes: 10 };
         assert_eq!(shares(&[(0, &one), (1, &two)], budget), [(0, 70), (1, 80)]);
     }
 }

@@ -30,10 +30,7 @@ pub(super) type Failure = (PathBuf, String);
 
 impl FileProvider {
     pub(super) fn new(config: FileSdConfig) -> FileProvider {
-        FileProvider {
-            config,
-            known: BTreeMap::new(),
-        }
+        FileProvider { config, known: BTreeMap::new() }
     }
 
     /// Reads everything again. What could not be read keeps what it had, and is returned.
@@ -45,10 +42,7 @@ impl FileProvider {
                 Ok(paths) => named.extend(paths),
                 Err(error) => {
                     let directory = pattern::directory(pattern);
-                    let kept = self
-                        .known
-                        .keys()
-                        .filter(|path| path.parent() == Some(directory));
+                    let kept = self.known.keys().filter(|path| path.parent() == Some(directory));
                     named.extend(kept.cloned());
                     failures.push((directory.to_owned(), error.to_string()));
                 }
@@ -76,16 +70,11 @@ impl FileProvider {
 
     /// Path and modification time of each file that was read well.
     pub(super) fn times(&self) -> impl Iterator<Item = (&Path, Timestamp)> {
-        self.known
-            .iter()
-            .map(|(path, known)| (path.as_path(), known.modified))
+        self.known.iter().map(|(path, known)| (path.as_path(), known.modified))
     }
 
     pub(super) fn directories(&self) -> impl Iterator<Item = PathBuf> {
-        self.config
-            .files
-            .iter()
-            .map(|pattern| pattern::directory(pattern).to_owned())
+        self.config.files.iter().map(|pattern| pattern::directory(pattern).to_owned())
     }
 }
 
@@ -96,9 +85,7 @@ fn read(path: &Path) -> Result<Option<Known>, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    let modified = fs::metadata(path)
-        .and_then(|metadata| metadata.modified())
-        .ok();
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let since = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
     let modified = since.map_or(0, |since| since.as_millis().min(i64::MAX as u128) as i64);
     let mut groups = parse_file_sd(&text, path).map_err(|error| error.to_string())?;
@@ -107,8 +94,5 @@ fn read(path: &Path) -> Result<Option<Known>, String> {
         labels.set("__meta_filepath", &path.to_string_lossy());
         group.labels = labels.labels();
     }
-    Ok(Some(Known {
-        groups,
-        modified: Timestamp(modified),
-    }))
+    Ok(Some(Known { groups, modified: Timestamp(modified) }))
 }

@@ -50,9 +50,7 @@ impl Jobs {
             job.statics.clone_from(&config.static_configs);
             let mut before = std::mem::take(&mut job.files);
             for file in &config.file_sd_configs {
-                let kept = before
-                    .iter()
-                    .position(|old| old.provider.config.files == file.files);
+                let kept = before.iter().position(|old| old.provider.config.files == file.files);
                 job.files.push(match kept {
                     Some(at) => before.swap_remove(at).with(file, now),
                     None => Refreshed {
@@ -68,10 +66,7 @@ impl Jobs {
 
     /// Makes every file due: something changed on disk.
     pub(super) fn disturb(&mut self, now: Instant) {
-        self.jobs
-            .iter_mut()
-            .flat_map(|job| &mut job.files)
-            .for_each(|file| file.due = now);
+        self.jobs.iter_mut().flat_map(|job| &mut job.files).for_each(|file| file.due = now);
     }
 
     /// Reads what is due. Returns what could not be read.
@@ -91,11 +86,7 @@ impl Jobs {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.jobs
-            .iter()
-            .flat_map(|job| &job.files)
-            .map(|file| file.due)
-            .min()
+        self.jobs.iter().flat_map(|job| &job.files).map(|file| file.due).min()
     }
 
     pub(super) fn directories(&self) -> BTreeSet<PathBuf> {
@@ -111,10 +102,7 @@ impl Jobs {
         for job in self.jobs.iter_mut().filter(whole) {
             let groups = job.groups();
             if job.sent.as_ref() != Some(&groups) {
-                updates.push(Update {
-                    job: job.name.clone(),
-                    groups: groups.clone(),
-                });
+                updates.push(Update { job: job.name.clone(), groups: groups.clone() });
                 job.sent = Some(groups);
                 job.sent_at = now;
             }
@@ -125,10 +113,7 @@ impl Jobs {
 
     pub(super) fn state(&self, file_watch_errors: u64) -> DiscoveryState {
         let by_job = |figure: fn(&Job) -> u64| -> Vec<(String, u64)> {
-            self.jobs
-                .iter()
-                .map(|job| (job.name.clone(), figure(job)))
-                .collect()
+            self.jobs.iter().map(|job| (job.name.clone(), figure(job))).collect()
         };
         let with_files = self.jobs.iter().filter(|job| !job.files.is_empty());
         let files = self.jobs.iter().flat_map(|job| &job.files);
@@ -139,17 +124,9 @@ impl Jobs {
             .collect();
         DiscoveryState {
             targets: by_job(|job| {
-                job.sent
-                    .iter()
-                    .flatten()
-                    .map(|group| group.targets.len() as u64)
-                    .sum()
+                job.sent.iter().flatten().map(|group| group.targets.len() as u64).sum()
             }),
-            last_updates: self
-                .jobs
-                .iter()
-                .map(|job| (job.name.clone(), job.sent_at))
-                .collect(),
+            last_updates: self.jobs.iter().map(|job| (job.name.clone(), job.sent_at)).collect(),
             refresh_failures: with_files
                 .map(|job| ("file", job.name.clone(), job.refresh_failures))
                 .collect(),
@@ -190,10 +167,7 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
-    #![expect(
-        clippy::disallowed_methods,
-        reason = "due times are those of the system's clock"
-    )]
+    #![expect(clippy::disallowed_methods, reason = "due times are those of the system's clock")]
 
     use std::fs;
     use std::path::Path;
@@ -249,19 +223,10 @@ mod tests {
         let (now, at) = (Instant::now(), Timestamp(1));
         let pattern = scratch.0.join("*.json");
         let mut jobs = Jobs::default();
-        let configs = [
-            config("s", &["a:1"], &[]),
-            config("f", &["b:1"], &[&pattern]),
-        ];
+        let configs = [config("s", &["a:1"], &[]), config("f", &["b:1"], &[&pattern])];
         jobs.configure(&configs, now);
         let first = jobs.updates(at);
-        assert_eq!(
-            first
-                .iter()
-                .map(|update| update.job.as_str())
-                .collect::<Vec<_>>(),
-            ["s"]
-        );
+        assert_eq!(first.iter().map(|update| update.job.as_str()).collect::<Vec<_>>(), ["s"]);
         assert!(jobs.refresh(now).is_empty());
         let second = jobs.updates(at);
         assert_eq!(addresses(&second[0]), ["b:1", "f:1"]);
@@ -272,22 +237,14 @@ mod tests {
         assert_eq!(from_file.labels.get("zone"), "x");
         jobs.configure(&configs, now);
         assert!(jobs.refresh(now).is_empty() && jobs.updates(at).is_empty());
-        jobs.configure(
-            &[config("f", &["c:1"], &[&pattern]), config("none", &[], &[])],
-            now,
-        );
+        jobs.configure(&[config("f", &["c:1"], &[&pattern]), config("none", &[], &[])], now);
         let third = jobs.updates(at);
         assert_eq!(addresses(&third[0]), ["c:1", "f:1"]);
         assert_eq!((third[1].job.as_str(), third[1].groups.len()), ("none", 0));
         let state = jobs.state(0);
         assert_eq!(state.targets, [("f".to_owned(), 2), ("none".to_owned(), 0)]);
         assert_eq!(state.updates, 4);
-        assert!(
-            state
-                .file_times
-                .iter()
-                .any(|(file, at)| *file == path && at.0 > 0)
-        );
+        assert!(state.file_times.iter().any(|(file, at)| *file == path && at.0 > 0));
     }
 
     // spec: SD-11

@@ -6,7 +6,7 @@
 //! - A file that cannot be read keeps the groups it had; a file that is gone takes its groups along.
 //! - A new configuration leaves the providers alone that it does not change.
 //!
-//! May use: base, model, config, telemetry.
+//! May use: base, model, config, mail (tests), telemetry.
 
 mod file;
 mod jobs;

@@ -30,10 +30,7 @@ pub(super) fn expand(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let file = entry?.file_name();
-        if file
-            .to_str()
-            .is_some_and(|file| matches(name.as_bytes(), file.as_bytes()))
-        {
+        if file.to_str().is_some_and(|file| matches(name.as_bytes(), file.as_bytes())) {
             // As the pattern writes its directory, so that the file's label does.
             found.push(pattern.with_file_name(file));
         }
@@ -84,11 +81,7 @@ mod tests {
             ("a.yml", "a.yml", true),
             ("*", "", true),
         ] {
-            assert_eq!(
-                matches(pattern.as_bytes(), name.as_bytes()),
-                fits,
-                "{pattern} {name}"
-            );
+            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
         }
     }
 
@@ -96,9 +89,6 @@ mod tests {
     fn a_pattern_without_a_directory_looks_here() {
         assert_eq!(directory(Path::new("a.json")), Path::new("."));
         assert_eq!(directory(Path::new("/x/a.json")), Path::new("/x"));
-        assert_eq!(
-            expand(Path::new("/nowhere/*.json")).expect("no error"),
-            Vec::<PathBuf>::new()
-        );
+        assert_eq!(expand(Path::new("/nowhere/*.json")).expect("no error"), Vec::<PathBuf>::new());
     }
 }

@@ -1,10 +1,7 @@
 //! The thread that keeps jobs supplied with groups.
 
 #![expect(clippy::disallowed_methods, reason = "the control plane reads clocks")]
-#![expect(
-    clippy::disallowed_types,
-    reason = "the state is read by another thread"
-)]
+#![expect(clippy::disallowed_types, reason = "the state is read by another thread")]
 
 use core::time::Duration;
 use std::io;
@@ -51,28 +48,14 @@ impl Discovery {
     ) -> io::Result<Discovery> {
         let (configs, inbox) = unbounded();
         let state = Arc::new(Mutex::default());
-        let discovery = Discovery {
-            configs,
-            state: Arc::clone(&state),
-        };
+        let discovery = Discovery { configs, state: Arc::clone(&state) };
         discovery.reconfigure(jobs);
         let (signal, changed) = bounded(1);
-        std::thread::Builder::new()
-            .name("discovery".to_owned())
-            .spawn(move || {
-                let watch = Watch::new(signal);
-                let jobs = Jobs::default();
-                Worker {
-                    jobs,
-                    watch,
-                    inbox,
-                    changed,
-                    updates,
-                    state,
-                    logger,
-                }
-                .run();
-            })?;
+        std::thread::Builder::new().name("discovery".to_owned()).spawn(move || {
+            let watch = Watch::new(signal);
+            let jobs = Jobs::default();
+            Worker { jobs, watch, inbox, changed, updates, state, logger }.run();
+        })?;
         Ok(discovery)
     }
 
@@ -84,10 +67,7 @@ impl Discovery {
 
     /// Never waits for a file.
     pub fn state(&self) -> DiscoveryState {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -138,31 +118,25 @@ impl Worker {
         self.watch();
         for (path, why) in self.jobs.refresh(now) {
             let fields = [("path", path.display().to_string()), ("err", why)];
-            self.logger
-                .error("discovery", "Error reading target file", &fields);
+            self.logger.error("discovery", "Error reading target file", &fields);
         }
     }
 
     fn watch(&mut self) {
         for (path, why) in self.watch.set(self.jobs.directories()) {
             let fields = [("path", path.display().to_string()), ("err", why)];
-            self.logger
-                .warn("discovery", "Cannot watch directory", &fields);
+            self.logger.warn("discovery", "Cannot watch directory", &fields);
         }
     }
 
     /// `Err` when nobody receives.
     fn publish(&mut self) -> Result<(), crossbeam_channel::SendError<Update>> {
-        let elapsed = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp(elapsed.as_millis().min(i64::MAX as u128) as i64);
         let updates = self.jobs.updates(now);
         let state = self.jobs.state(self.watch.errors);
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-        updates
-            .into_iter()
-            .try_for_each(|update| self.updates.send(update))
+        updates.into_iter().try_for_each(|update| self.updates.send(update))
     }
 }
 
@@ -213,11 +187,7 @@ mod tests {
         discovery.reconfigure(&configs);
         assert_eq!(updates.recv_timeout(PATIENCE).expect("new job").job, "g");
         drop(discovery);
-        assert!(
-            updates
-                .recv_timeout(PATIENCE)
-                .is_err_and(|error| error.is_disconnected())
-        );
+        assert!(updates.recv_timeout(PATIENCE).is_err_and(|error| error.is_disconnected()));
         let _ = fs::remove_dir_all(&directory);
     }
 }

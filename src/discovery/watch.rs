@@ -24,11 +24,7 @@ impl Watch {
             }
         });
         let errors = u64::from(watcher.is_err());
-        Watch {
-            watcher: watcher.ok(),
-            watched: BTreeSet::new(),
-            errors,
-        }
+        Watch { watcher: watcher.ok(), watched: BTreeSet::new(), errors }
     }
 
     /// Watches these directories and no others. Those already watched are asked for again, since a directory that

@@ -15,31 +15,29 @@ pub enum StoreError {
     /// Another process holds the lock.
     Locked(PathBuf),
     /// The directory is Prometheus', and stays untouched.
-    Prometheus { path: PathBuf, found: String },
+    Prometheus {
+        path: PathBuf,
+        found: String,
+    },
     /// Written by a release whose format this one does not know; untouched.
-    Version { path: PathBuf, found: u16 },
+    Version {
+        path: PathBuf,
+        found: u16,
+    },
 }
 
 impl StoreError {
     /// For `map_err`: what was being done, and to what.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
         let path = path.to_owned();
-        move |source| StoreError::Io {
-            doing,
-            path,
-            source,
-        }
+        move |source| StoreError::Io { doing, path, source }
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreError::Io {
-                doing,
-                path,
-                source,
-            } => {
+            StoreError::Io { doing, path, source } => {
                 write!(f, "cannot {doing} {}: {source}", path.display())
             }
             StoreError::Locked(path) => write!(

@@ -58,11 +58,7 @@ pub(super) fn segment_of_name(name: &str) -> Option<(SegmentKind, u16)> {
 /// Makes a segment file with every byte written. Leaves nothing behind on failure: an allocation
 /// that failed half-way would hold the last free space.
 pub(super) fn create_segment(path: &Path, bytes: usize, sync: bool) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)?;
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
     let fill = || -> io::Result<()> {
         let zeros = vec![0; bytes.min(1 << 20)];
         let mut at = 0;
@@ -96,12 +92,7 @@ pub(super) fn erase_segment(path: &Path) -> io::Result<()> {
 
 /// Opens a cursor file, making it a full page if it is not.
 pub(super) fn open_cursor(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let len = file.metadata()?.len();
     if len < PAGE_BYTES as u64 {
         file.write_all_at(&vec![0; PAGE_BYTES - len as usize], len)?;
@@ -125,10 +116,7 @@ pub(super) fn set_aside(path: &Path, why: &str) -> io::Result<PathBuf> {
             return Ok(aside);
         }
     }
-    Err(io::Error::new(
-        io::ErrorKind::AlreadyExists,
-        "a thousand files were set aside already",
-    ))
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "a thousand files were set aside already"))
 }
 
 /// True for errors that freeing space cures.
@@ -147,10 +135,7 @@ mod tests {
     fn names_and_slots_agree() {
         for slot in [0, 7, 12_345, u16::MAX] {
             for kind in [SegmentKind::Dictionary, SegmentKind::Samples] {
-                assert_eq!(
-                    segment_of_name(&segment_name(kind, slot)),
-                    Some((kind, slot))
-                );
+                assert_eq!(segment_of_name(&segment_name(kind, slot)), Some((kind, slot)));
             }
         }
         for name in [

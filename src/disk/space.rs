@@ -1,8 +1,5 @@
 //! What a filesystem is and how much it has left.
-#![expect(
-    unsafe_code,
-    reason = "statfs has no safe interface in the standard library"
-)]
+#![expect(unsafe_code, reason = "statfs has no safe interface in the standard library")]
 
 use std::ffi::CString;
 use std::io;
@@ -25,11 +22,8 @@ pub enum Backend {
 // Magic numbers of statfs(2). Copy-on-write filesystems may run out of space on overwriting,
 // network and user-space ones may lose a mapping: only these three keep a written block under a
 // mapping.
-const SAFE_TO_MAP: [libc::c_long; 3] = [
-    libc::EXT4_SUPER_MAGIC,
-    libc::XFS_SUPER_MAGIC,
-    libc::TMPFS_MAGIC,
-];
+const SAFE_TO_MAP: [libc::c_long; 3] =
+    [libc::EXT4_SUPER_MAGIC, libc::XFS_SUPER_MAGIC, libc::TMPFS_MAGIC];
 
 impl Backend {
     /// `Auto` decided for a directory; never gives `Auto`.

@@ -50,11 +50,7 @@ impl Store {
         let file = path.join("store");
         read_pages(&file)?;
         fs::create_dir_all(path).map_err(StoreError::io("create the data directory", path))?;
-        let (lock, was_clean) = if options.lock {
-            take_lock(path)?
-        } else {
-            (None, true)
-        };
+        let (lock, was_clean) = if options.lock { take_lock(path)? } else { (None, true) };
         // Read again under the lock: another process may have stopped in between.
         let before = match read_pages(&file)? {
             Some(page) => Some(page),
@@ -75,13 +71,7 @@ impl Store {
         };
         write_page(&file, page).map_err(StoreError::io("write", &file))?;
         let cores_before = before.map_or(0, |page| page.cores);
-        Ok(Store {
-            path: path.to_owned(),
-            lock,
-            page,
-            cores_before,
-            was_clean,
-        })
+        Ok(Store { path: path.to_owned(), lock, page, cores_before, was_clean })
     }
 
     pub fn path(&self) -> &Path {
@@ -114,12 +104,7 @@ impl Store {
     }
 
     pub fn identity(&self, shard: u16) -> Identity {
-        Identity {
-            store: self.page.id,
-            shard,
-            start: self.page.start,
-            epoch: self.page.epoch,
-        }
+        Identity { store: self.page.id, shard, start: self.page.start, epoch: self.page.epoch }
     }
 
     /// The directory of one shard, made if need be.
@@ -166,10 +151,7 @@ fn shard_dirs(path: &Path) -> Result<Vec<(u16, PathBuf)>, StoreError> {
 
 fn refuse_prometheus(path: &Path) -> Result<(), StoreError> {
     let refuse = |found: &str| {
-        Err(StoreError::Prometheus {
-            path: path.to_owned(),
-            found: found.to_owned(),
-        })
+        Err(StoreError::Prometheus { path: path.to_owned(), found: found.to_owned() })
     };
     let Ok(entries) = fs::read_dir(path) else {
         return Ok(());
@@ -203,28 +185,19 @@ fn take_lock(path: &Path) -> Result<(Option<File>, bool), StoreError> {
     let path = path.join("lock");
     loop {
         let was_clean = !path.exists();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(StoreError::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked(
-                    path.parent().unwrap_or(&path).to_owned(),
-                ));
+                return Err(StoreError::Locked(path.parent().unwrap_or(&path).to_owned()));
             }
             Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &path)(error)),
         }
         // A process that stopped just now removed the name we opened: then ours locks nothing
         // anybody sees.
-        let ours = file
-            .metadata()
-            .map_err(StoreError::io("open", &path))?
-            .ino();
+        let ours = file.metadata().map_err(StoreError::io("open", &path))?.ino();
         if fs::metadata(&path).is_ok_and(|named| named.ino() == ours) {
             return Ok((Some(file), was_clean));
         }
@@ -255,10 +228,7 @@ fn read_pages(file: &Path) -> Result<Option<Page>, StoreError> {
         let version = u16::from_le_bytes([slot[8], slot[9]]);
         if version != VERSION {
             let path = file.parent().unwrap_or(file).to_owned();
-            return Err(StoreError::Version {
-                path,
-                found: version,
-            });
+            return Err(StoreError::Version { path, found: version });
         }
         let mut id = [0; 16];
         id.copy_from_slice(&slot[16..32]);
@@ -286,12 +256,7 @@ fn write_page(path: &Path, page: Page) -> io::Result<()> {
     slot[32..36].copy_from_slice(&page.epoch.to_le_bytes());
     let check = crc32c(0, &slot[..CHECK_AT]);
     slot[CHECK_AT..].copy_from_slice(&check.to_le_bytes());
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let len = file.metadata()?.len();
     if len < PAGE_BYTES as u64 {
         file.write_all_at(&vec![0; PAGE_BYTES - len as usize], len)?;
@@ -309,16 +274,8 @@ fn page_of_segments(path: &Path) -> Result<Option<Page>, StoreError> {
     let dirs = shard_dirs(path)?;
     let cores = dirs.last().map_or(0, |(shard, _)| shard.saturating_add(1));
     for (_, dir) in &dirs {
-        for entry in fs::read_dir(dir)
-            .map_err(StoreError::io("list", dir))?
-            .flatten()
-        {
-            if entry
-                .file_name()
-                .to_str()
-                .and_then(segment_of_name)
-                .is_none()
-            {
+        for entry in fs::read_dir(dir).map_err(StoreError::io("list", dir))?.flatten() {
+            if entry.file_name().to_str().and_then(segment_of_name).is_none() {
                 continue;
             }
             let mut sector = [0; SLOT_BYTES];
@@ -326,19 +283,9 @@ fn page_of_segments(path: &Path) -> Result<Option<Page>, StoreError> {
             let (Ok(()), Ok(header)) = (read, Header::decode(&sector)) else {
                 continue;
             };
-            let Identity {
-                store,
-                start,
-                epoch,
-                ..
-            } = header.identity;
+            let Identity { store, start, epoch, .. } = header.identity;
             if found.is_none_or(|page| page.start < start) {
-                found = Some(Page {
-                    cores,
-                    start,
-                    id: store,
-                    epoch,
-                });
+                found = Some(Page { cores, start, id: store, epoch });
             }
         }
     }

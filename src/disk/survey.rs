@@ -37,10 +37,12 @@ pub struct Surveyed {
     pub files: Files,
     /// One sentence for each thing that is not as it should be.
     pub damage: Vec<String>,
+    /// Definitions are missing, so all samples have to be scanned for the series they speak of.
+    definitions_lost: bool,
 }
 
 /// Looks through a shard's directory: one small read per file; only the dictionary and the newest
-/// samples segment are mapped.
+/// samples segment are mapped, unless definitions were lost.
 pub fn survey(dir: &Path, options: &SurveyOptions) -> Result<Surveyed, StoreError> {
     let mut surveyed = Surveyed::default();
     let backend = options.backend.resolve(dir);
@@ -53,9 +55,10 @@ pub fn survey(dir: &Path, options: &SurveyOptions) -> Result<Surveyed, StoreErro
     for name in names {
         let path = dir.join(&name);
         if let Some((kind, slot)) = segment_of_name(&name) {
-            surveyed
-                .segment(&path, kind, slot, options)
-                .map_err(StoreError::io("read", &path))?;
+            surveyed.segment(&path, kind, slot, options).map_err(StoreError::io("read", &path))?;
+        } else if name.contains(".def.") {
+            // Set aside at an earlier start: the log may still speak of what it defined.
+            surveyed.definitions_lost = true;
         } else if name.ends_with(".cur") {
             let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
             surveyed.cursor(name, &path, &bytes);
@@ -94,11 +97,7 @@ impl Surveyed {
         file.read_exact_at(&mut sector, 0)?;
         // A file being made when the process died may be shorter than its header.
         let blank = sector.iter().all(|byte| *byte == 0);
-        let header = if blank {
-            Err(Damage::Blank)
-        } else {
-            Header::decode(&sector)
-        };
+        let header = if blank { Err(Damage::Blank) } else { Header::decode(&sector) };
         let why = match header {
             Ok(header) if header.identity.store != options.store => "foreign",
             Ok(header) if header.kind != kind || u64::from(header.size) > SEGMENT_BYTES_MAX => {
@@ -113,29 +112,15 @@ impl Surveyed {
                     ));
                 }
                 let state = FileState::Sealed;
-                self.files.segments.push(SegmentFile {
-                    kind,
-                    slot,
-                    bytes,
-                    state,
-                });
-                let found = FoundSegment {
-                    header,
-                    slot,
-                    region: None,
-                };
+                self.files.segments.push(SegmentFile { kind, slot, bytes, state });
+                let found = FoundSegment { header, slot, region: None };
                 self.of_kind(kind).push(found);
                 return Ok(());
             }
             Err(Damage::Blank) if options.adopted => return Ok(()),
             Err(Damage::Blank) if bytes == options.segment_bytes as u64 => {
                 let state = FileState::Spare;
-                self.files.segments.push(SegmentFile {
-                    kind,
-                    slot,
-                    bytes,
-                    state,
-                });
+                self.files.segments.push(SegmentFile { kind, slot, bytes, state });
                 return Ok(());
             }
             // A spare of another size, or one that was never finished.
@@ -143,15 +128,10 @@ impl Surveyed {
             Err(Damage::Version(_)) => "version",
             Err(_) => "damaged",
         };
-        let wrong = header
-            .err()
-            .map_or(String::new(), |damage| format!(": {damage}"));
+        let wrong = header.err().map_or(String::new(), |damage| format!(": {damage}"));
         let aside = set_aside(path, why)?;
-        self.damage.push(format!(
-            "{}{wrong}; set aside as {}",
-            path.display(),
-            aside.display()
-        ));
+        self.definitions_lost |= kind == SegmentKind::Dictionary;
+        self.damage.push(format!("{}{wrong}; set aside as {}", path.display(), aside.display()));
         Ok(())
     }
 
@@ -171,29 +151,29 @@ impl Surveyed {
             for (index, found) in found.iter_mut().enumerate() {
                 let mut files = self.files.segments.iter_mut();
                 let file = files.find(|file| (file.kind, file.slot) == (kind, found.slot));
-                let short = file
-                    .as_ref()
-                    .is_some_and(|file| file.bytes < u64::from(found.header.size));
+                let short =
+                    file.as_ref().is_some_and(|file| file.bytes < u64::from(found.header.size));
                 if let Some(file) = file
                     && index == last
                 {
                     file.state = FileState::Newest;
                 }
-                if index < last && kind == SegmentKind::Samples && !short {
+                let sealed = index < last && kind == SegmentKind::Samples && !short;
+                if sealed && (options.adopted || !self.definitions_lost) {
                     continue;
                 }
                 let path = dir.join(segment_name(kind, found.slot));
                 let continued =
                     index == last && kind == SegmentKind::Dictionary && !options.adopted;
-                match open_region(
-                    &path,
-                    found.header.size as usize,
-                    backend,
-                    continued && !short,
-                ) {
+                match open_region(&path, found.header.size as usize, backend, continued && !short) {
                     Ok(region) => found.region = Some(region),
                     Err(error) => self.damage.push(format!("{}: {error}", path.display())),
                 }
+            }
+            if kind == SegmentKind::Dictionary && !found.iter().all(FoundSegment::is_whole) {
+                self.definitions_lost = true;
+                let text = "definitions of series are damaged; their samples are given up";
+                self.damage.push(format!("{}: {text}", dir.display()));
             }
             *self.of_kind(kind) = found;
         }

@@ -19,10 +19,7 @@ pub(super) struct Unsynced {
 
 impl Unsynced {
     pub(super) fn add_segment(&mut self, kind: SegmentKind, slot: u16, path: PathBuf, file: File) {
-        self.segments
-            .entry(kind)
-            .or_default()
-            .push((slot, path, file));
+        self.segments.entry(kind).or_default().push((slot, path, file));
     }
 
     pub(super) fn drop_segment(&mut self, kind: SegmentKind, slot: u16) {

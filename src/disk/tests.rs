@@ -12,10 +12,7 @@ use crate::model::SeriesRef;
 use crate::wal::*;
 
 const SEGMENT: usize = 16 << 10;
-const ROOM: Budget = Budget {
-    bytes_max: 1 << 30,
-    free_bytes_min: 0,
-};
+const ROOM: Budget = Budget { bytes_max: 1 << 30, free_bytes_min: 0 };
 
 /// A directory that is gone when the test is over.
 struct Dir(PathBuf);
@@ -37,22 +34,11 @@ impl Drop for Dir {
 }
 
 fn open(path: &Path) -> Result<Store, StoreError> {
-    Store::open(
-        path,
-        StoreOptions {
-            cores: 2,
-            lock: true,
-        },
-    )
+    Store::open(path, StoreOptions { cores: 2, lock: true })
 }
 
 fn look(dir: &Path, backend: Backend) -> Surveyed {
-    let options = SurveyOptions {
-        store: [7; 16],
-        backend,
-        segment_bytes: SEGMENT,
-        adopted: false,
-    };
+    let options = SurveyOptions { store: [7; 16], backend, segment_bytes: SEGMENT, adopted: false };
     survey(dir, &options).expect("a readable directory")
 }
 
@@ -91,32 +77,15 @@ fn prepare(worker: &mut Worker, kind: SegmentKind) -> Option<(u16, Region)> {
 
 fn append(log: &mut Log, number: u32) -> Result<Place, Full> {
     let refs: Vec<SeriesRef> = (0..50).map(|i| SeriesRef(number + i)).collect();
-    let values: Vec<f64> = (0..50)
-        .map(|i| f64::from(number) + f64::from(i) / 7.0)
-        .collect();
+    let values: Vec<f64> = (0..50).map(|i| f64::from(number) + f64::from(i) / 7.0).collect();
     let time = Timestamp(1_000 + i64::from(number));
-    log.append(
-        &Samples {
-            lane: 1,
-            time,
-            refs: &refs,
-            values: &values,
-            times: &[],
-        },
-        time,
-    )
+    log.append(&Samples { lane: 1, time, refs: &refs, values: &values, times: &[] }, time)
 }
 
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).expect("listed");
     let mut names: Vec<String> = entries
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("ours")
-        })
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("ours"))
         .collect();
     names.sort();
     names
@@ -128,39 +97,20 @@ fn a_store_counts_its_starts_and_keeps_its_id() {
     let path = dir.0.join("data");
     let store = open(&path).expect("new");
     let id = store.id();
-    assert_eq!(
-        (store.start(), store.cores_before(), store.was_clean()),
-        (1, 0, true)
-    );
+    assert_eq!((store.start(), store.cores_before(), store.was_clean()), (1, 0, true));
     store.close().expect("closed");
     let store = open(&path).expect("again");
     assert_eq!(
-        (
-            store.id(),
-            store.start(),
-            store.cores_before(),
-            store.was_clean()
-        ),
+        (store.id(), store.start(), store.cores_before(), store.was_clean()),
         (id, 2, 2, true)
     );
     drop(store);
     let store = open(&path).expect("after a kill");
-    assert_eq!(
-        (store.id(), store.start(), store.was_clean()),
-        (id, 3, false)
-    );
+    assert_eq!((store.id(), store.start(), store.was_clean()), (id, 3, false));
     store.shard_dir(0).expect("made");
     store.shard_dir(11).expect("made");
     assert_eq!(store.shards().expect("listed"), [0, 11]);
-    assert_eq!(
-        store.identity(11),
-        Identity {
-            store: id,
-            shard: 11,
-            start: 3,
-            epoch: 1,
-        }
-    );
+    assert_eq!(store.identity(11), Identity { store: id, shard: 11, start: 3, epoch: 1 });
 }
 
 #[test]
@@ -202,10 +152,7 @@ fn a_second_process_and_prometheus_directories_are_refused_by_name() {
     let store = open(&dir.0).expect("new");
     let error = open(&dir.0).expect_err("locked");
     assert!(matches!(error, StoreError::Locked(_)));
-    assert!(
-        error.to_string().contains(&dir.0.display().to_string()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&dir.0.display().to_string()), "{error}");
     drop(store);
     for (number, found) in [
         "wal/00000003",
@@ -231,14 +178,7 @@ fn a_lost_store_page_takes_its_id_from_the_segments() {
     let store = open(&dir.0).expect("new");
     let shard = store.shard_dir(3).expect("made");
     let mut worker = worker(&shard, Backend::Auto, Files::default(), ROOM);
-    let mut log = Log::open(
-        store.identity(3),
-        SEGMENT,
-        Vec::new(),
-        Seq(0),
-        1,
-        &mut |_, _| {},
-    );
+    let mut log = Log::open(store.identity(3), SEGMENT, Vec::new(), Seq(0), 1, &mut |_, _| {});
     let (slot, region) = prepare(&mut worker, SegmentKind::Samples).expect("room");
     log.give_spare(slot, region);
     append(&mut log, 1).expect("room");
@@ -246,10 +186,7 @@ fn a_lost_store_page_takes_its_id_from_the_segments() {
     drop((log, worker, store));
     fs::remove_file(dir.0.join("store")).expect("removed");
     let store = open(&dir.0).expect("recovered");
-    assert_eq!(
-        (store.id(), store.start(), store.cores_before()),
-        (id, 2, 4)
-    );
+    assert_eq!((store.id(), store.start(), store.cores_before()), (id, 2, 4));
 }
 
 #[test]
@@ -261,12 +198,7 @@ fn a_log_on_files_survives_restarts_and_recycles_them() {
             let surveyed = look(&dir.0, backend);
             assert!(surveyed.damage.is_empty(), "{:?}", surveyed.damage);
             let mut worker = worker(&dir.0, backend, surveyed.files, ROOM);
-            let identity = Identity {
-                store: [7; 16],
-                shard: 0,
-                start,
-                epoch: 1,
-            };
+            let identity = Identity { store: [7; 16], shard: 0, start, epoch: 1 };
             let mut log = Log::open(
                 identity,
                 SEGMENT,
@@ -291,12 +223,7 @@ fn a_log_on_files_survives_restarts_and_recycles_them() {
                 let Retired { slot, region, .. } = retired;
                 ask(
                     &mut worker,
-                    DiskRequest::Retire {
-                        log: 0,
-                        kind: SegmentKind::Samples,
-                        slot,
-                        region,
-                    },
+                    DiskRequest::Retire { log: 0, kind: SegmentKind::Samples, slot, region },
                 );
             }
             sync(&mut worker);
@@ -323,19 +250,8 @@ fn read_all(log: &mut Log, worker: &mut Worker) -> u64 {
                 continue;
             }
         };
-        let slot = log
-            .segments()
-            .find(|segment| segment.seq == absent)
-            .expect("held")
-            .slot;
-        match ask(
-            worker,
-            DiskRequest::Load {
-                log: 0,
-                seq: absent,
-                slot,
-            },
-        ) {
+        let slot = log.segments().find(|segment| segment.seq == absent).expect("held").slot;
+        match ask(worker, DiskRequest::Load { log: 0, seq: absent, slot }) {
             Some(DiskAnswer::Loaded { seq, region, .. }) => log.load(seq, region),
             other => panic!("{other:?}"),
         }
@@ -348,61 +264,33 @@ fn a_retired_file_is_used_again_only_after_a_sync_and_unlinked_when_there_are_en
     let dir = Dir::new("retire");
     let mut worker = worker(&dir.0, Backend::Auto, Files::default(), ROOM);
     let kind = SegmentKind::Samples;
-    let slots: Vec<u16> = (0..4)
-        .map(|_| prepare(&mut worker, kind).expect("room").0)
-        .collect();
+    let slots: Vec<u16> = (0..4).map(|_| prepare(&mut worker, kind).expect("room").0).collect();
     assert_eq!(slots, [0, 1, 2, 3]);
     let path = dir.0.join("00000.seg");
     let file = OpenOptions::new().write(true).open(&path).expect("there");
     file.write_all_at(b"still needed", 0).expect("written");
     for slot in 0..4 {
-        ask(
-            &mut worker,
-            DiskRequest::Retire {
-                log: 0,
-                kind,
-                slot,
-                region: None,
-            },
-        );
+        ask(&mut worker, DiskRequest::Retire { log: 0, kind, slot, region: None });
     }
     assert_eq!(&fs::read(&path).expect("there")[..12], b"still needed");
     sync(&mut worker);
     assert_eq!(names(&dir.0), ["00000.seg", "00001.seg"]);
-    assert!(
-        fs::read(&path).expect("there")[..4096]
-            .iter()
-            .all(|byte| *byte == 0)
-    );
+    assert!(fs::read(&path).expect("there")[..4096].iter().all(|byte| *byte == 0));
     assert_eq!(prepare(&mut worker, kind).expect("kept").0, 0);
 }
 
 #[test]
 fn the_budget_refuses_a_new_file_and_retiring_makes_room_at_once() {
     let dir = Dir::new("budget");
-    let budget = Budget {
-        bytes_max: 2 * SEGMENT as u64,
-        free_bytes_min: 0,
-    };
+    let budget = Budget { bytes_max: 2 * SEGMENT as u64, free_bytes_min: 0 };
     let mut worker = worker(&dir.0, Backend::Auto, Files::default(), budget);
     assert!(prepare(&mut worker, SegmentKind::Dictionary).is_some());
     let (slot, region) = prepare(&mut worker, SegmentKind::Samples).expect("room");
     assert!(prepare(&mut worker, SegmentKind::Samples).is_none());
     let kind = SegmentKind::Samples;
-    ask(
-        &mut worker,
-        DiskRequest::Retire {
-            log: 0,
-            kind,
-            slot,
-            region: Some(region),
-        },
-    );
+    ask(&mut worker, DiskRequest::Retire { log: 0, kind, slot, region: Some(region) });
     assert!(prepare(&mut worker, SegmentKind::Samples).is_some());
-    worker.set_budget(Budget {
-        bytes_max: u64::MAX,
-        free_bytes_min: u64::MAX,
-    });
+    worker.set_budget(Budget { bytes_max: u64::MAX, free_bytes_min: u64::MAX });
     assert!(prepare(&mut worker, SegmentKind::Samples).is_none());
     assert_eq!(names(&dir.0), ["00000.def", "00000.seg"]);
 }
@@ -426,10 +314,7 @@ fn cursors_are_stored_found_and_deleted() {
             sequence,
         };
         let stored = ask(&mut worker, request);
-        assert!(
-            matches!(stored, Some(DiskAnswer::CursorStored { .. })),
-            "{stored:?}"
-        );
+        assert!(matches!(stored, Some(DiskAnswer::CursorStored { .. })), "{stored:?}");
         sync(&mut worker);
         let surveyed = look(&dir.0, Backend::Auto);
         assert_eq!(surveyed.cursors, [("a.cur".to_owned(), page(sequence))]);
@@ -441,17 +326,8 @@ fn cursors_are_stored_found_and_deleted() {
         page: Box::new(page(1).encode()),
         sequence: 1,
     };
-    assert!(matches!(
-        ask(&mut worker, outside),
-        Some(DiskAnswer::CursorFailed { .. })
-    ));
-    ask(
-        &mut worker,
-        DiskRequest::DeleteCursor {
-            log: 0,
-            file: "a.cur".to_owned(),
-        },
-    );
+    assert!(matches!(ask(&mut worker, outside), Some(DiskAnswer::CursorFailed { .. })));
+    ask(&mut worker, DiskRequest::DeleteCursor { log: 0, file: "a.cur".to_owned() });
     assert!(names(&dir.0).is_empty());
 }
 
@@ -459,12 +335,7 @@ fn cursors_are_stored_found_and_deleted() {
 fn what_cannot_be_read_is_set_aside_and_unfinished_spares_are_removed() {
     let dir = Dir::new("survey");
     let mut worker = worker(&dir.0, Backend::Auto, Files::default(), ROOM);
-    let identity = Identity {
-        store: [7; 16],
-        shard: 0,
-        start: 1,
-        epoch: 1,
-    };
+    let identity = Identity { store: [7; 16], shard: 0, start: 1, epoch: 1 };
     let mut log = Log::open(identity, SEGMENT, Vec::new(), Seq(0), 1, &mut |_, _| {});
     for number in 0..100 {
         if log.wants_spare() {
@@ -476,15 +347,9 @@ fn what_cannot_be_read_is_set_aside_and_unfinished_spares_are_removed() {
     let segments: Vec<SegmentInfo> = log.segments().collect();
     assert!(segments.len() >= 3);
     drop(log);
-    let file = OpenOptions::new()
-        .write(true)
-        .open(dir.0.join("00000.seg"))
-        .expect("there");
+    let file = OpenOptions::new().write(true).open(dir.0.join("00000.seg")).expect("there");
     file.write_all_at(b"rot", 60).expect("written");
-    let cut = OpenOptions::new()
-        .write(true)
-        .open(dir.0.join("00001.seg"))
-        .expect("there");
+    let cut = OpenOptions::new().write(true).open(dir.0.join("00001.seg")).expect("there");
     cut.set_len(6000).expect("cut");
     fs::write(dir.0.join("00077.seg"), [0; 100]).expect("written");
     fs::write(dir.0.join("00078.def"), vec![0; SEGMENT]).expect("written");
@@ -494,27 +359,14 @@ fn what_cannot_be_read_is_set_aside_and_unfinished_spares_are_removed() {
     assert_eq!(surveyed.damage.len(), 4, "{:?}", surveyed.damage);
     assert_eq!(surveyed.samples.len(), segments.len() - 1);
     let names = names(&dir.0);
-    assert!(
-        names.contains(&"00000.seg.damaged-0".to_owned()),
-        "{names:?}"
-    );
+    assert!(names.contains(&"00000.seg.damaged-0".to_owned()), "{names:?}");
     assert!(names.contains(&"00079.def.damaged-0".to_owned()));
     assert!(names.contains(&"00078.def".to_owned()));
     assert!(!names.contains(&"00077.seg".to_owned()));
-    let log = Log::open(
-        identity,
-        SEGMENT,
-        surveyed.samples,
-        Seq(0),
-        2,
-        &mut |_, _| {},
-    );
+    let log = Log::open(identity, SEGMENT, surveyed.samples, Seq(0), 2, &mut |_, _| {});
     assert_eq!(log.total(), 5000);
     assert!(log.counters().lost > 0 && log.counters().lost < segments[2].total_before);
-    assert!(
-        log.is_loaded(segments[1].seq),
-        "a cut segment is read whole into memory"
-    );
+    assert!(log.is_loaded(segments[1].seq), "a cut segment is read whole into memory");
 }
 
 #[test]
@@ -532,19 +384,11 @@ fn the_helper_answers_from_its_thread_and_stops_when_told() {
     };
     let helper =
         Helper::spawn(options, move |answer| sender.send(answer).expect("kept")).expect("spawned");
-    helper.request(DiskRequest::Prepare {
-        kind: SegmentKind::Samples,
-    });
+    helper.request(DiskRequest::Prepare { kind: SegmentKind::Samples });
     let answer = receiver.recv().expect("an answer");
-    assert!(
-        matches!(answer, DiskAnswer::Prepared { slot: 0, .. }),
-        "{answer:?}"
-    );
+    assert!(matches!(answer, DiskAnswer::Prepared { slot: 0, .. }), "{answer:?}");
     helper.request(DiskRequest::RemoveLog { log: 1 });
-    assert!(matches!(
-        receiver.recv(),
-        Ok(DiskAnswer::Removed { log: 1 })
-    ));
+    assert!(matches!(receiver.recv(), Ok(DiskAnswer::Removed { log: 1 })));
     helper.stop();
     assert!(receiver.recv().is_err());
     assert!(free_bytes(&dir.0).expect("known") <= filesystem_bytes(&dir.0).expect("known"));

@@ -73,9 +73,7 @@ impl Worker {
             if file.state == FileState::Newest
                 && let Ok(open) = OpenOptions::new().read(true).write(true).open(&path)
             {
-                worker
-                    .unsynced
-                    .add_segment(file.kind, file.slot, path, open);
+                worker.unsynced.add_segment(file.kind, file.slot, path, open);
             }
         }
         worker
@@ -105,19 +103,16 @@ impl Worker {
             DiskRequest::Prepare { kind } => {
                 let answer = match self.prepare(kind, answers) {
                     Ok((slot, region)) => DiskAnswer::Prepared { kind, slot, region },
-                    Err(Refused { full, message }) => DiskAnswer::PrepareFailed {
-                        kind,
-                        full,
-                        message,
-                    },
+                    Err(Refused { full, message }) => {
+                        DiskAnswer::PrepareFailed { kind, full, message }
+                    }
                 };
                 answers(answer);
             }
             DiskRequest::Release(region) => drop(region),
             DiskRequest::RemoveLog { log } => {
                 let dir = self.dir(log);
-                self.unsynced
-                    .drop_cursors(|open| open.parent() == Some(&dir));
+                self.unsynced.drop_cursors(|open| open.parent() == Some(&dir));
                 self.retired.retain(|(of, _, _)| *of != log);
                 if log > 0 && !dir.as_os_str().is_empty() {
                     // Found again, empty of news, and removed at the next start.
@@ -125,12 +120,7 @@ impl Worker {
                 }
                 answers(DiskAnswer::Removed { log });
             }
-            DiskRequest::Retire {
-                log,
-                kind,
-                slot,
-                region,
-            } => {
+            DiskRequest::Retire { log, kind, slot, region } => {
                 drop(region);
                 if log == 0 {
                     self.unsynced.drop_segment(kind, slot);
@@ -140,26 +130,12 @@ impl Worker {
                     self.recycle();
                 }
             }
-            DiskRequest::StoreCursor {
-                log,
-                file,
-                page,
-                sequence,
-            } => {
+            DiskRequest::StoreCursor { log, file, page, sequence } => {
                 answers(match self.store_cursor(log, &file, &page, sequence) {
-                    Ok(()) => DiskAnswer::CursorStored {
-                        log,
-                        file,
-                        sequence,
-                    },
+                    Ok(()) => DiskAnswer::CursorStored { log, file, sequence },
                     Err(error) => {
                         let message = format!("{}: {error}", self.dir(log).join(&file).display());
-                        DiskAnswer::CursorFailed {
-                            log,
-                            file,
-                            sequence,
-                            message,
-                        }
+                        DiskAnswer::CursorFailed { log, file, sequence, message }
                     }
                 });
             }
@@ -185,10 +161,7 @@ impl Worker {
         sequence: u64,
     ) -> io::Result<()> {
         if file.contains('/') || !file.ends_with(".cur") {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a cursor's file name",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a cursor's file name"));
         }
         let path = self.dir(log).join(file);
         let (suspect, syncs) = (self.suspect.remove(&path), self.syncs);
@@ -224,22 +197,12 @@ impl Worker {
             None => self.create(kind)?,
         };
         let path = self.path(0, kind, slot);
-        let prepared = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .and_then(|file| {
-                Ok((
-                    file,
-                    open_region(&path, self.segment_bytes, self.backend, true)?,
-                ))
-            });
+        let prepared = OpenOptions::new().read(true).write(true).open(&path).and_then(|file| {
+            Ok((file, open_region(&path, self.segment_bytes, self.backend, true)?))
+        });
         let (file, region) = prepared.map_err(|error| {
             self.delete(kind, slot);
-            Refused {
-                full: false,
-                message: format!("{}: {error}", path.display()),
-            }
+            Refused { full: false, message: format!("{}: {error}", path.display()) }
         })?;
         region.populate();
         if let Some(known) = self.files.get_mut(&(kind, slot)) {
@@ -252,50 +215,33 @@ impl Worker {
     }
 
     fn spare(&self, kind: SegmentKind) -> Option<u16> {
-        let mut spares = self
-            .files
-            .values()
-            .filter(|file| file.kind == kind && file.state == FileState::Spare);
+        let mut spares =
+            self.files.values().filter(|file| file.kind == kind && file.state == FileState::Spare);
         spares.next().map(|file| file.slot)
     }
 
     fn create(&mut self, kind: SegmentKind) -> Result<u16, Refused> {
-        let full = |message| Refused {
-            full: true,
-            message,
-        };
+        let full = |message| Refused { full: true, message };
         let bytes = self.segment_bytes as u64;
         let used: u64 = self.files.values().map(|file| file.bytes).sum();
         if used.saturating_add(bytes) > self.budget.bytes_max {
             let max = self.budget.bytes_max;
-            return Err(full(format!(
-                "{used} bytes of the log's budget of {max} are in use"
-            )));
+            return Err(full(format!("{used} bytes of the log's budget of {max} are in use")));
         }
         let dir = self.dir(0);
         if let Ok(free) = free_bytes(&dir)
             && free < self.budget.free_bytes_min.saturating_add(bytes)
         {
-            return Err(full(format!(
-                "{} has only {free} bytes left",
-                dir.display()
-            )));
+            return Err(full(format!("{} has only {free} bytes left", dir.display())));
         }
         let unused = |slot: &u16| {
             !self.files.contains_key(&(kind, *slot)) && !self.path(0, kind, *slot).exists()
         };
-        let slot = (0..=u16::MAX)
-            .find(unused)
-            .ok_or_else(|| full("no slot is left".to_owned()))?;
+        let slot = (0..=u16::MAX).find(unused).ok_or_else(|| full("no slot is left".to_owned()))?;
         let path = self.path(0, kind, slot);
         match create_segment(&path, self.segment_bytes, self.syncs) {
             Ok(_) => {
-                let file = SegmentFile {
-                    kind,
-                    slot,
-                    bytes,
-                    state: FileState::Spare,
-                };
+                let file = SegmentFile { kind, slot, bytes, state: FileState::Spare };
                 self.files.insert((kind, slot), file);
                 Ok(slot)
             }
@@ -354,10 +300,7 @@ fn load_region(path: &Path, seq: Seq, backend: Backend) -> io::Result<Region> {
     let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let header = Header::decode(&sector).map_err(|damage| invalid(damage.to_string()))?;
     if header.seq != seq {
-        return Err(invalid(format!(
-            "holds segment {}, not {}",
-            header.seq.0, seq.0
-        )));
+        return Err(invalid(format!("holds segment {}, not {}", header.seq.0, seq.0)));
     }
     let region = open_region(path, header.size as usize, backend, false)?;
     region.populate();

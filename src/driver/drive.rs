@@ -93,14 +93,7 @@ impl Driver {
             Completion::Closed(conn, cause) => {
                 let orderly = cause == Cause::Ended;
                 let cause = cause.to_string();
-                self.shard.handle(
-                    now,
-                    Event::Closed {
-                        conn,
-                        orderly,
-                        cause: &cause,
-                    },
-                );
+                self.shard.handle(now, Event::Closed { conn, orderly, cause: &cause });
             }
             Completion::Bell => self.read_mail(now),
         }
@@ -117,15 +110,8 @@ impl Driver {
             if let Order::Assign(assignment) = &order {
                 self.prepare_tls(&assignment.tls, &assignment.system_roots);
             }
-            if let Order::Budget {
-                bytes_max,
-                free_bytes_min,
-            } = order
-            {
-                self.desk.helper.set_budget(Budget {
-                    bytes_max,
-                    free_bytes_min,
-                });
+            if let Order::Budget { bytes_max, free_bytes_min } = order {
+                self.desk.helper.set_budget(Budget { bytes_max, free_bytes_min });
                 continue;
             }
             self.shard.handle(now, Event::Order(order));
@@ -167,12 +153,7 @@ impl Driver {
     fn carry_out(&mut self) {
         while let Some(effect) = self.shard.effect() {
             match effect {
-                Effect::Open {
-                    conn,
-                    host,
-                    port,
-                    tls,
-                } => self.open(conn, host, port, tls),
+                Effect::Open { conn, host, port, tls } => self.open(conn, host, port, tls),
                 Effect::Write(conn) => self.write(conn),
                 Effect::Close(conn) => self.net.close(conn),
                 Effect::Pause(conn) => self.net.pause(conn),
@@ -187,10 +168,7 @@ impl Driver {
     fn open(&mut self, conn: Conn, host: String, port: u16, tls: Option<u32>) {
         let tls = tls.map(|config| {
             let name = self.names.get(&config).filter(|name| !name.is_empty());
-            TlsPeer {
-                config,
-                server_name: name.cloned().unwrap_or_else(|| host.clone()),
-            }
+            TlsPeer { config, server_name: name.cloned().unwrap_or_else(|| host.clone()) }
         });
         self.net.open(conn, &Peer { host, port, tls });
     }

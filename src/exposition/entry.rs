@@ -65,11 +65,6 @@ impl Exemplar<'_> {
     /// Replaces what `out` holds by the labels. Escapes stay as written, as Prometheus keeps them. Fails on a name
     /// written twice and on names that are not UTF-8.
     pub fn labels(&self, out: &mut LabelsBuilder) -> Result<(), ParseError> {
-        fill(
-            Labelled::exemplar(self.text),
-            MetricType::Unknown,
-            out,
-            &mut Vec::new(),
-        )
+        fill(Labelled::exemplar(self.text), MetricType::Unknown, out, &mut Vec::new())
     }
 }

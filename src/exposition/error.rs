@@ -86,17 +86,11 @@ impl fmt::Display for ParseError {
                 write!(f, "unit \"{unit}\" not a suffix of metric \"{name}\"")
             }
             ParseError::Utf8(text) => {
-                write!(
-                    f,
-                    "invalid metric name, label name or label value: \"{text}\""
-                )
+                write!(f, "invalid metric name, label name or label value: \"{text}\"")
             }
             ParseError::ValueMissing => f.write_str("expected value after metric"),
             ParseError::ValueRange(text) => {
-                write!(
-                    f,
-                    "strconv.ParseFloat: parsing \"{text}\": value out of range"
-                )
+                write!(f, "strconv.ParseFloat: parsing \"{text}\": value out of range")
             }
             ParseError::ValueSyntax(text) => {
                 write!(f, "strconv.ParseFloat: parsing \"{text}\": invalid syntax")

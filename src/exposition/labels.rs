@@ -63,23 +63,13 @@ enum Place {
 impl<'a> Labelled<'a> {
     /// A series text, or a line that begins with one.
     pub(super) fn series(text: &'a [u8], dialect: Dialect) -> Labelled<'a> {
-        Labelled {
-            cursor: Cursor::new(text),
-            dialect,
-            named: false,
-            place: Place::Start,
-        }
+        Labelled { cursor: Cursor::new(text), dialect, named: false, place: Place::Start }
     }
 
     /// What follows the ` # ` of an exemplar.
     pub(super) fn exemplar(text: &'a [u8]) -> Labelled<'a> {
         let (dialect, place) = (Dialect::Exemplar, Place::Start);
-        Labelled {
-            cursor: Cursor::new(text),
-            dialect,
-            named: true,
-            place,
-        }
+        Labelled { cursor: Cursor::new(text), dialect, named: true, place }
     }
 
     /// What stands behind the label set, once all parts are read.
@@ -92,10 +82,7 @@ impl<'a> Labelled<'a> {
         if self.place == Place::Start {
             let name = self.start();
             if !name.is_empty() {
-                return Ok(Some(Part {
-                    name: METRIC_NAME.as_bytes(),
-                    value: name,
-                }));
+                return Ok(Some(Part { name: METRIC_NAME.as_bytes(), value: name }));
             }
         }
         match self.place {
@@ -107,11 +94,7 @@ impl<'a> Labelled<'a> {
 
     /// Reads up to and over the opening brace; gives the classic name before it.
     fn start(&mut self) -> &'a [u8] {
-        let name = if self.named {
-            &[]
-        } else {
-            self.cursor.metric_name()
-        };
+        let name = if self.named { &[] } else { self.cursor.metric_name() };
         self.named |= !name.is_empty();
         let before = self.cursor;
         self.skip_blanks();
@@ -152,10 +135,7 @@ impl<'a> Labelled<'a> {
         }
         self.named = true;
         self.cursor.skip(b',');
-        Ok(Some(Part {
-            name: METRIC_NAME.as_bytes(),
-            value: name,
-        }))
+        Ok(Some(Part { name: METRIC_NAME.as_bytes(), value: name }))
     }
 
     fn value_of(&mut self, name: &'a [u8]) -> Result<Part<'a>, ParseError> {
@@ -296,10 +276,7 @@ mod tests {
         let mut out = LabelsBuilder::default();
         let labelled = Labelled::series(text.as_bytes(), dialect);
         fill(labelled, metric_type, &mut out, &mut Vec::new())?;
-        Ok(out
-            .iter()
-            .map(|(name, value)| format!("{name}={value};"))
-            .collect())
+        Ok(out.iter().map(|(name, value)| format!("{name}={value};")).collect())
     }
 
     #[test]
@@ -338,10 +315,7 @@ mod tests {
             let got = read(text, Dialect::Text, MetricType::Unknown);
             assert_eq!(got.as_deref(), Ok(wanted), "{text}");
             if !text.starts_with('{') {
-                assert!(
-                    read(text, Dialect::OpenMetrics, MetricType::Unknown).is_err(),
-                    "{text}"
-                );
+                assert!(read(text, Dialect::OpenMetrics, MetricType::Unknown).is_err(), "{text}");
             }
         }
     }
@@ -373,10 +347,7 @@ mod tests {
             ("a{", ParseError::LabelName),
             (r#"a{b="c"}{"#, ParseError::ValueMissing),
             (r#"a{b="1",b="1"}"#, ParseError::Duplicate("b".to_owned())),
-            (
-                r#"a{__name__="b"}"#,
-                ParseError::Duplicate("__name__".to_owned()),
-            ),
+            (r#"a{__name__="b"}"#, ParseError::Duplicate("__name__".to_owned())),
             (r#"{"a",""="x"}"#, ParseError::Utf8(String::new())),
             (r#"{"a"#, ParseError::OpenQuote),
         ];
@@ -398,42 +369,14 @@ mod tests {
     fn bounds_are_normalised_under_the_type_they_belong_to() {
         let rows = [
             (r#"a{le="1"}"#, MetricType::Histogram, "__name__=a;le=1.0;"),
-            (
-                r#"a{le="1e6"}"#,
-                MetricType::Histogram,
-                "__name__=a;le=1e+06;",
-            ),
-            (
-                r#"a{le="inf"}"#,
-                MetricType::Histogram,
-                "__name__=a;le=+Inf;",
-            ),
-            (
-                r#"a{le="abc"}"#,
-                MetricType::Histogram,
-                "__name__=a;le=abc;",
-            ),
-            (
-                r#"a{le="1e999"}"#,
-                MetricType::Histogram,
-                "__name__=a;le=1e999;",
-            ),
-            (
-                r#"a{le="1"}"#,
-                MetricType::GaugeHistogram,
-                "__name__=a;le=1;",
-            ),
+            (r#"a{le="1e6"}"#, MetricType::Histogram, "__name__=a;le=1e+06;"),
+            (r#"a{le="inf"}"#, MetricType::Histogram, "__name__=a;le=+Inf;"),
+            (r#"a{le="abc"}"#, MetricType::Histogram, "__name__=a;le=abc;"),
+            (r#"a{le="1e999"}"#, MetricType::Histogram, "__name__=a;le=1e999;"),
+            (r#"a{le="1"}"#, MetricType::GaugeHistogram, "__name__=a;le=1;"),
             (r#"a{le="1"}"#, MetricType::Unknown, "__name__=a;le=1;"),
-            (
-                r#"a{quantile="1"}"#,
-                MetricType::Summary,
-                "__name__=a;quantile=1.0;",
-            ),
-            (
-                r#"a{quantile="1"}"#,
-                MetricType::Histogram,
-                "__name__=a;quantile=1;",
-            ),
+            (r#"a{quantile="1"}"#, MetricType::Summary, "__name__=a;quantile=1.0;"),
+            (r#"a{quantile="1"}"#, MetricType::Histogram, "__name__=a;quantile=1;"),
         ];
         for (text, metric_type, wanted) in rows {
             for dialect in [Dialect::Text, Dialect::OpenMetrics] {

@@ -25,12 +25,8 @@ impl Protocol {
 
     /// Asked for where the configuration does not say, best first.
     // spec: SCR-10
-    pub const DEFAULT: [Protocol; 4] = [
-        Protocol::OpenMetrics1,
-        Protocol::OpenMetrics001,
-        Protocol::Text1,
-        Protocol::Text004,
-    ];
+    pub const DEFAULT: [Protocol; 4] =
+        [Protocol::OpenMetrics1, Protocol::OpenMetrics001, Protocol::Text1, Protocol::Text004];
 
     /// As the configuration writes it.
     pub fn name(self) -> &'static str {
@@ -45,9 +41,7 @@ impl Protocol {
 
     /// The protocol of that name, letters compared exactly.
     pub fn from_name(name: &str) -> Option<Protocol> {
-        Protocol::ALL
-            .into_iter()
-            .find(|protocol| protocol.name() == name)
+        Protocol::ALL.into_iter().find(|protocol| protocol.name() == name)
     }
 
     /// As the `Accept` header writes it.
@@ -180,9 +174,7 @@ fn parameter(rest: &str) -> Option<(String, &str)> {
         return None;
     }
     let Some(quoted) = value.strip_prefix('"') else {
-        let end = value
-            .find(|c: char| !is_token_char(c))
-            .unwrap_or(value.len());
+        let end = value.find(|c: char| !is_token_char(c)).unwrap_or(value.len());
         let (token, tail) = value.split_at_checked(end)?;
         return (!token.is_empty()).then(|| (name.to_ascii_lowercase(), tail));
     };
@@ -221,10 +213,7 @@ mod tests {
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
              text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
         );
-        assert_eq!(
-            accept_header(&[Protocol::Text004]),
-            "text/plain;version=0.0.4;q=0.6,*/*;q=0.5"
-        );
+        assert_eq!(accept_header(&[Protocol::Text004]), "text/plain;version=0.0.4;q=0.6,*/*;q=0.5");
     }
 
     #[test]
@@ -242,14 +231,8 @@ mod tests {
             ("text/plain", Some(Text)),
             ("text/plain; version=9.9; charset=utf-8", Some(Text)),
             ("Text/Plain;charset=\"utf-8\";", Some(Text)),
-            (
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                Some(OpenMetrics),
-            ),
-            (
-                "application/openmetrics-text;version=0.0.1",
-                Some(OpenMetrics),
-            ),
+            ("application/openmetrics-text; version=1.0.0; charset=utf-8", Some(OpenMetrics)),
+            ("application/openmetrics-text;version=0.0.1", Some(OpenMetrics)),
             ("text/html", None),
             ("application/json", None),
             ("", None),
@@ -263,35 +246,20 @@ mod tests {
             ("text/plain; é=b", None),
         ];
         for (content_type, wanted) in rows {
-            assert_eq!(
-                format_of(Some(content_type), None).ok(),
-                *wanted,
-                "{content_type}"
-            );
+            assert_eq!(format_of(Some(content_type), None).ok(), *wanted, "{content_type}");
             let fallback = format_of(Some(content_type), Some(Protocol::Text1));
             assert_eq!(fallback, Ok(wanted.unwrap_or(Text)), "{content_type}");
         }
         let proto = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily";
-        assert_eq!(
-            format_of(Some(proto), Some(Protocol::Text1)),
-            Err(NegotiateError::Protobuf)
-        );
-        assert_eq!(
-            format_of(None, Some(Protocol::Proto)),
-            Err(NegotiateError::Protobuf)
-        );
-        assert_eq!(
-            format_of(None, Some(Protocol::OpenMetrics1)),
-            Ok(OpenMetrics)
-        );
+        assert_eq!(format_of(Some(proto), Some(Protocol::Text1)), Err(NegotiateError::Protobuf));
+        assert_eq!(format_of(None, Some(Protocol::Proto)), Err(NegotiateError::Protobuf));
+        assert_eq!(format_of(None, Some(Protocol::OpenMetrics1)), Ok(OpenMetrics));
         assert_eq!(format_of(None, None), Err(NegotiateError::Blank));
     }
 
     #[test]
     fn refusals_are_worded_as_prometheus_words_them() {
-        let error = format_of(Some("text/html"), None)
-            .expect_err("unsupported")
-            .to_string();
+        let error = format_of(Some("text/html"), None).expect_err("unsupported").to_string();
         assert_eq!(
             error,
             "received unsupported Content-Type \"text/html\" and no fallback_scrape_protocol \

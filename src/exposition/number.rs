@@ -38,9 +38,9 @@ fn parse_any(text: &[u8]) -> Option<f64> {
         _ => (1.0, text),
     };
     match magnitude.first()? {
-        b'0'..=b'9' | b'.' => fast_float2::parse::<f64, _>(text)
-            .ok()
-            .filter(|value| value.is_finite()),
+        b'0'..=b'9' | b'.' => {
+            fast_float2::parse::<f64, _>(text).ok().filter(|value| value.is_finite())
+        }
         b'i' | b'I' => (magnitude.eq_ignore_ascii_case(b"inf")
             || magnitude.eq_ignore_ascii_case(b"infinity"))
         .then_some(sign * f64::INFINITY),
@@ -108,11 +108,7 @@ pub(super) fn canonical(value: f64) -> String {
     // Where Go's shortest `%g` does without an exponent.
     if (-4..6).contains(&exponent) {
         let plain = format!("{value}");
-        return if plain.contains('.') {
-            plain
-        } else {
-            plain + ".0"
-        };
+        return if plain.contains('.') { plain } else { plain + ".0" };
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
@@ -192,15 +188,9 @@ mod tests {
         for text in bad {
             assert!(parse_float(text.as_bytes()).is_none(), "{text:?}");
         }
-        assert_eq!(
-            float_error(b"1e309"),
-            ParseError::ValueRange("1e309".to_owned())
-        );
+        assert_eq!(float_error(b"1e309"), ParseError::ValueRange("1e309".to_owned()));
         assert_eq!(float_error(b"1e"), ParseError::ValueSyntax("1e".to_owned()));
-        assert_eq!(
-            float_error(b"1_0"),
-            ParseError::ValueUnsupported("1_0".to_owned())
-        );
+        assert_eq!(float_error(b"1_0"), ParseError::ValueUnsupported("1_0".to_owned()));
     }
 
     #[test]

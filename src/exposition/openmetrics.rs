@@ -47,20 +47,12 @@ fn series(line: &[u8]) -> Result<Entry<'_>, ParseError> {
         return refuse(float_error(token), line, Dialect::OpenMetrics);
     };
     if rest.is_empty() {
-        return Ok(Entry::Series(Series {
-            text,
-            value,
-            timestamp_ms: None,
-            exemplar: None,
-        }));
+        return Ok(Entry::Series(Series { text, value, timestamp_ms: None, exemplar: None }));
     }
     match tail(rest) {
-        Ok((timestamp_ms, exemplar)) => Ok(Entry::Series(Series {
-            text,
-            value,
-            timestamp_ms,
-            exemplar,
-        })),
+        Ok((timestamp_ms, exemplar)) => {
+            Ok(Entry::Series(Series { text, value, timestamp_ms, exemplar }))
+        }
         Err(error) => refuse(error, line, Dialect::OpenMetrics),
     }
 }
@@ -112,15 +104,8 @@ fn series_end(line: &[u8]) -> Option<usize> {
 #[inline]
 fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let body = bytes.strip_prefix(b" ")?;
-    let until = body
-        .iter()
-        .position(|&byte| byte == b' ')
-        .unwrap_or(body.len());
-    if until == 0 {
-        None
-    } else {
-        Some(body.split_at(until))
-    }
+    let until = body.iter().position(|&byte| byte == b' ').unwrap_or(body.len());
+    if until == 0 { None } else { Some(body.split_at(until)) }
 }
 
 fn is_exemplar(rest: &[u8]) -> bool {
@@ -136,14 +121,10 @@ fn exemplar(rest: &[u8]) -> Result<Option<Exemplar<'_>>, ParseError> {
         let value = std::str::from_utf8(part.value);
         let value = value.map_err(|_| ParseError::Utf8(shown(part.value)))?;
         let name_chars = String::from_utf8_lossy(part.name).chars().count();
-        chars = chars
-            .saturating_add(name_chars)
-            .saturating_add(value.chars().count());
+        chars = chars.saturating_add(name_chars).saturating_add(value.chars().count());
     }
     let rest = labelled.rest();
-    let text = body
-        .get(..body.len().saturating_sub(rest.len()))
-        .unwrap_or_default();
+    let text = body.get(..body.len().saturating_sub(rest.len())).unwrap_or_default();
     let (token, rest) = field(rest).ok_or(ParseError::ExemplarValue)?;
     let value = parse_float(token).ok_or_else(|| float_error(token))?;
     let timestamp_ms = if rest.is_empty() {
@@ -157,52 +138,33 @@ fn exemplar(rest: &[u8]) -> Result<Option<Exemplar<'_>>, ParseError> {
         let wrong = || ParseError::ExemplarTimestamp(shown(token));
         Some(seconds_to_ms(seconds).ok_or_else(wrong)?)
     };
-    Ok((chars <= EXEMPLAR_CHARS).then_some(Exemplar {
-        text,
-        value,
-        timestamp_ms,
-    }))
+    Ok((chars <= EXEMPLAR_CHARS).then_some(Exemplar { text, value, timestamp_ms }))
 }
 
 fn metadata<'a>(line: &'a [u8], last_type: &mut MetricType) -> Result<Entry<'a>, ParseError> {
     let start = || ParseError::Start(shown(line));
     let body = line.strip_prefix(b"# ").ok_or_else(start)?;
     if let Some(rest) = body.strip_prefix(b"EOF") {
-        return if rest.is_empty() {
-            Ok(Entry::Eof)
-        } else {
-            Err(ParseError::AfterEof)
-        };
+        return if rest.is_empty() { Ok(Entry::Eof) } else { Err(ParseError::AfterEof) };
     }
     if let Some(rest) = body.strip_prefix(b"HELP ") {
         let (name, text) = described(rest, "HELP")?;
         let help = std::str::from_utf8(text).map_err(|_| ParseError::HelpUtf8)?;
-        return Ok(Entry::Help {
-            name,
-            help: unescape(help, true),
-        });
+        return Ok(Entry::Help { name, help: unescape(help, true) });
     }
     if let Some(rest) = body.strip_prefix(b"TYPE ") {
         let (name, text) = described(rest, "TYPE")?;
         *last_type = metric_type(text)?;
-        return Ok(Entry::Type {
-            name,
-            metric_type: *last_type,
-        });
+        return Ok(Entry::Type { name, metric_type: *last_type });
     }
     let rest = body.strip_prefix(b"UNIT ").ok_or_else(start)?;
     let (name, unit) = described(rest, "UNIT")?;
     // spec: SCR-39
-    let fits = name
-        .strip_suffix(unit)
-        .is_some_and(|family| family.ends_with(b"_"));
+    let fits = name.strip_suffix(unit).is_some_and(|family| family.ends_with(b"_"));
     if unit.is_empty() || fits {
         Ok(Entry::Unit { name, unit })
     } else {
-        Err(ParseError::Unit {
-            unit: shown(unit),
-            name: shown(name),
-        })
+        Err(ParseError::Unit { unit: shown(unit), name: shown(name) })
     }
 }
 
@@ -221,10 +183,7 @@ fn described<'a>(rest: &'a [u8], word: &'static str) -> Result<(&'a [u8], &'a [u
     if name.is_empty() && !quoted {
         return Err(ParseError::MetadataName(word));
     }
-    let text = cursor
-        .rest()
-        .strip_prefix(b" ")
-        .ok_or(ParseError::MetadataText(word))?;
+    let text = cursor.rest().strip_prefix(b" ").ok_or(ParseError::MetadataText(word))?;
     Ok((name, text))
 }
 
@@ -276,21 +235,12 @@ mod tests {
             ("a 1 -2", "a", 1.0, Some(-2000)),
             (r#"a{b="c"} 1"#, r#"a{b="c"}"#, 1.0, None),
             (r#"a{b="} # {"} 1"#, r#"a{b="} # {"}"#, 1.0, None),
-            (
-                r#"a{b="\"} 9 # "} 1 2"#,
-                r#"a{b="\"} 9 # "}"#,
-                1.0,
-                Some(2000),
-            ),
+            (r#"a{b="\"} 9 # "} 1 2"#, r#"a{b="\"} 9 # "}"#, 1.0, Some(2000)),
             (r#"{"a#b"} 3"#, r#"{"a#b"}"#, 3.0, None),
         ] {
             let series = series_of(line);
             assert_eq!(series.text, text.as_bytes(), "{line}");
-            assert_eq!(
-                (series.value, series.timestamp_ms),
-                (value, timestamp_ms),
-                "{line}"
-            );
+            assert_eq!((series.value, series.timestamp_ms), (value, timestamp_ms), "{line}");
             assert_eq!(series.exemplar, None, "{line}");
         }
     }
@@ -299,22 +249,13 @@ mod tests {
     fn exemplars_follow_value_or_timestamp() {
         for (line, text, value, timestamp_ms) in [
             (r#"a_total 1 # {t="x"} 0.5"#, r#"{t="x"}"#, 0.5, None),
-            (
-                r#"a{b="c"} 1 2 # {t="x",} 0.5 1.25"#,
-                r#"{t="x",}"#,
-                0.5,
-                Some(1250),
-            ),
+            (r#"a{b="c"} 1 2 # {t="x",} 0.5 1.25"#, r#"{t="x",}"#, 0.5, Some(1250)),
             ("a 1 # {} 1", "{}", 1.0, None),
             (r#"a 1 # {"t.x"="} 2"} 7"#, r#"{"t.x"="} 2"}"#, 7.0, None),
         ] {
             let exemplar = series_of(line).exemplar.expect(line);
             assert_eq!(exemplar.text, text.as_bytes(), "{line}");
-            assert_eq!(
-                (exemplar.value, exemplar.timestamp_ms),
-                (value, timestamp_ms),
-                "{line}"
-            );
+            assert_eq!((exemplar.value, exemplar.timestamp_ms), (value, timestamp_ms), "{line}");
         }
         let long = format!("a 1 # {{t=\"{}\"}} 1", "ä".repeat(127));
         assert!(series_of(&long).exemplar.is_some());
@@ -387,10 +328,7 @@ mod tests {
         ];
         for line in bad {
             let got = whole(line);
-            assert!(
-                got.as_ref().is_err_and(|e| *e != ParseError::OpenQuote),
-                "{line:?} {got:?}"
-            );
+            assert!(got.as_ref().is_err_and(|e| *e != ParseError::OpenQuote), "{line:?} {got:?}");
         }
     }
 
@@ -399,10 +337,7 @@ mod tests {
         for line in ["{\"a", "a{\"b", "{\"a } 1", "# HELP \"a", "{\"a # "] {
             assert_eq!(whole(line), Err(ParseError::OpenQuote), "{line:?}");
         }
-        assert_eq!(
-            read(b"a 1 # {a=\"\xff\"} 1"),
-            Err(ParseError::Utf8("\u{fffd}".to_owned()))
-        );
+        assert_eq!(read(b"a 1 # {a=\"\xff\"} 1"), Err(ParseError::Utf8("\u{fffd}".to_owned())));
         assert_eq!(read(b"# HELP a \xff"), Err(ParseError::HelpUtf8));
     }
 
@@ -411,29 +346,11 @@ mod tests {
         let line = r"# HELP a escape \ \n \\ \x chars";
         let help = "escape \\ \n \\ \\x chars".into();
         assert_eq!(read(line.as_bytes()), Ok(Entry::Help { name: b"a", help }));
-        assert_eq!(
-            read(b"# HELP a "),
-            Ok(Entry::Help {
-                name: b"a",
-                help: "".into()
-            })
-        );
-        let unit = Entry::Unit {
-            name: b"a_s",
-            unit: b"s",
-        };
+        assert_eq!(read(b"# HELP a "), Ok(Entry::Help { name: b"a", help: "".into() }));
+        let unit = Entry::Unit { name: b"a_s", unit: b"s" };
         assert_eq!(read(b"# UNIT a_s s"), Ok(unit));
-        assert_eq!(
-            read(b"# UNIT a "),
-            Ok(Entry::Unit {
-                name: b"a",
-                unit: b""
-            })
-        );
-        let info = Entry::Type {
-            name: b"a.b",
-            metric_type: MetricType::Info,
-        };
+        assert_eq!(read(b"# UNIT a "), Ok(Entry::Unit { name: b"a", unit: b"" }));
+        let info = Entry::Type { name: b"a.b", metric_type: MetricType::Info };
         assert_eq!(read(b"# TYPE \"a.b\" info"), Ok(info));
         assert_eq!(read(b"# EOF"), Ok(Entry::Eof));
     }

@@ -18,11 +18,7 @@ pub struct Parser {
 
 impl Parser {
     pub fn new(format: Format) -> Parser {
-        Parser {
-            format,
-            metric_type: MetricType::Unknown,
-            ended: false,
-        }
+        Parser { format, metric_type: MetricType::Unknown, ended: false }
     }
 
     /// One line without its newline. The empty rest behind the last newline of a page is not a line.
@@ -67,12 +63,7 @@ impl Parser {
             Format::Text => Dialect::Text,
             Format::OpenMetrics => Dialect::OpenMetrics,
         };
-        fill(
-            Labelled::series(series, dialect),
-            self.metric_type,
-            out,
-            empty,
-        )
+        fill(Labelled::series(series, dialect), self.metric_type, out, empty)
     }
 }
 
@@ -95,14 +86,8 @@ mod tests {
         assert_eq!(page(Format::OpenMetrics, &["# EOF"]), Ok(()));
         assert_eq!(page(Format::OpenMetrics, &["a 1"]), Err(ParseError::NoEof));
         assert_eq!(page(Format::OpenMetrics, &[]), Err(ParseError::NoEof));
-        assert_eq!(
-            page(Format::OpenMetrics, &["# EOF", ""]),
-            Err(ParseError::AfterEof)
-        );
-        assert_eq!(
-            page(Format::OpenMetrics, &["# EOF", "a 1"]),
-            Err(ParseError::AfterEof)
-        );
+        assert_eq!(page(Format::OpenMetrics, &["# EOF", ""]), Err(ParseError::AfterEof));
+        assert_eq!(page(Format::OpenMetrics, &["# EOF", "a 1"]), Err(ParseError::AfterEof));
     }
 
     #[test]
@@ -110,9 +95,7 @@ mod tests {
         let mut parser = Parser::new(Format::Text);
         let mut out = LabelsBuilder::default();
         let mut le_of = |parser: &Parser| {
-            parser
-                .labels(br#"a_bucket{le="1"}"#, &mut out)
-                .expect("well formed");
+            parser.labels(br#"a_bucket{le="1"}"#, &mut out).expect("well formed");
             out.get("le").to_owned()
         };
         assert_eq!(le_of(&parser), "1");
@@ -126,13 +109,8 @@ mod tests {
     fn names_with_an_empty_value_are_told_apart() {
         let parser = Parser::new(Format::Text);
         let (mut out, mut empty) = (LabelsBuilder::default(), vec!["old".to_owned()]);
-        parser
-            .labels_and_empty(br#"a{b="",c="d"}"#, &mut out, &mut empty)
-            .expect("well formed");
+        parser.labels_and_empty(br#"a{b="",c="d"}"#, &mut out, &mut empty).expect("well formed");
         assert_eq!(empty, ["b"]);
-        assert_eq!(
-            out.iter().collect::<Vec<_>>(),
-            [("__name__", "a"), ("c", "d")]
-        );
+        assert_eq!(out.iter().collect::<Vec<_>>(), [("__name__", "a"), ("c", "d")]);
     }
 }

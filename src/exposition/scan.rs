@@ -134,11 +134,7 @@ impl<'a> Cursor<'a> {
                 memchr2(b'"', b'\\', rest).and_then(|at| rest.split_at_checked(at))
             else {
                 let open = kind.may_hold_newline() && kind.allows(body);
-                return Err(if open {
-                    ParseError::OpenQuote
-                } else {
-                    kind.broken()
-                });
+                return Err(if open { ParseError::OpenQuote } else { kind.broken() });
             };
             rest = found.get(1..).unwrap_or_default();
             if found.first() == Some(&b'"') {
@@ -156,11 +152,7 @@ impl<'a> Cursor<'a> {
         self.rest = rest;
         let len = body.len().saturating_sub(rest.len()).saturating_sub(1);
         let inside = body.get(..len).unwrap_or_default();
-        if kind.allows(inside) {
-            Ok(inside)
-        } else {
-            Err(kind.broken())
-        }
+        if kind.allows(inside) { Ok(inside) } else { Err(kind.broken()) }
     }
 
     fn take(&mut self, belongs: impl Fn(u8) -> bool) -> &'a [u8] {
@@ -183,11 +175,7 @@ mod tests {
             (br#""""#, Quoted::Name, Ok((b"", b""))),
             (br#""a\"b\\"x"#, Quoted::Value, Ok((br#"a\"b\\"#, b"x"))),
             (b"\"a\nb\"", Quoted::Value, Ok((b"a\nb", b""))),
-            (
-                b"\"a\nb\"",
-                Quoted::ValueOnOneLine,
-                Err(ParseError::LabelValue),
-            ),
+            (b"\"a\nb\"", Quoted::ValueOnOneLine, Err(ParseError::LabelValue)),
             (b"\"a\0b\"", Quoted::ValueOnOneLine, Ok((b"a\0b", b""))),
             (b"\"a\0b\"", Quoted::Name, Err(ParseError::LabelName)),
             (b"\"a\\\0\"b\"", Quoted::Value, Ok((b"a\\\0\"b", b""))),
@@ -215,10 +203,7 @@ mod tests {
             ("_a-b", "_a", "_a"),
             ("", "", ""),
         ] {
-            assert_eq!(
-                Cursor::new(input.as_bytes()).metric_name(),
-                metric.as_bytes()
-            );
+            assert_eq!(Cursor::new(input.as_bytes()).metric_name(), metric.as_bytes());
             assert_eq!(Cursor::new(input.as_bytes()).label_name(), label.as_bytes());
         }
     }

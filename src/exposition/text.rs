@@ -36,11 +36,7 @@ fn series(line: &[u8]) -> Result<Entry<'_>, ParseError> {
     let (token, rest) = split_at_blank(trim_start(rest));
     let Some(value) = parse_float(token) else {
         let missing = token.is_empty();
-        let error = if missing {
-            ParseError::ValueMissing
-        } else {
-            float_error(token)
-        };
+        let error = if missing { ParseError::ValueMissing } else { float_error(token) };
         return refuse(error, line, Dialect::Text);
     };
     let rest = trim_start(rest);
@@ -56,12 +52,7 @@ fn series(line: &[u8]) -> Result<Entry<'_>, ParseError> {
         }
         Some(ms)
     };
-    Ok(Entry::Series(Series {
-        text,
-        value,
-        timestamp_ms,
-        exemplar: None,
-    }))
+    Ok(Entry::Series(Series { text, value, timestamp_ms, exemplar: None }))
 }
 
 /// Nothing need stand between a name and a value that cannot belong to it: `a+1` and `a.5` are samples of `a`.
@@ -70,10 +61,7 @@ fn bare_name(line: &[u8]) -> (&[u8], &[u8]) {
     let until = memchr2(b' ', b'\t', line).unwrap_or(line.len());
     let (name, rest) = line.split_at(until);
     // Without an early exit, so that it is done many bytes at once.
-    if name
-        .iter()
-        .fold(true, |all, &byte| all & is_name_byte(byte))
-    {
+    if name.iter().fold(true, |all, &byte| all & is_name_byte(byte)) {
         return (name, rest);
     }
     let mut cursor = Cursor::new(line);
@@ -83,10 +71,7 @@ fn bare_name(line: &[u8]) -> (&[u8], &[u8]) {
 
 #[inline]
 fn split_at_blank(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let until = bytes
-        .iter()
-        .position(|&byte| is_blank(byte))
-        .unwrap_or(bytes.len());
+    let until = bytes.iter().position(|&byte| is_blank(byte)).unwrap_or(bytes.len());
     bytes.split_at(until)
 }
 
@@ -106,10 +91,7 @@ fn comment<'a>(line: &'a [u8], last_type: &mut MetricType) -> Result<Entry<'a>, 
         b"HELP" => {
             let name = family(&mut cursor, "HELP")?;
             let help = std::str::from_utf8(argument(&cursor)).map_err(|_| ParseError::HelpUtf8)?;
-            Ok(Entry::Help {
-                name,
-                help: unescape(help, false),
-            })
+            Ok(Entry::Help { name, help: unescape(help, false) })
         }
         b"TYPE" => {
             let name = family(&mut cursor, "TYPE")?;
@@ -136,11 +118,7 @@ fn family<'a>(cursor: &mut Cursor<'a>, word: &'static str) -> Result<&'a [u8], P
         });
     }
     let name = cursor.metric_name();
-    if name.is_empty() {
-        Err(ParseError::MetadataName(word))
-    } else {
-        Ok(name)
-    }
+    if name.is_empty() { Err(ParseError::MetadataName(word)) } else { Ok(name) }
 }
 
 /// Whatever single byte follows the name divides it from the text; a text of blanks alone counts as none.
@@ -195,11 +173,7 @@ mod tests {
             (r#"a{b="} 2"} 1"#, r#"a{b="} 2"}"#, 1.0, None),
             (r#"{"a.b"} -Inf"#, r#"{"a.b"}"#, f64::NEG_INFINITY, None),
         ] {
-            assert_eq!(
-                parsed(line),
-                Ok((text.to_owned(), value, timestamp_ms)),
-                "{line}"
-            );
+            assert_eq!(parsed(line), Ok((text.to_owned(), value, timestamp_ms)), "{line}");
         }
     }
 
@@ -237,10 +211,7 @@ mod tests {
         ];
         for line in bad {
             let got = whole(line);
-            assert!(
-                got.as_ref().is_err_and(|e| *e != ParseError::OpenQuote),
-                "{line:?} {got:?}"
-            );
+            assert!(got.as_ref().is_err_and(|e| *e != ParseError::OpenQuote), "{line:?} {got:?}");
         }
     }
 
@@ -278,10 +249,7 @@ mod tests {
             "#\0",
         ] {
             let got = read(line.as_bytes());
-            assert!(
-                matches!(got, Ok(Entry::Blank | Entry::Comment)),
-                "{line:?} {got:?}"
-            );
+            assert!(matches!(got, Ok(Entry::Blank | Entry::Comment)), "{line:?} {got:?}");
         }
     }
 
@@ -311,14 +279,9 @@ mod tests {
                 other => panic!("{line:?} is {other:?}"),
             }
         }
-        for line in [
-            "# TYPE #",
-            "# HELP #",
-            "# TYPE ",
-            "# TYPE a",
-            "# TYPE a  counter",
-            "# TYPE a gauge ",
-        ] {
+        for line in
+            ["# TYPE #", "# HELP #", "# TYPE ", "# TYPE a", "# TYPE a  counter", "# TYPE a gauge "]
+        {
             assert!(read(line.as_bytes()).is_err(), "{line}");
         }
         assert_eq!(read(b"# HELP a \xff"), Err(ParseError::HelpUtf8));

@@ -54,13 +54,10 @@ pub struct Flags {
     pub enable_lifecycle: bool,
     pub page_title: String,
     pub cors_origin: String,
-    pub flush_deadline: Duration,
     /// Known names given to `--enable-feature`.
     pub features: Vec<String>,
     pub log_level: Level,
     pub log_format: LogFormat,
-    pub adjust_timestamps: bool,
-    pub timestamp_tolerance: Duration,
     pub storage_path: PathBuf,
     pub segment_bytes: usize,
     /// Bytes of disk that the logs of all shards may take together; 0: automatic.
@@ -92,34 +89,22 @@ impl Flags {
 /// Reads the command line; the first item is the program's name. `Err` also for `--help` and `--version`, with
 /// code 0; 1: unknown flag, bad value or unsupported flag; 3: a flag of server mode.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, Exit> {
-    let matches = command()
-        .try_get_matches_from(args)
-        .map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp => Exit {
-                code: 0,
-                stdout: error.render().to_string(),
-                stderr: String::new(),
-            },
-            _ => {
-                let text = error.render().to_string();
-                wrong(text.strip_prefix("error: ").unwrap_or(&text).trim_end())
-            }
-        })?;
+    let matches = command().try_get_matches_from(args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp => {
+            Exit { code: 0, stdout: error.render().to_string(), stderr: String::new() }
+        }
+        _ => {
+            let text = error.render().to_string();
+            wrong(text.strip_prefix("error: ").unwrap_or(&text).trim_end())
+        }
+    })?;
     if matches.get_flag("version") {
-        return Err(Exit {
-            code: 0,
-            stdout: build::version_text(),
-            stderr: String::new(),
-        });
+        return Err(Exit { code: 0, stdout: build::version_text(), stderr: String::new() });
     }
     let given = Given { matches };
     refuse(&given)?;
     if given.switch("write-documentation") {
-        return Err(Exit {
-            code: 0,
-            stdout: documentation(),
-            stderr: String::new(),
-        });
+        return Err(Exit { code: 0, stdout: documentation(), stderr: String::new() });
     }
     let flags = typed(&given)?;
     check_idle(&given)?;
@@ -137,25 +122,15 @@ fn command() -> Command {
         .arg(version);
     for spec in FLAGS {
         let hidden = matches!(spec.effect, Effect::ServerOnly);
-        let arg = Arg::new(spec.name)
-            .long(spec.name)
-            .help(spec.help)
-            .hide(hidden);
+        let arg = Arg::new(spec.name).long(spec.name).help(spec.help).hide(hidden);
         if let Switch = spec.kind {
             let no = format!("no-{}", spec.name);
             let arg = arg.action(ArgAction::SetTrue).conflicts_with(no.clone());
-            let negated = Arg::new(no.clone())
-                .long(no)
-                .hide(true)
-                .action(ArgAction::SetTrue);
+            let negated = Arg::new(no.clone()).long(no).hide(true).action(ArgAction::SetTrue);
             command = command.arg(arg).arg(negated);
             continue;
         }
-        let action = if let List = spec.kind {
-            ArgAction::Append
-        } else {
-            ArgAction::Set
-        };
+        let action = if let List = spec.kind { ArgAction::Append } else { ArgAction::Set };
         command = command.arg(arg.action(action).value_name(placeholder(spec.kind)));
     }
     command
@@ -184,10 +159,7 @@ impl Given {
     }
 
     fn default(name: &str) -> &'static str {
-        FLAGS
-            .iter()
-            .find(|spec| spec.name == name)
-            .map_or("", |spec| spec.default)
+        FLAGS.iter().find(|spec| spec.name == name).map_or("", |spec| spec.default)
     }
 
     fn switch(&self, name: &str) -> bool {
@@ -222,8 +194,7 @@ impl Given {
 
     fn count(&self, name: &str) -> Result<usize, Exit> {
         let text = self.text(name);
-        text.parse()
-            .map_err(|_| bad(name, &text, "not a whole number"))
+        text.parse().map_err(|_| bad(name, &text, "not a whole number"))
     }
 
     fn size(&self, name: &str) -> Result<u64, Exit> {
@@ -251,11 +222,7 @@ impl Given {
 
 fn wrong(message: &str) -> Exit {
     let stderr = format!("Error parsing command line arguments: {message}\n");
-    Exit {
-        code: 1,
-        stdout: String::new(),
-        stderr,
-    }
+    Exit { code: 1, stdout: String::new(), stderr }
 }
 
 fn bad(name: &str, value: &str, why: &str) -> Exit {
@@ -278,11 +245,7 @@ fn refuse(given: &Given) -> Result<(), Exit> {
     if !server_only.is_empty() {
         let names = server_only.join(",");
         let stderr = format!("The following flag(s) can not be used in agent mode: [{names}]\n");
-        return Err(Exit {
-            code: 3,
-            stdout: String::new(),
-            stderr,
-        });
+        return Err(Exit { code: 3, stdout: String::new(), stderr });
     }
     for spec in FLAGS {
         let Effect::Refused(reason) = spec.effect else {
@@ -293,10 +256,7 @@ fn refuse(given: &Given) -> Result<(), Exit> {
             _ => !given.text(spec.name).is_empty(),
         };
         if asked {
-            return Err(wrong(&format!(
-                "flag --{} is not supported: {reason}",
-                spec.name
-            )));
+            return Err(wrong(&format!("flag --{} is not supported: {reason}", spec.name)));
         }
     }
     Ok(())
@@ -307,19 +267,13 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
     let reload = given.switch("config.auto-reload")
         || features.iter().any(|name| name == "auto-reload-config");
     // spec: CLI-4
-    let reload_interval = given
-        .time("config.auto-reload-interval")?
-        .max(Duration::from_secs(1));
+    let reload_interval = given.time("config.auto-reload-interval")?.max(Duration::from_secs(1));
     let levels = [Level::Debug, Level::Info, Level::Warn, Level::Error];
     let external_url = given.text("web.external-url");
     // spec: CLI-10
     let quoted = |text: &str| text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']);
     if quoted(&external_url) {
-        return Err(bad(
-            "web.external-url",
-            &external_url,
-            "must not begin or end with quotes",
-        ));
+        return Err(bad("web.external-url", &external_url, "must not begin or end with quotes"));
     }
     let wal_sync = match given.text("wal.sync").as_str() {
         "never" => None,
@@ -336,13 +290,10 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
         enable_lifecycle: given.switch("web.enable-lifecycle"),
         page_title: given.text("web.page-title"),
         cors_origin: given.text("web.cors.origin"),
-        flush_deadline: given.time("storage.remote.flush-deadline")?,
         features,
         log_level: levels[given.choice("log.level", &["debug", "info", "warn", "error"])?],
         log_format: [LogFormat::Logfmt, LogFormat::Json]
             [given.choice("log.format", &["logfmt", "json"])?],
-        adjust_timestamps: given.switch("scrape.adjust-timestamps"),
-        timestamp_tolerance: given.time("scrape.timestamp-tolerance")?,
         storage_path: given.text("storage.agent.path").into(),
         segment_bytes: segment_bytes(given)?,
         storage_bytes_max: given.size("storage.agent.max-bytes")?,
@@ -355,10 +306,7 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
         wal_backend: [WalBackend::Auto, WalBackend::Mmap, WalBackend::Pwrite]
             [given.choice("wal.backend", &["auto", "mmap", "pwrite"])?],
         warnings,
-        values: FLAGS
-            .iter()
-            .map(|spec| (spec.name.to_owned(), given.shown(spec)))
-            .collect(),
+        values: FLAGS.iter().map(|spec| (spec.name.to_owned(), given.shown(spec))).collect(),
     })
 }
 
@@ -368,11 +316,7 @@ fn segment_bytes(given: &Given) -> Result<usize, Exit> {
     let name = "storage.agent.wal-segment-size";
     let bytes = given.size(name)?;
     if !(limits::SEGMENT_BYTES_MIN as u64..=SEGMENT_BYTES_MAX).contains(&bytes) {
-        return Err(bad(
-            name,
-            &given.text(name),
-            "must be between 256KiB and 256MiB",
-        ));
+        return Err(bad(name, &given.text(name), "must be between 256KiB and 256MiB"));
     }
     Ok(bytes as usize)
 }
@@ -384,11 +328,7 @@ type Features = (Vec<String>, Vec<(&'static str, String)>);
 fn features(given: &Given) -> Result<Features, Exit> {
     let (mut known, mut warnings) = (Vec::new(), Vec::new());
     for list in given.list("enable-feature") {
-        for name in list
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-        {
+        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match FEATURES.iter().find(|(feature, _)| *feature == name) {
                 None => {
                     warnings.push(("Unknown option for --enable-feature", name.to_owned()));
@@ -440,11 +380,7 @@ fn ratio(given: &Given, name: &str) -> Result<(), Exit> {
     let text = given.text(name);
     match text.parse::<f64>() {
         Ok(ratio) if ratio > 0.0 && ratio <= 1.0 => Ok(()),
-        _ => Err(bad(
-            name,
-            &text,
-            "must be greater than 0 and not more than 1",
-        )),
+        _ => Err(bad(name, &text, "must be greater than 0 and not more than 1")),
     }
 }
 
@@ -454,11 +390,7 @@ fn messages(given: &Given, name: &str) -> Result<(), Exit> {
     let messages = given.list(name);
     for (at, message) in messages.iter().enumerate() {
         if !names.contains(&message.as_str()) {
-            return Err(bad(
-                name,
-                message,
-                &format!("must be one of {}", names.join(", ")),
-            ));
+            return Err(bad(name, message, &format!("must be one of {}", names.join(", "))));
         }
         if messages[..at].contains(message) {
             return Err(bad(name, message, "given twice"));
@@ -509,11 +441,8 @@ mod tests {
         assert_eq!(flags.read_timeout, Duration::from_secs(300));
         assert_eq!(flags.wal_sync, Some(Duration::from_secs(1)));
         assert_eq!(flags.auto_reload, None);
-        assert_eq!(
-            (flags.cores, flags.pin, flags.runtime),
-            (0, true, Runtime::Auto)
-        );
-        assert!(flags.adjust_timestamps && !flags.enable_lifecycle && flags.warnings.is_empty());
+        assert_eq!((flags.cores, flags.pin, flags.runtime), (0, true, Runtime::Auto));
+        assert!(!flags.enable_lifecycle && flags.warnings.is_empty());
         for ((name, value), spec) in flags.all().iter().zip(FLAGS) {
             assert_eq!((name.as_str(), value.as_str()), (spec.name, spec.default));
         }
@@ -554,31 +483,14 @@ mod tests {
         assert_eq!(flags.listen_addresses, [":1", ":2"]);
         assert_eq!(flags.segment_bytes, 128 << 20);
         assert_eq!(flags.storage_bytes_max, 8 << 30);
-        assert_eq!(
-            (flags.cores, flags.pin, flags.runtime),
-            (3, false, Runtime::Epoll)
-        );
-        assert_eq!(
-            (flags.wal_sync, flags.wal_backend),
-            (None, WalBackend::Pwrite)
-        );
-        assert_eq!(
-            (flags.log_level, flags.log_format),
-            (Level::Warn, LogFormat::Json)
-        );
-        assert!(!flags.adjust_timestamps && flags.feature("st-storage") && !flags.feature("a"));
-        let warned: Vec<&str> = flags
-            .warnings
-            .iter()
-            .map(|(_, name)| name.as_str())
-            .collect();
+        assert_eq!((flags.cores, flags.pin, flags.runtime), (3, false, Runtime::Epoll));
+        assert_eq!((flags.wal_sync, flags.wal_backend), (None, WalBackend::Pwrite));
+        assert_eq!((flags.log_level, flags.log_format), (Level::Warn, LogFormat::Json));
+        assert!(flags.feature("st-storage") && !flags.feature("a"));
+        let warned: Vec<&str> = flags.warnings.iter().map(|(_, name)| name.as_str()).collect();
         assert_eq!(warned, ["a", "st-storage"]);
         let all = flags.all();
-        let value = |name: &str| {
-            all.iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, v)| v.as_str())
-        };
+        let value = |name: &str| all.iter().find(|(key, _)| key == name).map(|(_, v)| v.as_str());
         assert_eq!(value("web.listen-address"), Some(":1,:2"));
         assert_eq!(value("auto-gomaxprocs"), Some("false"));
         assert_eq!(value("storage.tsdb.path"), Some("data/"));
@@ -602,21 +514,12 @@ mod tests {
             (&["stray"], "stray"),
             (&["--agent=true"], "--agent"),
             (&["--agent", "--no-agent"], "--agent"),
-            (
-                &["--log.level=loud"],
-                "must be one of debug, info, warn, error",
-            ),
+            (&["--log.level=loud"], "must be one of debug, info, warn, error"),
             (&["--web.read-timeout=5"], "not a valid duration"),
             (&["--cores=-1"], "not a whole number"),
             (&["--auto-gomemlimit.ratio=0"], "not more than 1"),
-            (
-                &["--storage.agent.checkpoint-batch-size=0"],
-                "greater than 0",
-            ),
-            (
-                &["--storage.agent.wal-segment-size=1GB"],
-                "between 256KiB and 256MiB",
-            ),
+            (&["--storage.agent.checkpoint-batch-size=0"], "greater than 0"),
+            (&["--storage.agent.wal-segment-size=1GB"], "between 256KiB and 256MiB"),
             (&["--storage.agent.max-bytes=8"], "not a size"),
             (&["--web.external-url=\"http://x\""], "quotes"),
             (&["--web.config.file=web.yml"], "not supported"),
@@ -635,17 +538,9 @@ mod tests {
 
     #[test]
     fn help_version_and_documentation_end_well() {
-        assert!(
-            exit(&["--version"])
-                .stdout
-                .starts_with("corelane, version ")
-        );
+        assert!(exit(&["--version"]).stdout.starts_with("corelane, version "));
         assert!(exit(&["-h"]).stdout.contains("--storage.agent.path"));
-        assert!(
-            exit(&["--write-documentation"])
-                .stdout
-                .contains("| `--wal.sync` |")
-        );
+        assert!(exit(&["--write-documentation"]).stdout.contains("| `--wal.sync` |"));
         for args in [["--version"], ["--help"], ["--write-documentation"]] {
             assert_eq!(exit(&args).code, 0);
         }

@@ -49,13 +49,7 @@ const fn works(
     default: &'static str,
     help: &'static str,
 ) -> FlagSpec {
-    FlagSpec {
-        name,
-        kind,
-        default,
-        help,
-        effect: Effect::Works,
-    }
+    FlagSpec { name, kind, default, help, effect: Effect::Works }
 }
 
 const fn idle(
@@ -130,7 +124,7 @@ pub const FLAGS: &[FlagSpec] = &[
     idle("web.console.libraries", Text, "console_libraries", NO_UI),
     works("web.page-title", Text, "Corelane", "Title of the status page."),
     works("web.cors.origin", Text, ".*", "Anchored pattern of origins that may read the API."),
-    works("storage.remote.flush-deadline", Time, "1m", "Longest wait for answers to requests in flight at a clean stop; the backlog is kept on disk."),
+    idle("storage.remote.flush-deadline", Time, "1m", "a stop waits a second at most, and the rest is in the log"),
     works("enable-feature", List, "", "Comma-separated feature names. Repeatable."),
     works("log.level", Choice(&["debug", "info", "warn", "error"]), "info", "Lowest level logged."),
     works("log.format", Choice(&["logfmt", "json"]), "logfmt", "Form of log lines."),
@@ -138,8 +132,8 @@ pub const FLAGS: &[FlagSpec] = &[
     idle("auto-gomemlimit", Switch, "true", NO_GO),
     idle("auto-gomemlimit.ratio", Ratio, "0.9", NO_GO),
     idle("auto-gomemlimit.refresh-interval", Time, "0s", NO_GO),
-    works("scrape.adjust-timestamps", Switch, "true", "Align timestamps to the interval."),
-    works("scrape.timestamp-tolerance", Time, "2ms", "How far a timestamp may be aligned."),
+    idle("scrape.adjust-timestamps", Switch, "true", "timestamps within 2 ms of the interval's grid are put on it"),
+    idle("scrape.timestamp-tolerance", Time, "2ms", "timestamps within 2 ms of the interval's grid are put on it"),
     idle("scrape.discovery-reload-interval", Time, "5s", "changes of targets are applied at once"),
     works("storage.agent.path", Text, "data-agent/", "Directory of the log."),
     works("storage.agent.wal-segment-size", Size, "16MiB", "Segment size: 256KiB to 256MiB."),
@@ -237,11 +231,7 @@ pub(super) fn documentation() -> String {
             "" => String::new(),
             default => format!("`{default}`"),
         };
-        let _ = writeln!(
-            text,
-            "| `--{}` | {}{note} | {default} |",
-            spec.name, spec.help
-        );
+        let _ = writeln!(text, "| `--{}` | {}{note} | {default} |", spec.name, spec.help);
     }
     text
 }
@@ -253,11 +243,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_every_flag_is_explained() {
         for (at, spec) in FLAGS.iter().enumerate() {
-            assert!(
-                FLAGS[..at].iter().all(|other| other.name != spec.name),
-                "{}",
-                spec.name
-            );
+            assert!(FLAGS[..at].iter().all(|other| other.name != spec.name), "{}", spec.name);
             assert!(spec.help.ends_with('.'), "{}", spec.name);
         }
         assert!(documentation().contains("| `--wal.sync` |"));

@@ -78,9 +78,7 @@ fn content_length(head: &Head) -> Result<Option<u64>, HttpError> {
 
 /// As much of `input` as `rest` allows.
 fn data<'i>(input: &'i [u8], rest: &mut u64) -> (usize, Piece<'i>) {
-    let len = usize::try_from(*rest)
-        .unwrap_or(usize::MAX)
-        .min(input.len());
+    let len = usize::try_from(*rest).unwrap_or(usize::MAX).min(input.len());
     let Some(taken) = input.get(..len).filter(|taken| !taken.is_empty()) else {
         return (0, Piece::More);
     };
@@ -161,11 +159,7 @@ impl Chunked {
             }
             (At::SizeLf, b'\n') => {
                 self.digits = 0;
-                Ok(if self.rest == 0 {
-                    At::Trailer
-                } else {
-                    At::Data
-                })
+                Ok(if self.rest == 0 { At::Trailer } else { At::Data })
             }
             (At::DataCr, b'\r') => Ok(At::DataLf),
             (At::DataLf, b'\n') => Ok(At::Size),

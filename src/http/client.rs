@@ -121,9 +121,7 @@ impl ResponseReader {
                     Piece::More => Part::More,
                     Piece::End => {
                         self.state = State::Ended;
-                        Part::End {
-                            keep_alive: self.keep_alive && used == input.len(),
-                        }
+                        Part::End { keep_alive: self.keep_alive && used == input.len() }
                     }
                 };
                 Ok((used, part))
@@ -145,10 +143,8 @@ impl ResponseReader {
                 None => (rest, &[][..]),
             };
             rest = tail;
-            let total = self
-                .interim_bytes
-                .saturating_add(self.bytes.len())
-                .saturating_add(line.len());
+            let total =
+                self.interim_bytes.saturating_add(self.bytes.len()).saturating_add(line.len());
             if total > HEAD_BYTES {
                 self.check_start(line)?;
                 return Err(HttpError::HeadTooLong);
@@ -170,11 +166,7 @@ impl ResponseReader {
     /// Says at once, not after 64 KiB, that the peer speaks something else.
     fn check_start(&self, coming: &[u8]) -> Result<(), HttpError> {
         let start = self.bytes.iter().chain(coming);
-        if start
-            .clone()
-            .zip(START)
-            .all(|(found, wanted)| found == wanted)
-        {
+        if start.clone().zip(START).all(|(found, wanted)| found == wanted) {
             return Ok(());
         }
         let shown: Vec<u8> = start.take(SHOWN_BYTES).copied().collect();
@@ -212,10 +204,7 @@ impl ResponseReader {
 /// Whether the peer goes on after this response.
 // spec: RFC 9112 §9.3
 fn wants_more(head: &Head) -> bool {
-    let says = |word: &str| {
-        head.elements("connection")
-            .any(|said| said.eq_ignore_ascii_case(word))
-    };
+    let says = |word: &str| head.elements("connection").any(|said| said.eq_ignore_ascii_case(word));
     !says("close") && (head.is_1_1 || says("keep-alive"))
 }
 
@@ -270,36 +259,15 @@ mod tests {
 
     fn good() -> Vec<(&'static str, Outcome)> {
         vec![
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-                body(200, "hello", Some(true)),
-            ),
-            (
-                "HTTP/1.1 200\nContent-Length: 2\n\nhi",
-                body(200, "hi", Some(true)),
-            ),
-            (
-                "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-                body(200, "", Some(true)),
-            ),
-            (
-                "HTTP/1.1 200 OK\r\n\r\nuntil close",
-                body(200, "until close", None),
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", body(200, "hello", Some(true))),
+            ("HTTP/1.1 200\nContent-Length: 2\n\nhi", body(200, "hi", Some(true))),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", body(200, "", Some(true))),
+            ("HTTP/1.1 200 OK\r\n\r\nuntil close", body(200, "until close", None)),
             ("HTTP/1.1 200 OK\r\n\r\n", body(200, "", None)),
             ("HTTP/1.1 204 No Content\r\n\r\n", body(204, "", Some(true))),
-            (
-                "HTTP/1.1 304 Same\r\nContent-Length: 9\r\n\r\n",
-                body(304, "", Some(true)),
-            ),
-            (
-                "HTTP/1.1 999 Odd\r\nContent-Length: 1\r\n\r\nx",
-                body(999, "x", Some(true)),
-            ),
-            (
-                "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
-                body(200, "x", Some(false)),
-            ),
+            ("HTTP/1.1 304 Same\r\nContent-Length: 9\r\n\r\n", body(304, "", Some(true))),
+            ("HTTP/1.1 999 Odd\r\nContent-Length: 1\r\n\r\nx", body(999, "x", Some(true))),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", body(200, "x", Some(false))),
             (
                 "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 1\r\n\r\nx",
                 body(200, "x", Some(true)),
@@ -338,24 +306,12 @@ mod tests {
         vec![
             ("", HttpError::ClosedBeforeResponse),
             ("HTT", HttpError::ClosedInHead),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n",
-                HttpError::ClosedInHead,
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", HttpError::ClosedInHead),
             ("HTTP/1.1 100 Continue\r\n\r\n", HttpError::ClosedInHead),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
-                HttpError::ClosedInBody,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nx",
-                HttpError::ExcessBytes,
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", HttpError::ClosedInBody),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nx", HttpError::ExcessBytes),
             ("HTTP/1.1 204 No\r\n\r\nx", HttpError::ExcessBytes),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhellox",
-                HttpError::ExcessBytes,
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhellox", HttpError::ExcessBytes),
         ]
     }
 
@@ -363,27 +319,12 @@ mod tests {
         let length = |text: &str| HttpError::BadContentLength(text.to_owned());
         let coding = |text: &str| HttpError::UnknownTransferEncoding(text.to_owned());
         vec![
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
-                length("-5"),
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
-                length("+5"),
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", length("-5")),
+            ("HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n", length("+5")),
             ("HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", length("")),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5,6\r\n\r\n",
-                length("5,6"),
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5,\r\n\r\n",
-                length("5,"),
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-                length("5, 6"),
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5,6\r\n\r\n", length("5,6")),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5,\r\n\r\n", length("5,")),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", length("5, 6")),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
                 length("99999999999999999999"),
@@ -400,22 +341,10 @@ mod tests {
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
                 coding("chunked, chunked"),
             ),
-            (
-                "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-                coding("chunked"),
-            ),
-            (
-                "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n",
-                HttpError::SwitchedProtocols,
-            ),
-            (
-                "SSH-2.0-x\r\n",
-                HttpError::NotHttp("SSH-2.0-x\\r\\n".to_owned()),
-            ),
-            (
-                "\r\nHTTP/1.1 200 OK\r\n\r\n",
-                HttpError::NotHttp("\\r\\n".to_owned()),
-            ),
+            ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", coding("chunked")),
+            ("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", HttpError::SwitchedProtocols),
+            ("SSH-2.0-x\r\n", HttpError::NotHttp("SSH-2.0-x\\r\\n".to_owned())),
+            ("\r\nHTTP/1.1 200 OK\r\n\r\n", HttpError::NotHttp("\\r\\n".to_owned())),
         ]
     }
 
@@ -456,14 +385,7 @@ mod tests {
             let input = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
             assert_eq!(whole(&input), Err(HttpError::BadChunk), "{chunks:?}");
         }
-        for chunks in [
-            "",
-            "1",
-            "ffffffffffffffff\r\nabc",
-            "1\r\na",
-            "0\r\n",
-            "0\r\na: b\r\n",
-        ] {
+        for chunks in ["", "1", "ffffffffffffffff\r\nabc", "1\r\na", "0\r\n", "0\r\na: b\r\n"] {
             let input = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
             assert_eq!(whole(&input), Err(HttpError::ClosedInBody), "{chunks:?}");
         }
@@ -474,34 +396,16 @@ mod tests {
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         let long = "x".repeat(HEAD_BYTES);
         for (input, wanted) in [
+            (format!("HTTP/1.1 200 OK\r\nA: {long}\r\n\r\n"), HttpError::HeadTooLong),
+            ("HTTP/1.1 200 OK\r\n".to_owned() + &"A: b\r\n".repeat(20_000), HttpError::HeadTooLong),
+            ("HTTP/1.1 100 Continue\r\n\r\n".repeat(3000), HttpError::HeadTooLong),
             (
-                format!("HTTP/1.1 200 OK\r\nA: {long}\r\n\r\n"),
-                HttpError::HeadTooLong,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\n".to_owned() + &"A: b\r\n".repeat(20_000),
-                HttpError::HeadTooLong,
-            ),
-            (
-                "HTTP/1.1 100 Continue\r\n\r\n".repeat(3000),
-                HttpError::HeadTooLong,
-            ),
-            (
-                format!(
-                    "HTTP/1.1 200 OK\r\n{}\r\n",
-                    "A: b\r\n".repeat(HEAD_FIELDS + 1)
-                ),
+                format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(HEAD_FIELDS + 1)),
                 HttpError::TooManyFields,
             ),
             (format!("{chunked}1;{long}"), HttpError::ExtensionsTooLong),
-            (
-                format!("{chunked}{}", "1;xxx\r\na\r\n".repeat(30_000)),
-                HttpError::ExtensionsTooLong,
-            ),
-            (
-                format!("{chunked}0\r\na: {long}"),
-                HttpError::TrailersTooLong,
-            ),
+            (format!("{chunked}{}", "1;xxx\r\na\r\n".repeat(30_000)), HttpError::ExtensionsTooLong),
+            (format!("{chunked}0\r\na: {long}"), HttpError::TrailersTooLong),
             (
                 format!("{chunked}0\r\n{}", "a:\r\n".repeat(HEAD_FIELDS + 1)),
                 HttpError::TrailersTooLong,
@@ -525,14 +429,7 @@ mod tests {
             rest = &rest[used..];
             parts.push(part);
         }
-        assert_eq!(
-            parts,
-            [
-                Part::Head,
-                Part::Body(b"x"),
-                Part::End { keep_alive: false }
-            ]
-        );
+        assert_eq!(parts, [Part::Head, Part::Body(b"x"), Part::End { keep_alive: false }]);
         assert_eq!(reader.read(rest), Err(HttpError::ExcessBytes));
         assert_eq!(reader.read(b""), Err(HttpError::ExcessBytes));
         assert_eq!(reader.closed(), Err(HttpError::ExcessBytes));
@@ -555,10 +452,7 @@ mod tests {
     fn byte_by_byte_is_the_same_as_at_once() {
         for (input, wanted) in good() {
             let cuts: Vec<usize> = (0..input.len()).collect();
-            assert_eq!(
-                exchange(&mut ResponseReader::new(), input.as_bytes(), &cuts),
-                wanted
-            );
+            assert_eq!(exchange(&mut ResponseReader::new(), input.as_bytes(), &cuts), wanted);
         }
     }
 

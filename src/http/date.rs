@@ -3,9 +3,8 @@
 use crate::base::Timestamp;
 
 const DAY_S: i64 = 86_400;
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Seconds since the epoch. `now` settles the century of a two-digit year. Week days are not checked.
 // spec: RFC 9110 §5.6.7
@@ -35,13 +34,9 @@ pub(crate) fn http_date(text: &str, now: Timestamp) -> Option<i64> {
     if zone != "GMT" || words.next().is_some() {
         return None;
     }
-    let month = (1..)
-        .zip(MONTHS)
-        .find_map(|(index, name)| (name == month).then_some(index))?;
+    let month = (1..).zip(MONTHS).find_map(|(index, name)| (name == month).then_some(index))?;
     let day = number(day, 2).filter(|day| (1..=days_in_month(year, month)).contains(day))?;
-    days_from_epoch(year, month, day)
-        .checked_mul(DAY_S)?
-        .checked_add(seconds_of_day(clock)?)
+    days_from_epoch(year, month, day).checked_mul(DAY_S)?.checked_add(seconds_of_day(clock)?)
 }
 
 /// `HH:MM:SS`; a leap second is the second after.
@@ -51,10 +46,9 @@ fn seconds_of_day(clock: &str) -> Option<i64> {
     let (hours, minutes, seconds) = (part(23)?, part(59)?, part(60)?);
     match parts.next() {
         Some(_) => None,
-        None => hours
-            .checked_mul(3600)?
-            .checked_add(minutes.checked_mul(60)?)?
-            .checked_add(seconds),
+        None => {
+            hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?.checked_add(seconds)
+        }
     }
 }
 
@@ -67,17 +61,11 @@ fn number(text: &str, digits: usize) -> Option<i64> {
 
 /// A two-digit year that looks more than 50 years ahead is in the past.
 fn full_year(two_digits: i64, now: Timestamp) -> i64 {
-    let this_year = (now.0 / 1000 / DAY_S)
-        .saturating_mul(400)
-        .div_euclid(146_097)
-        .saturating_add(1970);
+    let this_year =
+        (now.0 / 1000 / DAY_S).saturating_mul(400).div_euclid(146_097).saturating_add(1970);
     let century = this_year.div_euclid(100).saturating_mul(100);
     let year = century.saturating_add(two_digits);
-    if year > this_year.saturating_add(50) {
-        year.saturating_sub(100)
-    } else {
-        year
-    }
+    if year > this_year.saturating_add(50) { year.saturating_sub(100) } else { year }
 }
 
 fn is_leap(year: i64) -> bool {
@@ -94,10 +82,7 @@ fn days_in_month(year: i64, month: i64) -> i64 {
 }
 
 /// Days from 1970-01-01 in the Gregorian calendar; years have at most four digits here, so nothing can overflow.
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "year ≤ 9999, month ≤ 12, day ≤ 31"
-)]
+#[expect(clippy::arithmetic_side_effects, reason = "year ≤ 9999, month ≤ 12, day ≤ 31")]
 fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
     let before = year - 1;
     let years =

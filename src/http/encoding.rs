@@ -76,18 +76,13 @@ pub struct SnappyEncoder {
 
 impl Default for SnappyEncoder {
     fn default() -> SnappyEncoder {
-        SnappyEncoder {
-            encoder: snap::raw::Encoder::new(),
-            output: Vec::new(),
-        }
+        SnappyEncoder { encoder: snap::raw::Encoder::new(), output: Vec::new() }
     }
 }
 
 impl fmt::Debug for SnappyEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SnappyEncoder")
-            .field("bytes", &self.output.len())
-            .finish_non_exhaustive()
+        f.debug_struct("SnappyEncoder").field("bytes", &self.output.len()).finish_non_exhaustive()
     }
 }
 
@@ -119,13 +114,7 @@ mod tests {
     use super::*;
 
     fn page(lines: usize) -> Vec<u8> {
-        let line = |n| {
-            format!(
-                "metric_{n}{{job=\"a\",path=\"/{}\"}} {}\n",
-                n * 7919 % 1000,
-                n * n
-            )
-        };
+        let line = |n| format!("metric_{n}{{job=\"a\",path=\"/{}\"}} {}\n", n * 7919 % 1000, n * n);
         (0..lines).map(line).collect::<String>().into_bytes()
     }
 
@@ -136,10 +125,7 @@ mod tests {
     }
 
     fn gzip_with_every_field(plain: &[u8]) -> Vec<u8> {
-        let builder = GzBuilder::new()
-            .filename("page")
-            .comment("a comment")
-            .extra(vec![7u8; 300]);
+        let builder = GzBuilder::new().filename("page").comment("a comment").extra(vec![7u8; 300]);
         let mut encoder = builder.mtime(77).write(Vec::new(), Compression::best());
         encoder.write_all(plain).expect("memory");
         let mut bytes = encoder.finish().expect("memory");
@@ -182,13 +168,9 @@ mod tests {
         members.extend(gzip(b""));
         members.extend(gzip(&plain[1000..]));
         for input in [gzip(&plain), gzip_with_every_field(&plain), members] {
-            for (piece, room) in [
-                (1, 1 << 20),
-                (1, 1),
-                (7, 100),
-                (1 << 20, 1 << 20),
-                (4096, 65_536),
-            ] {
+            for (piece, room) in
+                [(1, 1 << 20), (1, 1), (7, 100), (1 << 20, 1 << 20), (4096, 65_536)]
+            {
                 decoder.reset(Some("x-gzip")).expect("known");
                 assert!(
                     decode(&mut decoder, &input, piece, room) == Ok(plain.clone()),
@@ -272,12 +254,7 @@ mod tests {
         let (mut encoder, mut out) = (SnappyEncoder::default(), Vec::new());
         for raw in [page(5000), Vec::new(), page(3), vec![1; 100_000]] {
             snappy(&mut encoder, &raw, &mut out);
-            assert!(
-                snap::raw::Decoder::new()
-                    .decompress_vec(&out)
-                    .expect("valid")
-                    == raw
-            );
+            assert!(snap::raw::Decoder::new().decompress_vec(&out).expect("valid") == raw);
         }
     }
 

@@ -65,16 +65,10 @@ impl fmt::Display for HttpError {
             ),
             BadHead(what) => write!(f, "response head is malformed: {what}"),
             BadRequestHeader(name) => {
-                write!(
-                    f,
-                    "request header {name:?} has a name or a value that must not be sent"
-                )
+                write!(f, "request header {name:?} has a name or a value that must not be sent")
             }
             BadRequestLine(what) => {
-                write!(
-                    f,
-                    "request {what} is empty or has a character that must not be sent"
-                )
+                write!(f, "request {what} is empty or has a character that must not be sent")
             }
             ClosedBeforeResponse => f.write_str("peer closed the connection before a response"),
             ClosedInBody => f.write_str("peer closed the connection inside the response body"),
@@ -84,10 +78,7 @@ impl fmt::Display for HttpError {
             }
             ExcessBytes => f.write_str("peer sent bytes after the end of its response"),
             ExtensionsTooLong => {
-                write!(
-                    f,
-                    "chunk extensions of one response exceed the limit of {bytes} bytes"
-                )
+                write!(f, "chunk extensions of one response exceed the limit of {bytes} bytes")
             }
             GzipChecksum => f.write_str("gzip response body does not match its checksum"),
             GzipCutOff => f.write_str("gzip response body is cut off"),
@@ -97,28 +88,16 @@ impl fmt::Display for HttpError {
                 f.write_str("response is 101 Switching Protocols, which was not asked for")
             }
             TooManyFields => {
-                write!(
-                    f,
-                    "response head exceeds the limit of {fields} header fields"
-                )
+                write!(f, "response head exceeds the limit of {fields} header fields")
             }
             TrailersTooLong => {
-                write!(
-                    f,
-                    "response trailers exceed the limit of {bytes} bytes or {fields} fields"
-                )
+                write!(f, "response trailers exceed the limit of {bytes} bytes or {fields} fields")
             }
             UnknownContentEncoding(name) => {
-                write!(
-                    f,
-                    "response has Content-Encoding {name:?}, which cannot be decoded"
-                )
+                write!(f, "response has Content-Encoding {name:?}, which cannot be decoded")
             }
             UnknownTransferEncoding(name) => {
-                write!(
-                    f,
-                    "response has Transfer-Encoding {name:?}, which cannot be decoded"
-                )
+                write!(f, "response has Transfer-Encoding {name:?}, which cannot be decoded")
             }
         }
     }

@@ -35,9 +35,7 @@ pub struct Gzip {
 
 impl fmt::Debug for Gzip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gzip")
-            .field("at", &self.at)
-            .finish_non_exhaustive()
+        f.debug_struct("Gzip").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -114,11 +112,7 @@ impl Gzip {
 
     /// `Ok` at the end of a member only.
     pub(crate) fn finish(&self) -> Result<(), HttpError> {
-        if self.at == At::Between {
-            Ok(())
-        } else {
-            Err(HttpError::GzipCutOff)
-        }
+        if self.at == At::Between { Ok(()) } else { Err(HttpError::GzipCutOff) }
     }
 
     /// Bytes used and bytes appended, at most `wanted`.
@@ -170,11 +164,7 @@ impl Gzip {
             At::ExtraLen2 => {
                 self.number |= u32::from(byte) << 8;
                 self.count = 0;
-                Ok(if self.number == 0 {
-                    self.after_header_part()
-                } else {
-                    At::Extra
-                })
+                Ok(if self.number == 0 { self.after_header_part() } else { At::Extra })
             }
             At::Extra if u32::from(self.count) < self.number => Ok(At::Extra),
             At::Extra => Ok(self.after_header_part()),

@@ -35,9 +35,7 @@ impl Head {
     /// The elements of a list-valued field, over all its lines.
     pub(crate) fn elements<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let lines = self.headers(name).flat_map(|line| line.split(','));
-        lines
-            .map(str::trim_ascii)
-            .filter(|element| !element.is_empty())
+        lines.map(str::trim_ascii).filter(|element| !element.is_empty())
     }
 
     pub(crate) fn clear(&mut self) {
@@ -77,10 +75,7 @@ impl Head {
 
     fn push(&mut self, bytes: &[u8]) -> Range<usize> {
         let start = self.text.len();
-        for (index, line) in bytes
-            .split(|byte| matches!(byte, b'\r' | b'\n'))
-            .enumerate()
-        {
+        for (index, line) in bytes.split(|byte| matches!(byte, b'\r' | b'\n')).enumerate() {
             let line = line.trim_ascii();
             if index > 0 && !line.is_empty() {
                 self.text.push(' ');
@@ -122,22 +117,15 @@ mod tests {
             b"HTTP/1.1 200 All good\r\nA: 1\r\nb:\t x y \r\na: 2, 3\r\nFold: one\r\n  two\r\nEmpty:\r\n\r\n",
         )
         .expect("fine");
-        assert_eq!(
-            (head.status, head.reason.as_str(), head.is_1_1),
-            (200, "All good", true)
-        );
+        assert_eq!((head.status, head.reason.as_str(), head.is_1_1), (200, "All good", true));
         assert_eq!(head.header("B"), Some("x y"));
         assert_eq!(head.headers("a").collect::<Vec<_>>(), ["1", "2, 3"]);
         assert_eq!(head.elements("A").collect::<Vec<_>>(), ["1", "2", "3"]);
         assert_eq!(head.header("fold"), Some("one two"));
         assert_eq!(head.header("empty"), Some(""));
         assert_eq!(head.header("none"), None);
-        head.parse(b"HTTP/1.0 404\r\nx: \xff\xfe\r\n\r\n")
-            .expect("fine");
-        assert_eq!(
-            (head.status, head.reason.as_str(), head.is_1_1),
-            (404, "", false)
-        );
+        head.parse(b"HTTP/1.0 404\r\nx: \xff\xfe\r\n\r\n").expect("fine");
+        assert_eq!((head.status, head.reason.as_str(), head.is_1_1), (404, "", false));
         assert_eq!(head.header("x"), Some("\u{fffd}\u{fffd}"));
         assert_eq!(head.header("a"), None);
     }

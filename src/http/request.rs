@@ -29,9 +29,7 @@ pub fn write_request(
         return Err(HttpError::BadRequestLine("host"));
     }
     for (name, value) in headers {
-        let own = OWN_FIELDS
-            .iter()
-            .any(|field| field.eq_ignore_ascii_case(name));
+        let own = OWN_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
         if own || !is_token(name) || !is_value(value) {
             return Err(HttpError::BadRequestHeader((*name).to_owned()));
         }
@@ -63,8 +61,7 @@ fn is_visible(text: &str) -> bool {
 }
 
 fn is_value(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte == b'\t' || !byte.is_ascii_control())
+    text.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
 #[cfg(test)]
@@ -75,24 +72,13 @@ mod tests {
     fn a_head_is_written_in_order() {
         let mut out = b"before".to_vec();
         let headers = [("Accept", "text/plain;q=0.5"), ("X-Empty", "")];
-        write_request(
-            &mut out,
-            "GET",
-            "/metrics?a=b",
-            "[::1]:9100",
-            &headers,
-            None,
-        )
-        .expect("fine");
+        write_request(&mut out, "GET", "/metrics?a=b", "[::1]:9100", &headers, None).expect("fine");
         let wanted = "beforeGET /metrics?a=b HTTP/1.1\r\nHost: [::1]:9100\r\n\
              Accept: text/plain;q=0.5\r\nX-Empty: \r\n\r\n";
         assert_eq!(String::from_utf8_lossy(&out), wanted);
         out.clear();
         write_request(&mut out, "POST", "/", "a", &[], Some(12)).expect("fine");
-        assert_eq!(
-            out,
-            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n"
-        );
+        assert_eq!(out, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n");
     }
 
     #[test]

@@ -13,9 +13,7 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return value.parse().ok().map(Duration::from_secs);
     }
-    let wait_ms = http_date(value, now)?
-        .checked_mul(1000)?
-        .saturating_sub(now.0);
+    let wait_ms = http_date(value, now)?.checked_mul(1000)?.saturating_sub(now.0);
     Some(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)))
 }
 
@@ -29,10 +27,7 @@ mod tests {
         for (value, wanted) in [
             ("0", Some(Duration::ZERO)),
             (" 120 ", Some(Duration::from_secs(120))),
-            (
-                "Sun, 06 Nov 1994 08:49:40 GMT",
-                Some(Duration::from_millis(2750)),
-            ),
+            ("Sun, 06 Nov 1994 08:49:40 GMT", Some(Duration::from_millis(2750))),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(Duration::ZERO)),
             ("-1", None),
             ("1.5", None),

@@ -66,23 +66,14 @@ impl Url {
         };
         let (host, port) = parse_host_port(host_port)?;
         let port = port.unwrap_or_else(|| default_port(&scheme));
-        Ok(Url {
-            scheme,
-            host,
-            port,
-            target: parse_target(target)?,
-            userinfo,
-        })
+        Ok(Url { scheme, host, port, target: parse_target(target)?, userinfo })
     }
 
     /// The value of `Host`: the port only if it is not the scheme's default, brackets around IPv6, no zone.
     pub fn authority(&self) -> String {
         let address = self.host.split('%').next().unwrap_or("");
-        let mut text = if address.contains(':') {
-            format!("[{address}]")
-        } else {
-            self.host.clone()
-        };
+        let mut text =
+            if address.contains(':') { format!("[{address}]") } else { self.host.clone() };
         if self.port != default_port(&self.scheme) {
             text.push_str(&format!(":{}", self.port));
         }
@@ -116,10 +107,7 @@ impl Url {
                 format!("{folder}/{location}")
             }
         };
-        Ok(Url {
-            target: without_dots(&parse_target(&target)?),
-            ..self.clone()
-        })
+        Ok(Url { target: without_dots(&parse_target(&target)?), ..self.clone() })
     }
 
     pub fn is_tls(&self) -> bool {
@@ -132,17 +120,9 @@ impl fmt::Display for Url {
         write!(f, "{}://", self.scheme)?;
         if let Some((user, password)) = &self.userinfo {
             let mut text = String::new();
-            encode(
-                user,
-                |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte),
-                &mut text,
-            );
+            encode(user, |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte), &mut text);
             // As Go prints it, so that logs of both look alike.
-            write!(
-                f,
-                "{text}{}@",
-                if password.is_empty() { "" } else { ":xxxxx" }
-            )?;
+            write!(f, "{text}{}@", if password.is_empty() { "" } else { ":xxxxx" })?;
         }
         write!(f, "{}{}", self.authority(), self.target)
     }
@@ -207,11 +187,7 @@ fn parse_host_port(text: &str) -> Result<(String, Option<u16>), UrlError> {
         return Ok((host, None));
     }
     let plain = port.bytes().all(|byte| byte.is_ascii_digit());
-    let port = port
-        .parse()
-        .ok()
-        .filter(|_| plain)
-        .ok_or(UrlError::BadPort)?;
+    let port = port.parse().ok().filter(|_| plain).ok_or(UrlError::BadPort)?;
     Ok((host, Some(port)))
 }
 
@@ -306,10 +282,8 @@ fn decode(text: &str) -> Result<String, UrlError> {
             continue;
         }
         let mut digit = || bytes.next().and_then(|byte| (byte as char).to_digit(16));
-        let (high, low) = (
-            digit().ok_or(UrlError::BadEscape)?,
-            digit().ok_or(UrlError::BadEscape)?,
-        );
+        let (high, low) =
+            (digit().ok_or(UrlError::BadEscape)?, digit().ok_or(UrlError::BadEscape)?);
         out.push((high << 4 | low) as u8);
     }
     Ok(String::from_utf8_lossy(&out).into_owned())
@@ -326,86 +300,27 @@ mod tests {
     /// Text, scheme, host, port, target, authority.
     const PARTS: &[(&str, &str, &str, u16, &str, &str)] = &[
         ("http://a", "http", "a", 80, "/", "a"),
-        (
-            "HTTPS://A.example:443/x",
-            "https",
-            "A.example",
-            443,
-            "/x",
-            "A.example",
-        ),
-        (
-            "http://a:9090/metrics?x=y#frag",
-            "http",
-            "a",
-            9090,
-            "/metrics?x=y",
-            "a:9090",
-        ),
+        ("HTTPS://A.example:443/x", "https", "A.example", 443, "/x", "A.example"),
+        ("http://a:9090/metrics?x=y#frag", "http", "a", 9090, "/metrics?x=y", "a:9090"),
         ("http://a:/", "http", "a", 80, "/", "a"),
         ("http://a?x=/@:", "http", "a", 80, "/?x=/@:", "a"),
         ("http://a#x", "http", "a", 80, "/", "a"),
         ("http://[::1]", "http", "::1", 80, "/", "[::1]"),
-        (
-            "https://[fe80::1%25eth0]:1/",
-            "https",
-            "fe80::1%eth0",
-            1,
-            "/",
-            "[fe80::1]:1",
-        ),
-        (
-            "http://[fe80::1%eth0]/",
-            "http",
-            "fe80::1%eth0",
-            80,
-            "/",
-            "[fe80::1]",
-        ),
-        (
-            "http://my_service.ns.svc:80",
-            "http",
-            "my_service.ns.svc",
-            80,
-            "/",
-            "my_service.ns.svc",
-        ),
+        ("https://[fe80::1%25eth0]:1/", "https", "fe80::1%eth0", 1, "/", "[fe80::1]:1"),
+        ("http://[fe80::1%eth0]/", "http", "fe80::1%eth0", 80, "/", "[fe80::1]"),
+        ("http://my_service.ns.svc:80", "http", "my_service.ns.svc", 80, "/", "my_service.ns.svc"),
         ("invalid://host/x", "invalid", "host", 0, "/x", "host"),
         ("s3://host:5/x", "s3", "host", 5, "/x", "host:5"),
-        (
-            "http://a/b c\"ü%41?d e{ü}",
-            "http",
-            "a",
-            80,
-            "/b%20c%22%C3%BC%41?d%20e{%C3%BC}",
-            "a",
-        ),
-        (
-            "http://a/?match[]={a=\"b\"}&%zz",
-            "http",
-            "a",
-            80,
-            "/?match[]={a=\"b\"}&%zz",
-            "a",
-        ),
+        ("http://a/b c\"ü%41?d e{ü}", "http", "a", 80, "/b%20c%22%C3%BC%41?d%20e{%C3%BC}", "a"),
+        ("http://a/?match[]={a=\"b\"}&%zz", "http", "a", 80, "/?match[]={a=\"b\"}&%zz", "a"),
     ];
 
     #[test]
     fn urls_are_cut_into_parts() {
         for (text, scheme, host, port, target, authority) in PARTS {
             let url = url(text);
-            let parts = (
-                &*url.scheme,
-                &*url.host,
-                url.port,
-                &*url.target,
-                &*url.authority(),
-            );
-            assert_eq!(
-                parts,
-                (*scheme, *host, *port, *target, *authority),
-                "{text}"
-            );
+            let parts = (&*url.scheme, &*url.host, url.port, &*url.target, &*url.authority());
+            assert_eq!(parts, (*scheme, *host, *port, *target, *authority), "{text}");
             assert!(url.userinfo.is_none());
             assert_eq!(url.is_tls(), *scheme == "https");
         }
@@ -447,21 +362,12 @@ mod tests {
     #[test]
     fn users_are_decoded_and_passwords_never_shown() {
         let with = url("http://us%65r%40:p%3Aa:ss@a/x");
-        assert_eq!(
-            with.userinfo,
-            Some(("user@".to_owned(), "p:a:ss".to_owned()))
-        );
+        assert_eq!(with.userinfo, Some(("user@".to_owned(), "p:a:ss".to_owned())));
         assert_eq!(with.to_string(), "http://user%40:xxxxx@a/x");
         assert_eq!(format!("{with:?}"), "Url(http://user%40:xxxxx@a/x)");
         assert_eq!(url("http://u@a").to_string(), "http://u@a/");
-        assert_eq!(
-            url("http://[::1]:9100/m?a=b").to_string(),
-            "http://[::1]:9100/m?a=b"
-        );
-        assert_eq!(
-            url("http://a@b@c/").userinfo,
-            Some(("a@b".to_owned(), String::new()))
-        );
+        assert_eq!(url("http://[::1]:9100/m?a=b").to_string(), "http://[::1]:9100/m?a=b");
+        assert_eq!(url("http://a@b@c/").userinfo, Some(("a@b".to_owned(), String::new())));
     }
 
     #[test]

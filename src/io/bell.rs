@@ -42,12 +42,7 @@ impl Bell {
     #[expect(clippy::disallowed_types, reason = "see the field")]
     pub fn new() -> Bell {
         let ear = std::sync::Mutex::new(Ear::Deaf);
-        Bell {
-            shared: Arc::new(Shared {
-                state: AtomicU8::new(0),
-                ear,
-            }),
-        }
+        Bell { shared: Arc::new(Shared { state: AtomicU8::new(0), ear }) }
     }
 
     /// Makes the core's next or present `Net::wait` return with `Completion::Bell`. From any thread; rings before
@@ -82,9 +77,7 @@ impl Bell {
     /// Called before sleeping; false: rung meanwhile, do not sleep.
     pub(super) fn doze(&self) -> bool {
         let state = &self.shared.state;
-        state
-            .compare_exchange(0, ASLEEP, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
+        state.compare_exchange(0, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Called after sleeping; a ring stays.
@@ -94,9 +87,6 @@ impl Bell {
 
     fn ear(&self) -> std::sync::MutexGuard<'_, Ear> {
         // Nothing panics while holding it; a poisoned lock still holds a whole value.
-        self.shared
-            .ear
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.shared.ear.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

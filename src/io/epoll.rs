@@ -34,10 +34,7 @@ impl EpollReactor {
     pub(super) fn new(bell: &Bell) -> io::Result<EpollReactor> {
         let poll = Poll::new()?;
         bell.listen(Ear::Epoll(mio::Waker::new(poll.registry(), BELL)?));
-        Ok(EpollReactor {
-            poll,
-            events: Events::with_capacity(EVENTS),
-        })
+        Ok(EpollReactor { poll, events: Events::with_capacity(EVENTS) })
     }
 
     pub(super) fn connect(&mut self, key: Key, address: SocketAddr) -> io::Result<EpollSocket> {
@@ -45,9 +42,7 @@ impl EpollReactor {
         stream.set_nodelay(true)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         // Closing the socket is what ends this: the kernel forgets a closed descriptor by itself.
-        self.poll
-            .registry()
-            .register(&mut stream, Token(key.bits() as usize), interest)?;
+        self.poll.registry().register(&mut stream, Token(key.bits() as usize), interest)?;
         Ok(EpollSocket { stream })
     }
 
@@ -99,10 +94,7 @@ impl EpollSocket {
     /// that is what `Readiness::hangup` is for.)
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<Taken> {
         let bytes = self.stream.read(into)?;
-        Ok(Taken {
-            bytes,
-            drained: bytes < into.len(),
-        })
+        Ok(Taken { bytes, drained: bytes < into.len() })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

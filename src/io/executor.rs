@@ -37,33 +37,31 @@ where
 {
     let (resolver, bell) = (resolver.clone(), bell.clone());
     let (started, start) = crossbeam_channel::bounded(1);
-    let thread = std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || {
-            // Whoever waits for the start is there until it is told.
-            let report = |outcome| drop(started.send(outcome));
-            match runtime {
-                Runtime::Epoll => match epoll(cpu, &bell) {
-                    Ok(reactor) => {
-                        report(Ok(()));
-                        let net = Net::new(clock, bell, Reactor::Epoll(reactor), resolver);
-                        run_ready(body(net));
-                    }
-                    Err(error) => report(Err(error)),
-                },
-                Runtime::Uring => match uring(cpu) {
-                    Ok(executor) => {
-                        report(Ok(()));
-                        executor.run(async move {
-                            let reactor = UringReactor::new(bell.clone()).await;
-                            let net = Net::new(clock, bell, Reactor::Uring(reactor), resolver);
-                            body(net).await;
-                        });
-                    }
-                    Err(error) => report(Err(error)),
-                },
-            }
-        })?;
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // Whoever waits for the start is there until it is told.
+        let report = |outcome| drop(started.send(outcome));
+        match runtime {
+            Runtime::Epoll => match epoll(cpu, &bell) {
+                Ok(reactor) => {
+                    report(Ok(()));
+                    let net = Net::new(clock, bell, Reactor::Epoll(reactor), resolver);
+                    run_ready(body(net));
+                }
+                Err(error) => report(Err(error)),
+            },
+            Runtime::Uring => match uring(cpu) {
+                Ok(executor) => {
+                    report(Ok(()));
+                    executor.run(async move {
+                        let reactor = UringReactor::new(bell.clone()).await;
+                        let net = Net::new(clock, bell, Reactor::Uring(reactor), resolver);
+                        body(net).await;
+                    });
+                }
+                Err(error) => report(Err(error)),
+            },
+        }
+    })?;
     match start.recv() {
         Ok(Ok(())) => Ok(thread),
         Ok(Err(error)) => {
@@ -72,9 +70,7 @@ where
         }
         Err(_) => {
             drop(thread.join());
-            Err(io::Error::other(
-                "the core's thread died while it was set up",
-            ))
+            Err(io::Error::other("the core's thread died while it was set up"))
         }
     }
 }

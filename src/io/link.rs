@@ -30,10 +30,7 @@ impl Key {
     }
 
     pub(super) fn from_bits(bits: u64) -> Key {
-        Key {
-            slot: bits as u32,
-            generation: (bits >> 32) as u32,
-        }
+        Key { slot: bits as u32, generation: (bits >> 32) as u32 }
     }
 }
 
@@ -120,11 +117,7 @@ impl Link {
             address.set_port(self.port);
         }
         let last = Cause::Unreachable;
-        self.stage = Stage::Connecting {
-            socket: None,
-            addresses,
-            last,
-        };
+        self.stage = Stage::Connecting { socket: None, addresses, last };
         self.writable = true;
     }
 
@@ -163,12 +156,7 @@ impl Link {
     }
 
     fn step_connecting(&mut self, reactor: &mut Reactor) -> Step {
-        let Stage::Connecting {
-            socket,
-            addresses,
-            last,
-        } = &mut self.stage
-        else {
+        let Stage::Connecting { socket, addresses, last } = &mut self.stage else {
             return Step::Quiet;
         };
         (self.readable, self.writable, self.hangup) = (false, false, false);
@@ -217,10 +205,7 @@ impl Link {
         let decrypted = self.decrypt(buffers, &mut early);
         self.early = early;
         match decrypted {
-            Decrypted {
-                closed: Some(cause),
-                ..
-            } => Step::Closed(cause),
+            Decrypted { closed: Some(cause), .. } => Step::Closed(cause),
             Decrypted { ready: true, .. } => {
                 self.stage = match core::mem::replace(&mut self.stage, Stage::Resolving) {
                     Stage::Handshaking(socket) => Stage::Open(socket),
@@ -350,10 +335,7 @@ impl Link {
 
     /// One read of ciphertext, and what the session makes of it.
     fn decrypt(&mut self, buffers: &mut Buffers, plain: &mut Vec<u8>) -> Decrypted {
-        let mut decrypted = Decrypted {
-            ready: false,
-            closed: None,
-        };
+        let mut decrypted = Decrypted { ready: false, closed: None };
         if !self.readable {
             return decrypted;
         }

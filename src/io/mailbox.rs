@@ -20,21 +20,12 @@ pub struct Receiver<T> {
 /// Mail for the core that listens to `bell`; at most `capacity` letters wait.
 pub fn mailbox<T: Send>(capacity: usize, bell: &Bell) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = crossbeam_channel::bounded(capacity);
-    (
-        Sender {
-            queue: sender,
-            bell: bell.clone(),
-        },
-        Receiver { queue: receiver },
-    )
+    (Sender { queue: sender, bell: bell.clone() }, Receiver { queue: receiver })
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Sender<T> {
-        Sender {
-            queue: self.queue.clone(),
-            bell: self.bell.clone(),
-        }
+        Sender { queue: self.queue.clone(), bell: self.bell.clone() }
     }
 }
 

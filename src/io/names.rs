@@ -30,36 +30,20 @@ pub(super) struct Names {
 
 #[derive(Debug)]
 enum Name {
-    Asked {
-        waiting: Vec<Key>,
-    },
-    Known {
-        until: Instant,
-        addresses: Addresses,
-    },
+    Asked { waiting: Vec<Key> },
+    Known { until: Instant, addresses: Addresses },
 }
 
 /// The address, if `host` is one: no resolver needed.
 pub(super) fn literal(host: &str) -> Option<SocketAddr> {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host);
-    bare.parse::<IpAddr>()
-        .ok()
-        .map(|address| SocketAddr::new(address, 0))
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 0))
 }
 
 impl Names {
     pub(super) fn new(resolver: Resolver, bell: Bell) -> Names {
         let (reply, answers) = crossbeam_channel::bounded(limits::MAIL);
-        Names {
-            resolver,
-            bell,
-            reply,
-            answers,
-            known: HashMap::new(),
-        }
+        Names { resolver, bell, reply, answers, known: HashMap::new() }
     }
 
     /// What is known now; `None`: asked, and `key` is named when the answer is there.
@@ -75,16 +59,12 @@ impl Names {
             _ => {}
         }
         self.make_room(now);
-        let question = Question {
-            name: host.to_owned(),
-            reply: self.reply.clone(),
-            bell: self.bell.clone(),
-        };
+        let question =
+            Question { name: host.to_owned(), reply: self.reply.clone(), bell: self.bell.clone() };
         if !self.resolver.ask(question) {
             return Some(Err("the resolver has too many questions waiting".to_owned()));
         }
-        self.known
-            .insert(host.to_owned(), Name::Asked { waiting: vec![key] });
+        self.known.insert(host.to_owned(), Name::Asked { waiting: vec![key] });
         None
     }
 
@@ -92,10 +72,7 @@ impl Names {
     pub(super) fn next_answer(&mut self, now: Instant) -> Option<(Vec<Key>, Addresses)> {
         let Answer { name, addresses } = self.answers.try_recv().ok()?;
         let until = now + if addresses.is_ok() { GOOD } else { BAD };
-        let known = Name::Known {
-            until,
-            addresses: addresses.clone(),
-        };
+        let known = Name::Known { until, addresses: addresses.clone() };
         let waiting = match self.known.insert(name, known) {
             Some(Name::Asked { waiting }) => waiting,
             _ => Vec::new(),
@@ -110,8 +87,7 @@ impl Names {
         let fresh = |name: &Name| !matches!(name, Name::Known { until, .. } if *until <= now);
         self.known.retain(|_, name| fresh(name));
         if self.known.len() >= NAMES {
-            self.known
-                .retain(|_, name| matches!(name, Name::Asked { .. }));
+            self.known.retain(|_, name| matches!(name, Name::Asked { .. }));
         }
     }
 }
@@ -121,10 +97,7 @@ mod tests {
     use super::*;
 
     fn key(slot: u32) -> Key {
-        Key {
-            slot,
-            generation: 0,
-        }
+        Key { slot, generation: 0 }
     }
 
     #[test]
@@ -145,29 +118,17 @@ mod tests {
 
     #[test]
     fn a_name_is_asked_once_and_believed_for_a_while() {
-        for (addresses, good_for) in [
-            (Ok(vec![literal("192.0.2.1").expect("address")]), GOOD),
-            (Err("no".to_owned()), BAD),
-        ] {
+        for (addresses, good_for) in
+            [(Ok(vec![literal("192.0.2.1").expect("address")]), GOOD), (Err("no".to_owned()), BAD)]
+        {
             let mut names = Names::new(Resolver::new(), Bell::new());
             let now = Instant(7);
             // Nobody is asked for real: the question is noted by hand.
-            names.known.insert(
-                "a".to_owned(),
-                Name::Asked {
-                    waiting: vec![key(1)],
-                },
-            );
+            names.known.insert("a".to_owned(), Name::Asked { waiting: vec![key(1)] });
             assert_eq!(names.look_up("a", key(2), now), None);
-            let answer = Answer {
-                name: "a".to_owned(),
-                addresses: addresses.clone(),
-            };
+            let answer = Answer { name: "a".to_owned(), addresses: addresses.clone() };
             names.reply.send(answer).expect("room");
-            assert_eq!(
-                names.next_answer(now),
-                Some((vec![key(1), key(2)], addresses.clone()))
-            );
+            assert_eq!(names.next_answer(now), Some((vec![key(1), key(2)], addresses.clone())));
             assert_eq!(names.next_answer(now), None);
             let last = now + good_for - Duration::from_nanos(1);
             assert_eq!(names.look_up("a", key(3), last), Some(addresses));
@@ -182,10 +143,7 @@ mod tests {
     #[test]
     fn old_names_make_room_for_new_ones() {
         let mut names = Names::new(Resolver::new(), Bell::new());
-        let known = |until| Name::Known {
-            until: Instant(until),
-            addresses: Err(String::new()),
-        };
+        let known = |until| Name::Known { until: Instant(until), addresses: Err(String::new()) };
         for number in 0..NAMES {
             names.known.insert(number.to_string(), known(number as u64));
         }
@@ -194,12 +152,7 @@ mod tests {
         for number in 0..NAMES {
             names.known.insert(number.to_string(), known(u64::MAX));
         }
-        names.known.insert(
-            "asked".to_owned(),
-            Name::Asked {
-                waiting: Vec::new(),
-            },
-        );
+        names.known.insert("asked".to_owned(), Name::Asked { waiting: Vec::new() });
         names.make_room(Instant(9));
         assert_eq!(names.known.len(), 1);
     }

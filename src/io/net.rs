@@ -93,9 +93,7 @@ impl Net {
             Ok(session) => (session, None),
             Err(why) => (None, Some(Cause::Tls(why))),
         };
-        let key = self
-            .links
-            .insert(|key| Link::new(conn, key, peer.port, session));
+        let key = self.links.insert(|key| Link::new(conn, key, peer.port, session));
         self.by_conn.insert(conn, key);
         if let Some(cause) = fault {
             self.fail(key, cause);
@@ -185,9 +183,7 @@ impl Net {
         self.turns += 1;
         self.steps_left = TURN_STEPS;
         self.bytes_left = limits::TURN_BYTES;
-        self.reactor
-            .turn(&self.clock, &self.bell, until, &mut self.news)
-            .await;
+        self.reactor.turn(&self.clock, &self.bell, until, &mut self.news).await;
         for news in self.news.drain(..) {
             if let Some(link) = self.links.get(news.key) {
                 link.note(news);
@@ -260,10 +256,7 @@ impl Net {
 impl fmt::Debug for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (links, turns) = (self.by_conn.len(), self.turns);
-        f.debug_struct("Net")
-            .field("links", &links)
-            .field("turns", &turns)
-            .finish_non_exhaustive()
+        f.debug_struct("Net").field("links", &links).field("turns", &turns).finish_non_exhaustive()
     }
 }
 
@@ -298,28 +291,18 @@ struct Place {
 impl Links {
     fn insert(&mut self, make: impl FnOnce(Key) -> Link) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place {
-                generation: 0,
-                link: None,
-            });
+            self.places.push(Place { generation: 0, link: None });
             (self.places.len() - 1) as u32
         });
         let place = &mut self.places[slot as usize];
-        let key = Key {
-            slot,
-            generation: place.generation,
-        };
+        let key = Key { slot, generation: place.generation };
         place.link = Some(Box::new(make(key)));
         key
     }
 
     fn get(&mut self, key: Key) -> Option<&mut Link> {
         let place = self.places.get_mut(key.slot as usize)?;
-        if place.generation == key.generation {
-            place.link.as_deref_mut()
-        } else {
-            None
-        }
+        if place.generation == key.generation { place.link.as_deref_mut() } else { None }
     }
 
     fn remove(&mut self, key: Key) -> Option<Box<Link>> {
@@ -342,10 +325,7 @@ pub(super) struct Buffers {
 
 impl Buffers {
     fn new() -> Buffers {
-        Buffers {
-            scratch: vec![0; limits::READ_BYTES],
-            spare: Vec::new(),
-        }
+        Buffers { scratch: vec![0; limits::READ_BYTES], spare: Vec::new() }
     }
 
     pub(super) fn scratch(&mut self) -> &mut [u8] {

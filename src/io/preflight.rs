@@ -115,18 +115,11 @@ fn denied(error: &io::Error, sysctl: Option<&str>) -> Obstacle {
         ),
         _ => (format!("io_uring_setup: {error}"), "see io_uring_setup(2)"),
     };
-    Obstacle {
-        reason,
-        remedy: remedy.to_owned(),
-    }
+    Obstacle { reason, remedy: remedy.to_owned() }
 }
 
 fn short_of_memlock(memlock: u64, cores: usize, root: bool) -> Option<Obstacle> {
-    let rings = if root {
-        0
-    } else {
-        MEMLOCK_CORE.saturating_mul(cores as u64)
-    };
+    let rings = if root { 0 } else { MEMLOCK_CORE.saturating_mul(cores as u64) };
     let need = rings.max(MEMLOCK_LEAST);
     (memlock < need).then(|| Obstacle {
         reason: format!(
@@ -158,10 +151,7 @@ mod tests {
             let fatal = decide(RuntimeChoice::Uring, obstacle()).expect_err("fatal");
             for text in [&line.expect("a warning"), &fatal] {
                 assert!(text.contains(reason) && text.contains(remedy), "{text}");
-                assert!(
-                    !text.contains('\n') && text.contains("--runtime=epoll"),
-                    "{text}"
-                );
+                assert!(!text.contains('\n') && text.contains("--runtime=epoll"), "{text}");
             }
         }
     }
@@ -169,14 +159,8 @@ mod tests {
     #[test]
     fn what_is_there_is_taken_without_a_word() {
         assert_eq!(decide(RuntimeChoice::Auto, None), Ok((AUTO_PREFERS, None)));
-        assert_eq!(
-            decide(RuntimeChoice::Uring, None),
-            Ok((Runtime::Uring, None))
-        );
-        assert_eq!(
-            preflight(RuntimeChoice::Epoll, 1),
-            Ok((Runtime::Epoll, None))
-        );
+        assert_eq!(decide(RuntimeChoice::Uring, None), Ok((Runtime::Uring, None)));
+        assert_eq!(preflight(RuntimeChoice::Epoll, 1), Ok((Runtime::Epoll, None)));
     }
 
     #[test]
@@ -189,11 +173,7 @@ mod tests {
             (512, 64, true, true),
             (64, 1, true, false),
         ] {
-            assert_eq!(
-                short_of_memlock(kib << 10, cores, root).is_none(),
-                enough,
-                "{kib} {cores}"
-            );
+            assert_eq!(short_of_memlock(kib << 10, cores, root).is_none(), enough, "{kib} {cores}");
         }
     }
 }

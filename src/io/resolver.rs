@@ -43,11 +43,7 @@ impl Resolver {
     #[expect(clippy::new_without_default, reason = "there is one for a process")]
     pub fn new() -> Resolver {
         let (questions, waiting) = crossbeam_channel::bounded(limits::MAIL);
-        Resolver {
-            questions,
-            waiting,
-            started: Arc::new(Once::new()),
-        }
+        Resolver { questions, waiting, started: Arc::new(Once::new()) }
     }
 
     /// Never blocks; false when too many questions wait already.

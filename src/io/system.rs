@@ -1,8 +1,5 @@
 //! The few system calls that the standard library does not have.
-#![expect(
-    unsafe_code,
-    reason = "libc calls on memory of our own; each says why it is sound"
-)]
+#![expect(unsafe_code, reason = "libc calls on memory of our own; each says why it is sound")]
 
 use std::io;
 
@@ -30,9 +27,7 @@ pub fn available_cpus() -> Vec<usize> {
 /// How many cores to run when nobody says: the affinity mask, capped by the CPU quota of the cgroup.
 // spec: runtime R8
 pub fn default_cores() -> usize {
-    std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(available_cpus().len())
+    std::thread::available_parallelism().map_or(1, usize::from).min(available_cpus().len())
 }
 
 /// Pins the calling thread to one CPU.
@@ -70,10 +65,7 @@ pub(super) fn raise_limit(resource: Resource) -> u64 {
         Resource::Memlock => libc::RLIMIT_MEMLOCK,
         Resource::Files => libc::RLIMIT_NOFILE,
     };
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the answer.
     if unsafe { libc::getrlimit(which, &mut limit) } != 0 {
         return 0;

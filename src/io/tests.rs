@@ -37,25 +37,14 @@ where
 {
     for runtime in runtimes() {
         let (bell, resolver) = (Bell::new(), Resolver::new());
-        let core = start_core(
-            runtime,
-            "core",
-            None,
-            Clock::start(),
-            &resolver,
-            &bell,
-            body.clone(),
-        );
+        let core =
+            start_core(runtime, "core", None, Clock::start(), &resolver, &bell, body.clone());
         finish(runtime, core);
     }
 }
 
 fn finish(runtime: Runtime, core: std::io::Result<JoinHandle<()>>) {
-    assert!(
-        core.expect("starts").join().is_ok(),
-        "on {}",
-        runtime.name()
-    );
+    assert!(core.expect("starts").join().is_ok(), "on {}", runtime.name());
 }
 
 /// Listens, and serves each of `count` connections on a thread of its own.
@@ -72,19 +61,13 @@ fn serve(
             let service = service.clone();
             threads.push(std::thread::spawn(move || service(stream)));
         }
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().expect("served"));
+        threads.into_iter().for_each(|thread| thread.join().expect("served"));
     });
     (peer, thread)
 }
 
 fn peer(host: &str, port: u16) -> Peer {
-    Peer {
-        host: host.to_owned(),
-        port,
-        tls: None,
-    }
+    Peer { host: host.to_owned(), port, tls: None }
 }
 
 fn echo(mut stream: TcpStream) {
@@ -141,11 +124,7 @@ async fn read(net: &mut Net, conn: Conn, count: usize) -> Vec<u8> {
     while bytes.len() < count {
         match next(net).await {
             Completion::Read(from, read) if from == conn => {
-                assert!(
-                    (1..=limits::READ_BYTES).contains(&read.len()),
-                    "{}",
-                    read.len()
-                );
+                assert!((1..=limits::READ_BYTES).contains(&read.len()), "{}", read.len());
                 bytes.extend_from_slice(&read);
                 net.recycle(read);
             }
@@ -181,9 +160,7 @@ async fn nothing(net: &mut Net) {
 }
 
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect()
+    (0..len).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
 #[test]
@@ -270,10 +247,7 @@ fn what_the_peer_said_before_a_reset_is_heard() {
         net.pause(A);
         nothing(&mut net).await;
         net.resume(A);
-        assert_eq!(
-            end(&mut net, A).await,
-            (b"too large".to_vec(), Cause::Reset)
-        );
+        assert_eq!(end(&mut net, A).await, (b"too large".to_vec(), Cause::Reset));
     });
 }
 
@@ -316,8 +290,7 @@ fn a_paused_connection_reads_nothing_until_resumed() {
             let mut out = Vec::new();
             if pause_first {
                 // Long enough for the echo to arrive, which must not be told.
-                net.wait(net.now().instant + Duration::from_millis(50), &mut out)
-                    .await;
+                net.wait(net.now().instant + Duration::from_millis(50), &mut out).await;
                 assert_eq!(out, []);
                 net.resume(A);
                 assert_eq!(read(&mut net, A, 4).await, b"ping");
@@ -354,8 +327,7 @@ fn an_idle_core_takes_no_turns() {
         nothing(&mut net).await;
         let mut out = Vec::new();
         let before = net.turns();
-        net.wait(net.now().instant + Duration::from_millis(300), &mut out)
-            .await;
+        net.wait(net.now().instant + Duration::from_millis(300), &mut out).await;
         assert_eq!(out, []);
         let turns = net.turns() - before;
         assert!(turns <= 2, "{turns} turns while nothing happened");
@@ -407,9 +379,7 @@ fn letters_from_many_threads_all_arrive() {
                 })
             })
             .collect();
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().expect("sent"));
+        threads.into_iter().for_each(|thread| thread.join().expect("sent"));
         finish(runtime, core);
     }
 }
@@ -440,12 +410,7 @@ fn every_ring_of_ten_thousand_is_answered() {
         )
         .expect("starts");
         for number in 0..10_000 {
-            assert_eq!(
-                answers.recv_timeout(PATIENCE),
-                Ok(number),
-                "{}",
-                runtime.name()
-            );
+            assert_eq!(answers.recv_timeout(PATIENCE), Ok(number), "{}", runtime.name());
             bell.ring();
         }
         finish(runtime, Ok(core));
@@ -551,9 +516,8 @@ fn five_hundred_connections_work_at_once() {
         let at = peer("127.0.0.1", listener.local_addr().expect("bound").port());
         // One byte comes back on each, in the reverse order of arrival.
         let server = std::thread::spawn(move || {
-            let mut streams: Vec<TcpStream> = (0..COUNT)
-                .map(|_| listener.accept().expect("accepts").0)
-                .collect();
+            let mut streams: Vec<TcpStream> =
+                (0..COUNT).map(|_| listener.accept().expect("accepts").0).collect();
             for stream in streams.iter_mut().rev() {
                 let mut byte = [0; 4];
                 stream.read_exact(&mut byte).expect("reads");
@@ -610,10 +574,7 @@ fn a_flood_does_not_keep_others_from_their_turn() {
                     other => panic!("{other:?}"),
                 }
             }
-            assert!(
-                flooded < 1 << 30,
-                "{flooded} bytes before one byte of the other"
-            );
+            assert!(flooded < 1 << 30, "{flooded} bytes before one byte of the other");
         }
         net.close(A);
         net.close(B);
@@ -664,19 +625,12 @@ fn serve_tls(
     roots.add(made.cert.der().clone()).expect("a root");
     let trusting = rustls::ClientConfig::builder().with_root_certificates(roots);
     let config = rustls::ServerConfig::builder().with_no_client_auth();
-    let config = Arc::new(
-        config
-            .with_single_cert(vec![made.cert.into()], key)
-            .expect("fits"),
-    );
+    let config = Arc::new(config.with_single_cert(vec![made.cert.into()], key).expect("fits"));
     let (mut peer, server) = serve(1, move |stream| {
         let session = rustls::ServerConnection::new(Arc::clone(&config)).expect("a session");
         service(&mut rustls::StreamOwned::new(session, stream));
     });
-    peer.tls = Some(TlsPeer {
-        config: 7,
-        server_name: "corelane.test".to_owned(),
-    });
+    peer.tls = Some(TlsPeer { config: 7, server_name: "corelane.test".to_owned() });
     (peer, server, Arc::new(trusting.with_no_client_auth()))
 }
 
@@ -735,10 +689,7 @@ fn tls_that_cannot_be_trusted_does_not_open() {
             });
             net.set_tls(7, trusting);
             net.drop_tls(8);
-            peer.tls = Some(TlsPeer {
-                config,
-                server_name: name.to_owned(),
-            });
+            peer.tls = Some(TlsPeer { config, server_name: name.to_owned() });
             net.open(A, &peer);
             match end(&mut net, A).await {
                 (_, Cause::Tls(why)) => assert!(!why.is_empty()),

@@ -75,28 +75,14 @@ impl UringReactor {
         bell.listen(Ear::Uring(core.clone()));
         // Bounded by the sockets: each has at most one read and one write waiting.
         let (nudges, nudged) = crossbeam_channel::unbounded();
-        UringReactor {
-            bell,
-            core,
-            nudges,
-            nudged,
-        }
+        UringReactor { bell, core, nudges, nudged }
     }
 
     pub(super) fn connect(&mut self, key: Key, address: SocketAddr) -> UringSocket {
         let waker = |readable: bool| {
-            let readiness = Readiness {
-                key,
-                readable,
-                writable: !readable,
-                hangup: false,
-            };
+            let readiness = Readiness { key, readable, writable: !readable, hangup: false };
             let (nudges, core) = (self.nudges.clone(), self.core.clone());
-            Waker::from(Arc::new(Nudge {
-                readiness,
-                nudges,
-                core,
-            }))
+            Waker::from(Arc::new(Nudge { readiness, nudges, core }))
         };
         UringSocket {
             state: State::Connecting(Box::pin(TcpStream::connect(address))),
@@ -161,10 +147,7 @@ impl UringSocket {
         let State::Connecting(attempt) = &mut self.state else {
             return Ok(true);
         };
-        match attempt
-            .as_mut()
-            .poll(&mut Context::from_waker(&self.reader))
-        {
+        match attempt.as_mut().poll(&mut Context::from_waker(&self.reader)) {
             Poll::Pending => Ok(false),
             Poll::Ready(Err(error)) => Err(error.into()),
             Poll::Ready(Ok(stream)) => {
@@ -182,22 +165,13 @@ impl UringSocket {
         let cx = &mut Context::from_waker(&self.reader);
         let bytes = ready(Pin::new(&mut *stream).poll_read(cx, into))?;
         if bytes == 0 || bytes == into.len() {
-            return Ok(Taken {
-                bytes,
-                drained: false,
-            });
+            return Ok(Taken { bytes, drained: false });
         }
         // A short read has asked the ring for news already, but without our waker: this adds it, and makes no system
         // call. Should it bring bytes all the same, they are as good as the first ones.
         match ready(Pin::new(stream).poll_read(cx, &mut into[bytes..])) {
-            Ok(more) => Ok(Taken {
-                bytes: bytes + more,
-                drained: false,
-            }),
-            Err(error) => Ok(Taken {
-                bytes,
-                drained: error.kind() == io::ErrorKind::WouldBlock,
-            }),
+            Ok(more) => Ok(Taken { bytes: bytes + more, drained: false }),
+            Err(error) => Ok(Taken { bytes, drained: error.kind() == io::ErrorKind::WouldBlock }),
         }
     }
 

@@ -18,19 +18,14 @@ impl Labels {
 
     /// The value, or `""` for a label that is not there, which is how Prometheus reads a missing label.
     pub fn get(&self, name: &str) -> &str {
-        match self
-            .0
-            .binary_search_by(|label| label.name.as_str().cmp(name))
-        {
+        match self.0.binary_search_by(|label| label.name.as_str().cmp(name)) {
             Ok(at) => &self.0[at].value,
             Err(_) => "",
         }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|label| (label.name.as_str(), label.value.as_str()))
+        self.0.iter().map(|label| (label.name.as_str(), label.value.as_str()))
     }
 
     pub fn len(&self) -> usize {
@@ -62,9 +57,7 @@ pub struct LabelsBuilder {
 
 impl LabelsBuilder {
     pub fn new(base: &Labels) -> LabelsBuilder {
-        LabelsBuilder {
-            labels: base.0.clone(),
-        }
+        LabelsBuilder { labels: base.0.clone() }
     }
 
     pub fn clear(&mut self) {
@@ -87,13 +80,7 @@ impl LabelsBuilder {
             Ok(at) => value.clone_into(&mut self.labels[at].value),
             Err(_) if value.is_empty() => {}
             Err(at) => {
-                self.labels.insert(
-                    at,
-                    Label {
-                        name: name.to_owned(),
-                        value: value.to_owned(),
-                    },
-                );
+                self.labels.insert(at, Label { name: name.to_owned(), value: value.to_owned() });
             }
         }
     }
@@ -108,9 +95,7 @@ impl LabelsBuilder {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels
-            .iter()
-            .map(|label| (label.name.as_str(), label.value.as_str()))
+        self.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()))
     }
 
     pub fn len(&self) -> usize {
@@ -126,7 +111,6 @@ impl LabelsBuilder {
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
-        self.labels
-            .binary_search_by(|label| label.name.as_str().cmp(name))
+        self.labels.binary_search_by(|label| label.name.as_str().cmp(name))
     }
 }

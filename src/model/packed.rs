@@ -39,17 +39,12 @@ impl<'a> PackedLabels<'a> {
         let mut reader = Reader::new(self.0);
         core::iter::from_fn(move || {
             let (name, value, _) = next_label(&mut reader)?;
-            Some((
-                core::str::from_utf8(name).ok()?,
-                core::str::from_utf8(value).ok()?,
-            ))
+            Some((core::str::from_utf8(name).ok()?, core::str::from_utf8(value).ok()?))
         })
     }
 
     pub fn get(self, name: &str) -> &'a str {
-        self.iter()
-            .find(|(found, _)| *found == name)
-            .map_or("", |(_, value)| value)
+        self.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value)
     }
 }
 

@@ -60,13 +60,8 @@ pub enum Loss {
 }
 
 impl Loss {
-    pub const ALL: [Loss; 5] = [
-        Loss::Filtered,
-        Loss::Rejected,
-        Loss::Shed,
-        Loss::TooOld,
-        Loss::Unreadable,
-    ];
+    pub const ALL: [Loss; 5] =
+        [Loss::Filtered, Loss::Rejected, Loss::Shed, Loss::TooOld, Loss::Unreadable];
 
     /// The first two go by the names that Prometheus uses for its `reason` label.
     pub fn name(self) -> &'static str {

@@ -17,12 +17,12 @@ fn apply_one(rule: &Rule, labels: &mut LabelsBuilder) -> bool {
     match source.action {
         Action::Keep => with_value(rule, labels, |value| rule.pattern.is_match(value)),
         Action::Drop => with_value(rule, labels, |value| !rule.pattern.is_match(value)),
-        Action::KeepEqual => with_value(rule, labels, |value| {
-            labels.get(&source.target_label) == value
-        }),
-        Action::DropEqual => with_value(rule, labels, |value| {
-            labels.get(&source.target_label) != value
-        }),
+        Action::KeepEqual => {
+            with_value(rule, labels, |value| labels.get(&source.target_label) == value)
+        }
+        Action::DropEqual => {
+            with_value(rule, labels, |value| labels.get(&source.target_label) != value)
+        }
         Action::Replace => {
             if let Some((target, value)) = with_value(rule, labels, |value| replaced(rule, value)) {
                 labels.set(&target, &value);
@@ -162,28 +162,17 @@ mod tests {
 
     fn run(rules: &[Rule], pairs: Pairs) -> Option<Vec<(String, String)>> {
         let mut labels = LabelsBuilder::new(&pairs.iter().copied().collect::<Labels>());
-        apply(rules, &mut labels).then(|| {
-            labels
-                .iter()
-                .map(|(n, v)| (n.to_owned(), v.to_owned()))
-                .collect()
-        })
+        apply(rules, &mut labels)
+            .then(|| labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect())
     }
 
-    const INPUT: Pairs = &[
-        ("a", "foo"),
-        ("b", "bar"),
-        ("c", "baz"),
-        ("__meta_x", "Ünï"),
-    ];
+    const INPUT: Pairs = &[("a", "foo"), ("b", "bar"), ("c", "baz"), ("__meta_x", "Ünï")];
 
     /// `wanted`: what changes (`""` is deleted), or `None` for dropped.
     fn check(rule: Rule, wanted: Option<Pairs>) {
         let wanted = wanted.map(|changes| {
             let both: Labels = INPUT.iter().chain(changes).copied().collect();
-            both.iter()
-                .map(|(n, v)| (n.to_owned(), v.to_owned()))
-                .collect::<Vec<_>>()
+            both.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect::<Vec<_>>()
         });
         assert_eq!(run(std::slice::from_ref(&rule), INPUT), wanted, "{rule:?}");
     }
@@ -192,10 +181,7 @@ mod tests {
     fn replacing_does_what_prometheus_does() {
         let replace =
             |sources: &[&str], regex: &str, target: &str, replacement: &str, to: Pairs| {
-                check(
-                    rule("replace", sources, regex, target, replacement),
-                    Some(to),
-                );
+                check(rule("replace", sources, regex, target, replacement), Some(to));
             };
         replace(&["a"], "f(.*)", "d", "ch${1}-ch${1}", &[("d", "choo-choo")]);
         replace(&["a", "b"], "foo;bar", "a", "x", &[("a", "x")]);
@@ -204,13 +190,7 @@ mod tests {
         replace(&["a"], "(.*)", "a", "", &[("a", "")]);
         replace(&[], "(.*)", "d", "constant", &[("d", "constant")]);
         replace(&["missing"], "(.*)", "b", "$1", &[("b", "")]);
-        replace(
-            &["a"],
-            "(f)(?P<rest>.*)",
-            "${1}_$rest",
-            "$0",
-            &[("f_oo", "foo")],
-        );
+        replace(&["a"], "(f)(?P<rest>.*)", "${1}_$rest", "$0", &[("f_oo", "foo")]);
         replace(&["a"], "(x)?foo", "${1}", "v", &[]);
         replace(&["a"], "(?P<v>foo)", "d", "${v}$w.", &[("d", "foo.")]);
     }
@@ -218,10 +198,7 @@ mod tests {
     #[test]
     fn keeping_and_dropping_do_what_prometheus_does() {
         let case = |action: &str, source: &str, regex: &str, kept: bool| {
-            check(
-                rule(action, &[source], regex, "", "$1"),
-                kept.then_some(&[]),
-            );
+            check(rule(action, &[source], regex, "", "$1"), kept.then_some(&[]));
         };
         case("keep", "a", "foo|bar", true);
         case("keep", "a", "fo", false);
@@ -229,10 +206,7 @@ mod tests {
         case("drop", "missing", "", false);
         case("drop", "a", "x", true);
         let equal = |action: &str, source: &str, target: &str, kept: bool| {
-            check(
-                rule(action, &[source], "(.*)", target, "$1"),
-                kept.then_some(&[]),
-            );
+            check(rule(action, &[source], "(.*)", target, "$1"), kept.then_some(&[]));
         };
         equal("keepequal", "a", "b", false);
         equal("keepequal", "missing", "none", true);
@@ -247,12 +221,7 @@ mod tests {
         };
         names("labelmap", "__meta_(.*)", "m_$1", &[("m_x", "Ünï")]);
         names("labelmap", "(a|b)", "z", &[("z", "bar")]);
-        names(
-            "labeldrop",
-            "__meta_.*|c",
-            "$1",
-            &[("__meta_x", ""), ("c", "")],
-        );
+        names("labeldrop", "__meta_.*|c", "$1", &[("__meta_x", ""), ("c", "")]);
         names("labelkeep", "a|c", "$1", &[("__meta_x", ""), ("b", "")]);
         let case = |action: &str, source: &str, to: Pairs| {
             check(rule(action, &[source], "(.*)", "d", "$1"), Some(to));
@@ -293,10 +262,7 @@ mod tests {
     #[test]
     fn the_dot_matches_a_newline() {
         let rule = rule("replace", &["a"], "(.*)", "b", "$1");
-        let wanted = vec![
-            ("a".to_owned(), "x\ny".to_owned()),
-            ("b".to_owned(), "x\ny".to_owned()),
-        ];
+        let wanted = vec![("a".to_owned(), "x\ny".to_owned()), ("b".to_owned(), "x\ny".to_owned())];
         assert_eq!(run(&[rule], &[("a", "x\ny")]), Some(wanted));
     }
 }

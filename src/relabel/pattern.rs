@@ -29,22 +29,12 @@ enum Kind {
 impl Pattern {
     pub(super) fn new(source: &str) -> Result<Pattern, PatternError> {
         if matches!(source, ".*" | "(.*)") {
-            return Ok(Pattern {
-                kind: Kind::Any(source == "(.*)"),
-                names: Vec::new(),
-            });
+            return Ok(Pattern { kind: Kind::Any(source == "(.*)"), names: Vec::new() });
         }
-        let Translated {
-            pattern,
-            names,
-            literals,
-        } = translate(source)?;
+        let Translated { pattern, names, literals } = translate(source)?;
         if let Some(mut literals) = literals {
             literals.sort_unstable();
-            return Ok(Pattern {
-                kind: Kind::Literals(literals),
-                names,
-            });
+            return Ok(Pattern { kind: Kind::Literals(literals), names });
         }
         let regex = RegexBuilder::new(&format!("^(?s:{pattern})$"))
             .size_limit(COMPILED_BYTES)
@@ -55,10 +45,7 @@ impl Pattern {
                 }
                 _ => PatternError::new("invalid or unsupported syntax", source),
             })?;
-        Ok(Pattern {
-            kind: Kind::Regex(regex),
-            names,
-        })
+        Ok(Pattern { kind: Kind::Regex(regex), names })
     }
 
     pub(super) fn is_match(&self, text: &str) -> bool {
@@ -75,17 +62,8 @@ impl Pattern {
             _ if self.is_match(text) => None,
             _ => return None,
         };
-        let first = if let Kind::Any(true) = self.kind {
-            text
-        } else {
-            ""
-        };
-        Some(Found {
-            text,
-            first,
-            captures,
-            names: &self.names,
-        })
+        let first = if let Kind::Any(true) = self.kind { text } else { "" };
+        Some(Found { text, first, captures, names: &self.names })
     }
 }
 
@@ -166,9 +144,7 @@ mod tests {
             ("(foo)?.*", &["foo", "x"], &[]),
             ("^*a", &["a"], &[]),
         ] {
-            let compiled = Pattern::new(pattern)
-                .map_err(|e| e.to_string())
-                .expect(pattern);
+            let compiled = Pattern::new(pattern).map_err(|e| e.to_string()).expect(pattern);
             for text in yes {
                 assert!(compiled.is_match(text), "{pattern} on {text:?}");
                 assert!(compiled.find(text).is_some(), "{pattern} on {text:?}");

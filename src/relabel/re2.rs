@@ -15,10 +15,7 @@ pub struct PatternError {
 
 impl PatternError {
     pub(super) fn new(what: &'static str, part: &str) -> PatternError {
-        PatternError {
-            what,
-            part: part.to_owned(),
-        }
+        PatternError { what, part: part.to_owned() }
     }
 }
 
@@ -72,11 +69,7 @@ pub(super) fn translate(source: &str) -> Result<Translated, PatternError> {
     if reader.depth > 0 {
         return Err(PatternError::new("missing closing )", source));
     }
-    Ok(Translated {
-        pattern: reader.out,
-        names: reader.names,
-        literals: reader.literals,
-    })
+    Ok(Translated { pattern: reader.out, names: reader.names, literals: reader.literals })
 }
 
 /// What a repetition operator would apply to.
@@ -204,11 +197,8 @@ impl<'a> Reader<'a> {
         loop {
             match self.next() {
                 Some(c @ ('i' | 'm' | 's' | 'U')) => {
-                    let (this, other) = if minus {
-                        (&mut off, &mut on)
-                    } else {
-                        (&mut on, &mut off)
-                    };
+                    let (this, other) =
+                        if minus { (&mut off, &mut on) } else { (&mut on, &mut off) };
                     other.retain(|flag| flag != c);
                     if !this.contains(c) {
                         this.push(c);
@@ -229,10 +219,7 @@ impl<'a> Reader<'a> {
                 }
                 _ => {
                     let part = format!("({}", self.read_since(before));
-                    return Err(PatternError::new(
-                        "invalid or unsupported Perl syntax",
-                        &part,
-                    ));
+                    return Err(PatternError::new("invalid or unsupported Perl syntax", &part));
                 }
             }
         }
@@ -286,10 +273,7 @@ impl<'a> Reader<'a> {
         let before = self.rest;
         match self.next() {
             None => {
-                return Err(PatternError::new(
-                    "trailing backslash at end of expression",
-                    "",
-                ));
+                return Err(PatternError::new("trailing backslash at end of expression", ""));
             }
             Some('A') => self.raw(r"\A"),
             Some('z') => self.raw(r"\z"),
@@ -332,20 +316,13 @@ impl<'a> Reader<'a> {
             Some(name) => (name, true),
             None => (name, false),
         };
-        let p = if (letter == 'P') != inverted {
-            'P'
-        } else {
-            'p'
-        };
+        let p = if (letter == 'P') != inverted { 'P' } else { 'p' };
         let word = name.chars().all(|c| c == '_' || c.is_ascii_alphabetic());
         if name.is_empty() || !word {
             return Err(wrong(self.read_since(before)));
         }
         let category = CATEGORIES.contains(&format!(" {} ", name.to_ascii_lowercase()));
-        Ok(format!(
-            "\\{p}{{{}={name}}}",
-            if category { "gc" } else { "sc" }
-        ))
+        Ok(format!("\\{p}{{{}={name}}}", if category { "gc" } else { "sc" }))
     }
 
     /// After `\`: one character, inside or outside of a class.
@@ -353,17 +330,11 @@ impl<'a> Reader<'a> {
         let before = self.rest;
         let found = match self.next() {
             None => {
-                return Err(PatternError::new(
-                    "trailing backslash at end of expression",
-                    "",
-                ));
+                return Err(PatternError::new("trailing backslash at end of expression", ""));
             }
             // `\1` would be a back-reference; with a second octal digit it is a character.
             Some(c @ '1'..='7') if !self.rest.starts_with(|c| matches!(c, '0'..='7')) => {
-                return Err(PatternError::new(
-                    "invalid escape sequence",
-                    &format!("\\{c}"),
-                ));
+                return Err(PatternError::new("invalid escape sequence", &format!("\\{c}")));
             }
             Some(c @ '0'..='7') => {
                 let mut code = u32::from(c) - u32::from('0');
@@ -388,9 +359,7 @@ impl<'a> Reader<'a> {
                 };
                 let hex = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
                 if hex {
-                    u32::from_str_radix(digits, 16)
-                        .ok()
-                        .and_then(char::from_u32)
+                    u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)
                 } else {
                     None
                 }
@@ -404,10 +373,7 @@ impl<'a> Reader<'a> {
             Some(c) => (c.is_ascii() && !c.is_ascii_alphanumeric()).then_some(c),
         };
         found.ok_or_else(|| {
-            PatternError::new(
-                "invalid escape sequence",
-                &format!("\\{}", self.read_since(before)),
-            )
+            PatternError::new("invalid escape sequence", &format!("\\{}", self.read_since(before)))
         })
     }
 
@@ -421,10 +387,7 @@ impl<'a> Reader<'a> {
         let mut first = true;
         loop {
             if self.rest.is_empty() {
-                return Err(PatternError::new(
-                    "missing closing ]",
-                    &format!("[{before}"),
-                ));
+                return Err(PatternError::new("missing closing ]", &format!("[{before}")));
             }
             if !first && self.eat("]") {
                 break;
@@ -457,11 +420,7 @@ impl<'a> Reader<'a> {
         {
             if let Some((negated, set)) = perl_class(c) {
                 self.rest = chars.as_str();
-                class.push_str(&if negated {
-                    format!("[^{set}]")
-                } else {
-                    set.to_owned()
-                });
+                class.push_str(&if negated { format!("[^{set}]") } else { set.to_owned() });
                 return Ok(true);
             }
             if matches!(c, 'p' | 'P') {

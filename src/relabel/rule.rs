@@ -40,17 +40,12 @@ const ACTIONS: [(&str, Action); 11] = [
 impl Action {
     /// Reads the name in any case.
     pub fn parse(name: &str) -> Option<Action> {
-        let found = ACTIONS
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = ACTIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, action)| *action)
     }
 
     pub fn name(self) -> &'static str {
-        ACTIONS
-            .iter()
-            .find(|(_, action)| *action == self)
-            .map_or("", |(name, _)| name)
+        ACTIONS.iter().find(|(_, action)| *action == self).map_or("", |(name, _)| name)
     }
 }
 
@@ -106,10 +101,7 @@ pub enum RuleError {
 impl RuleError {
     /// What is said where `keepequal` or `dropequal` is given more than two names.
     pub fn only_names(action: Action) -> RuleError {
-        RuleError::OnlyFields {
-            action,
-            fields: "'source_labels' and 'target_label'",
-        }
+        RuleError::OnlyFields { action, fields: "'source_labels' and 'target_label'" }
     }
 }
 
@@ -120,33 +112,17 @@ impl fmt::Display for RuleError {
                 f.write_str("relabel configuration for hashmod requires non-zero modulus")
             }
             RuleError::OnlyFields { action, fields } => {
-                write!(
-                    f,
-                    "{} action requires only {fields}, and no other fields",
-                    action.name()
-                )
+                write!(f, "{} action requires only {fields}, and no other fields", action.name())
             }
             RuleError::Pattern(error) => error.fmt(f),
             RuleError::ReplacementSet(action) => {
-                write!(
-                    f,
-                    "'replacement' can not be set for {} action",
-                    action.name()
-                )
+                write!(f, "'replacement' can not be set for {} action", action.name())
             }
             RuleError::ReplacementInvalid(action, text) => {
-                write!(
-                    f,
-                    "{text:?} is invalid 'replacement' for {} action",
-                    action.name()
-                )
+                write!(f, "{text:?} is invalid 'replacement' for {} action", action.name())
             }
             RuleError::TargetInvalid(action, text) => {
-                write!(
-                    f,
-                    "{text:?} is invalid 'target_label' for {} action",
-                    action.name()
-                )
+                write!(f, "{text:?} is invalid 'target_label' for {} action", action.name())
             }
             RuleError::TargetMissing(action) => write!(
                 f,
@@ -212,28 +188,20 @@ fn check(source: &RuleSource) -> Result<(), RuleError> {
     if action == HashMod && source.modulus == 0 {
         return Err(RuleError::ModulusMissing);
     }
-    let targeted = matches!(
-        action,
-        Replace | KeepEqual | DropEqual | HashMod | Lowercase | Uppercase
-    );
+    let targeted =
+        matches!(action, Replace | KeepEqual | DropEqual | HashMod | Lowercase | Uppercase);
     if targeted && source.target_label.is_empty() {
         return Err(RuleError::TargetMissing(action));
     }
     if action == Replace && Template::new(&source.target_label).constant() == Some("") {
-        return Err(RuleError::TargetInvalid(
-            action,
-            source.target_label.clone(),
-        ));
+        return Err(RuleError::TargetInvalid(action, source.target_label.clone()));
     }
     let replaced = source.replacement != default.replacement;
     if matches!(action, Lowercase | Uppercase | KeepEqual | DropEqual) && replaced {
         return Err(RuleError::ReplacementSet(action));
     }
     if action == LabelMap && source.replacement.is_empty() {
-        return Err(RuleError::ReplacementInvalid(
-            action,
-            source.replacement.clone(),
-        ));
+        return Err(RuleError::ReplacementInvalid(action, source.replacement.clone()));
     }
     let odd = source.modulus != 0 || source.separator != default.separator || replaced;
     if matches!(action, KeepEqual | DropEqual) && (odd || source.regex != default.regex) {
@@ -241,10 +209,7 @@ fn check(source: &RuleSource) -> Result<(), RuleError> {
     }
     let sourced = !source.source_labels.is_empty() || !source.target_label.is_empty();
     if matches!(action, LabelDrop | LabelKeep) && (odd || sourced) {
-        return Err(RuleError::OnlyFields {
-            action,
-            fields: "'regex'",
-        });
+        return Err(RuleError::OnlyFields { action, fields: "'regex'" });
     }
     Ok(())
 }
@@ -254,10 +219,7 @@ mod tests {
     use super::*;
 
     fn source(action: &str) -> RuleSource {
-        RuleSource {
-            action: Action::parse(action).expect("known"),
-            ..RuleSource::default()
-        }
+        RuleSource { action: Action::parse(action).expect("known"), ..RuleSource::default() }
     }
 
     #[test]
@@ -279,18 +241,10 @@ mod tests {
         let set = |action: &str, change: fn(&mut RuleSource)| {
             let mut source = source(action);
             change(&mut source);
-            Rule::new(source)
-                .map(drop)
-                .map_err(|error| error.to_string())
+            Rule::new(source).map(drop).map_err(|error| error.to_string())
         };
         let target = |source: &mut RuleSource| source.target_label = "a b".to_owned();
-        for action in [
-            "replace",
-            "keepequal",
-            "dropequal",
-            "lowercase",
-            "uppercase",
-        ] {
+        for action in ["replace", "keepequal", "dropequal", "lowercase", "uppercase"] {
             assert_eq!(set(action, target), Ok(()), "{action}");
             assert_eq!(
                 set(action, |_| ()),

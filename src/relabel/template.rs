@@ -80,18 +80,12 @@ fn reference(rest: &str) -> Option<(&str, &str)> {
         Some(inner) => (inner, true),
         None => (rest, false),
     };
-    let end = rest
-        .find(|c: char| !(c == '_' || c.is_alphanumeric()))
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| !(c == '_' || c.is_alphanumeric())).unwrap_or(rest.len());
     let (name, after) = rest.split_at(end);
     if name.is_empty() {
         return None;
     }
-    if braced {
-        Some((name, after.strip_prefix('}')?))
-    } else {
-        Some((name, after))
-    }
+    if braced { Some((name, after.strip_prefix('}')?)) } else { Some((name, after)) }
 }
 
 /// Digits without a leading zero; anything else is a name.

@@ -85,14 +85,9 @@ impl Cache {
 
     fn meet_elsewhere(&self, pass: &mut Pass, hash: u64) -> Option<Entry> {
         let at = pass.at;
-        let changed = pass
-            .changed
-            .get_or_insert_with(|| Box::new(Changed::new(self, at)));
+        let changed = pass.changed.get_or_insert_with(|| Box::new(Changed::new(self, at)));
         let near = self.hashes[at.min(self.hashes.len())..].iter().take(REACH);
-        let found = near
-            .clone()
-            .position(|&expected| expected == hash)
-            .map(|ahead| at + ahead);
+        let found = near.clone().position(|&expected| expected == hash).map(|ahead| at + ahead);
         let found = match found {
             Some(index) => Some(index),
             None => changed.find(self, hash),
@@ -134,11 +129,7 @@ impl Cache {
             }
             Some(changed) => {
                 if live {
-                    let gone = self
-                        .entries
-                        .iter()
-                        .zip(&changed.met)
-                        .filter(|(_, met)| !**met);
+                    let gone = self.entries.iter().zip(&changed.met).filter(|(_, met)| !**met);
                     vanished.extend(gone.filter_map(|(entry, _)| marked(*entry)));
                     without_present(vanished, &changed.entries);
                 }
@@ -202,11 +193,7 @@ impl Changed {
 }
 
 fn marked(entry: Entry) -> Option<SeriesRef> {
-    if entry.tracked() {
-        entry.series()
-    } else {
-        None
-    }
+    if entry.tracked() { entry.series() } else { None }
 }
 
 /// A series may stand on the page under another text (labels in another order): it has not vanished.

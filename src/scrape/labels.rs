@@ -63,9 +63,7 @@ impl Resolver {
             return Ok(Resolved::Filtered);
         }
         if self.labels.get("__name__").is_empty() {
-            return Err(Broken::Text(
-                "missing metric name (__name__ label)".to_owned(),
-            ));
+            return Err(Broken::Text("missing metric name (__name__ label)".to_owned()));
         }
         check_limits(&self.labels, job)?;
         self.packed.clear();
@@ -114,10 +112,7 @@ impl Resolver {
 pub fn intern(feed: &mut Feed, packed: &[u8], now: Timestamp) -> Resolved {
     // The first sample may land in the segment after the present one.
     let segment = Seq(feed.log.end().seq().0.saturating_add(1));
-    match feed
-        .table
-        .intern(&mut feed.dictionary, packed, segment, now)
-    {
+    match feed.table.intern(&mut feed.dictionary, packed, segment, now) {
         Ok((series, new)) => Resolved::Series(series, new),
         Err(_) => Resolved::DiskFull,
     }
@@ -178,26 +173,14 @@ mod tests {
         } else {
             resolver.override_with(&target);
         }
-        resolver
-            .labels
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect()
+        resolver.labels.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
     #[test]
     fn target_labels_win_and_the_page_s_are_exported() {
         let page = [("job", "s"), ("exported_job", "t")];
         let labels = merged(false, &page, &[("job", "j"), ("instance", "i")]);
-        assert_eq!(
-            labels,
-            [
-                "exported_exported_job=s",
-                "exported_job=t",
-                "instance=i",
-                "job=j"
-            ]
-        );
+        assert_eq!(labels, ["exported_exported_job=s", "exported_job=t", "instance=i", "job=j"]);
         let labels = merged(false, &page, &[("job", "j"), ("exported_job", "x")]);
         assert_eq!(
             labels,
@@ -213,14 +196,8 @@ mod tests {
     #[test]
     fn honored_labels_win_even_when_written_empty() {
         let target = [("job", "j"), ("instance", "i")];
-        assert_eq!(
-            merged(true, &[("job", "s"), ("instance", "")], &target),
-            ["job=s"]
-        );
-        assert_eq!(
-            merged(true, &[("my_instance", "")], &target),
-            ["instance=i", "job=j"]
-        );
+        assert_eq!(merged(true, &[("job", "s"), ("instance", "")], &target), ["job=s"]);
+        assert_eq!(merged(true, &[("my_instance", "")], &target), ["instance=i", "job=j"]);
     }
 
     #[test]
@@ -236,10 +213,7 @@ mod tests {
         };
         assert_eq!(check_limits(&labels, &limited(2, 23, 1)), Ok(()));
         for (job, words) in [
-            (
-                limited(1, 0, 0),
-                "label_limit exceeded (metric: a, number of labels: 2, limit: 1)",
-            ),
+            (limited(1, 0, 0), "label_limit exceeded (metric: a, number of labels: 2, limit: 1)"),
             (limited(0, 20, 0), "length: 23, limit: 20"),
         ] {
             match check_limits(&labels, &job) {

@@ -140,11 +140,7 @@ impl Page {
             plain.clear();
             let taken = self
                 .decoder
-                .decode(
-                    &self.undecoded[used..],
-                    &mut plain,
-                    room.min(limits::READ_BYTES),
-                )
+                .decode(&self.undecoded[used..], &mut plain, room.min(limits::READ_BYTES))
                 .map_err(|error| PageError::Text(error.to_string()));
             match taken {
                 Ok(taken) if taken == 0 && plain.is_empty() => break,
@@ -167,9 +163,7 @@ impl Page {
 
     /// The body has ended and nothing is pending.
     pub fn finish(&mut self, around: &mut Around<'_>) -> Result<(), PageError> {
-        self.decoder
-            .finish()
-            .map_err(|error| PageError::Text(error.to_string()))?;
+        self.decoder.finish().map_err(|error| PageError::Text(error.to_string()))?;
         if !self.partial.is_empty() {
             let last = core::mem::take(&mut self.partial);
             self.one_line(&last, around)?;
@@ -181,14 +175,8 @@ impl Page {
                 )));
             }
         }
-        self.parser
-            .finish()
-            .map_err(|error| PageError::Text(error.to_string()))?;
-        if self.over_limit {
-            Err(PageError::SampleLimit)
-        } else {
-            Ok(())
-        }
+        self.parser.finish().map_err(|error| PageError::Text(error.to_string()))?;
+        if self.over_limit { Err(PageError::SampleLimit) } else { Ok(()) }
     }
 
     // spec: SCR-16

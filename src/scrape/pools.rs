@@ -31,6 +31,7 @@ pub struct Pools {
     wakes: Vec<Instant>,
     pub meters: ScrapeMeters,
     resolver: Resolver,
+    #[expect(clippy::vec_box, reason = "pages move to scrapes and back as pointers")]
     pages: Vec<Box<Page>>,
     vanished: Vec<SeriesRef>,
     seed: u64,
@@ -165,9 +166,7 @@ impl Pools {
     }
 
     pub fn read(&mut self, index: u32, bytes: &[u8], lent: &mut Lent<'_>) {
-        self.with(index, lent, |scrape, job, shared| {
-            scrape.read(bytes, job, shared)
-        });
+        self.with(index, lent, |scrape, job, shared| scrape.read(bytes, job, shared));
     }
 
     pub fn wrote(&mut self, index: u32, bytes: usize) {
@@ -177,9 +176,7 @@ impl Pools {
     }
 
     pub fn closed(&mut self, index: u32, orderly: bool, cause: &str, lent: &mut Lent<'_>) {
-        self.with(index, lent, |scrape, job, shared| {
-            scrape.closed(orderly, cause, job, shared)
-        });
+        self.with(index, lent, |scrape, job, shared| scrape.closed(orderly, cause, job, shared));
     }
 
     pub fn outgoing(&self, index: u32) -> &[u8] {
@@ -191,20 +188,14 @@ impl Pools {
 
     /// Every ref that a cache holds.
     pub fn pinned(&self) -> impl Iterator<Item = SeriesRef> {
-        self.scrapes
-            .iter()
-            .flatten()
-            .flat_map(|scrape| scrape.cached_series())
+        self.scrapes.iter().flatten().flat_map(|scrape| scrape.cached_series())
     }
 
     pub fn job_meters(&self) -> Vec<JobMeters> {
         let mut meters: Vec<JobMeters> = self
             .jobs
             .iter()
-            .map(|job| JobMeters {
-                job: job.name.clone(),
-                ..JobMeters::default()
-            })
+            .map(|job| JobMeters { job: job.name.clone(), ..JobMeters::default() })
             .collect();
         for scrape in self.scrapes.iter().flatten() {
             let job = &mut meters[scrape.job as usize];
@@ -251,11 +242,7 @@ impl Pools {
         };
         let wake = scrape.wake(now);
         // One nanosecond on: a turn that wants another comes after everything that is due now.
-        let wake = if wake <= now {
-            now + core::time::Duration::from_nanos(1)
-        } else {
-            wake
-        };
+        let wake = if wake <= now { now + core::time::Duration::from_nanos(1) } else { wake };
         if self.wakes[index as usize] != wake {
             self.wakes[index as usize] = wake;
             self.timers.set(wake, index);

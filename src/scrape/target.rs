@@ -24,6 +24,7 @@ pub struct Shared<'a> {
     pub dialer: &'a mut Dialer,
     pub meters: &'a mut ScrapeMeters,
     pub resolver: &'a mut Resolver,
+    #[expect(clippy::vec_box, reason = "pages move to scrapes and back as pointers")]
     pub pages: &'a mut Vec<Box<Page>>,
     pub vanished: &'a mut Vec<SeriesRef>,
 }
@@ -78,10 +79,7 @@ impl Scrape {
         Scrape {
             job,
             lane: target.placement_hash() as u32,
-            state: TargetState {
-                identity,
-                ..TargetState::default()
-            },
+            state: TargetState { identity, ..TargetState::default() },
             target,
             owner: Owner::Inward(index),
             phase: Phase::Idle,
@@ -139,10 +137,8 @@ impl Scrape {
         if self.page.as_ref().is_some_and(|page| page.pending()) || self.phase == Phase::Working {
             self.work(job, shared);
         }
-        if matches!(
-            self.phase,
-            Phase::Opening | Phase::Exchange | Phase::Working
-        ) && self.time_out_at() <= now.instant
+        if matches!(self.phase, Phase::Opening | Phase::Exchange | Phase::Working)
+            && self.time_out_at() <= now.instant
         {
             let text = format!("Get {:?}: context deadline exceeded", self.target.url());
             self.finish(Err(PageError::Text(text)), job, shared);
@@ -173,10 +169,8 @@ impl Scrape {
         if self.started != Instant(0) {
             let ms = self.target.interval.as_millis() as u64;
             let lengths = &mut shared.meters.interval_lengths;
-            let at = lengths
-                .iter()
-                .position(|(interval, _)| *interval == ms)
-                .unwrap_or_else(|| {
+            let at =
+                lengths.iter().position(|(interval, _)| *interval == ms).unwrap_or_else(|| {
                     lengths.push((ms, Default::default()));
                     lengths.len() - 1
                 });
@@ -318,16 +312,10 @@ impl Scrape {
             return Ok(());
         }
         if head.status != 200 {
-            let text = format!(
-                "server returned HTTP status {} {}",
-                head.status, head.reason
-            );
+            let text = format!("server returned HTTP status {} {}", head.status, head.reason);
             return Err(PageError::Text(text.trim_end().to_owned()));
         }
-        let fallback = job
-            .fallback_protocol
-            .as_deref()
-            .and_then(Protocol::from_name);
+        let fallback = job.fallback_protocol.as_deref().and_then(Protocol::from_name);
         let format = match head.header("content-length") {
             // An empty body needs no type.
             Some("0") => Ok(Format::Text),
@@ -341,11 +329,7 @@ impl Scrape {
     fn redirect_to(&self, job: &Job) -> Option<String> {
         let head = self.reader.head()?;
         let redirect = job.follow_redirects && matches!(head.status, 301 | 302 | 303 | 307 | 308);
-        if redirect {
-            head.header("location").map(str::to_owned)
-        } else {
-            None
-        }
+        if redirect { head.header("location").map(str::to_owned) } else { None }
     }
 
     fn body(&mut self, body: &[u8], job: &Job, shared: &mut Shared<'_>) -> Result<(), PageError> {
@@ -485,9 +469,7 @@ impl Scrape {
         let _ = shared.appender.commit(shared.feed, &mut page.batch, now);
         self.state.job.clone_from(&job.name);
         self.state.up = Some(up);
-        self.state.error = outcome
-            .err()
-            .map_or(String::new(), |error| error.to_string());
+        self.state.error = outcome.err().map_or(String::new(), |error| error.to_string());
         self.state.last_scrape = self.timestamp;
         self.state.duration = duration;
         self.state.samples = page.scraped;
@@ -555,9 +537,7 @@ impl Scrape {
         }
         shared.meters.generated += shared.vanished.len() as u64;
         // A refusal for want of disk is counted by the appender.
-        let _ = shared
-            .appender
-            .commit(shared.feed, &mut page.batch, shared.now);
+        let _ = shared.appender.commit(shared.feed, &mut page.batch, shared.now);
         shared.pages.push(page);
     }
 }
@@ -583,21 +563,14 @@ fn first_tick(hash: u64, interval: Duration, now: Now) -> (Instant, Timestamp) {
     }
     let since = (now.timestamp.0 - offset as i64).rem_euclid(interval_ms as i64) as u64;
     let wait = if since == 0 { 0 } else { interval_ms - since };
-    (
-        now.instant + Duration::from_millis(wait),
-        Timestamp(now.timestamp.0 + wait as i64),
-    )
+    (now.instant + Duration::from_millis(wait), Timestamp(now.timestamp.0 + wait as i64))
 }
 
 /// The ideal timestamp if the start is at most 2 ms or a hundredth of the interval away from it, else the true one.
 // spec: SCR-3
 fn aligned(ideal: Timestamp, actual: Timestamp, interval: Duration) -> Timestamp {
     let tolerance = (interval.as_millis() as i64 / 100).min(2);
-    if (actual.0 - ideal.0).abs() <= tolerance {
-        ideal
-    } else {
-        actual
-    }
+    if (actual.0 - ideal.0).abs() <= tolerance { ideal } else { actual }
 }
 
 /// `10` or `0.5`, as Go prints the float.
@@ -614,10 +587,7 @@ mod tests {
     fn a_target_keeps_its_phase_whenever_it_starts() {
         let interval = Duration::from_secs(15);
         for start in [0i64, 1, 14_999, 15_000, 1_700_000_000_123] {
-            let now = Now {
-                instant: Instant(77),
-                timestamp: Timestamp(start),
-            };
+            let now = Now { instant: Instant(77), timestamp: Timestamp(start) };
             let (tick, ideal) = first_tick(0x1234_5678, interval, now);
             assert_eq!(ideal.0 % 15_000, (0x1234_5678u64 % 15_000 / 5 * 5) as i64);
             assert!(ideal.0 >= start && ideal.0 < start + 15_000);
@@ -627,13 +597,9 @@ mod tests {
 
     #[test]
     fn timestamps_snap_to_the_grid_within_two_milliseconds_or_a_hundredth() {
-        for (interval_ms, late, snapped) in [
-            (1000, 2, true),
-            (1000, 3, false),
-            (100, 1, true),
-            (100, 2, false),
-            (60_000, 3, false),
-        ] {
+        for (interval_ms, late, snapped) in
+            [(1000, 2, true), (1000, 3, false), (100, 1, true), (100, 2, false), (60_000, 3, false)]
+        {
             let ideal = Timestamp(1_000_000);
             let actual = Timestamp(1_000_000 + late);
             let got = aligned(ideal, actual, Duration::from_millis(interval_ms));

@@ -84,11 +84,7 @@ impl Cursor {
         self.asked = Some((self.sequence, low));
         self.last = (low, lanes.to_vec());
         // The counts are the endpoint's, of all feeds; only the shard's own directory carries them.
-        let totals = if self.log == 0 {
-            self.totals(meters)
-        } else {
-            self.before
-        };
+        let totals = if self.log == 0 { self.totals(meters) } else { self.before };
         let page = CursorPage {
             endpoint: self.endpoint,
             sequence: self.sequence,
@@ -108,11 +104,7 @@ impl Cursor {
     pub fn wake(&self, lanes: &[Place]) -> Instant {
         let low = lanes.iter().copied().min().unwrap_or_default();
         let news = self.last.0 != low || self.last.1 != lanes;
-        if news && self.asked.is_none() {
-            self.due
-        } else {
-            Instant::NEVER
-        }
+        if news && self.asked.is_none() { self.due } else { Instant::NEVER }
     }
 
     pub fn is_file(&self, file: &str) -> bool {

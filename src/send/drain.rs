@@ -126,25 +126,15 @@ pub fn read_on(
                 if rules.lane == 0 {
                     request.lost.add(Loss::Unreadable, lost);
                 }
-                *at = Mark {
-                    place: next,
-                    skip: 0,
-                };
+                *at = Mark { place: next, skip: 0 };
                 continue;
             }
-            Step::Record {
-                place,
-                next,
-                samples,
-                payload,
-                base_time,
-            } => (place, next, samples, payload, base_time),
+            Step::Record { place, next, samples, payload, base_time } => {
+                (place, next, samples, payload, base_time)
+            }
         };
         let lane = lane_of(payload).unwrap_or(0);
-        let step = Mark {
-            place: next,
-            skip: 0,
-        };
+        let step = Mark { place: next, skip: 0 };
         if lane % rules.lanes != rules.lane {
             *at = step;
             continue;
@@ -167,9 +157,7 @@ pub fn read_on(
         if decode_samples(payload, base_time, decoded).is_err()
             || decoded.refs.len() != samples as usize
         {
-            request
-                .lost
-                .add(Loss::Unreadable, u64::from(samples - at.skip));
+            request.lost.add(Loss::Unreadable, u64::from(samples - at.skip));
             *at = step;
             continue;
         }
@@ -196,11 +184,8 @@ fn add_frame(
     };
     let before = request.samples;
     for index in at.skip as usize..decoded.refs.len() {
-        let (series, value, time) = (
-            decoded.refs[index],
-            decoded.values[index],
-            decoded.times[index],
-        );
+        let (series, value, time) =
+            (decoded.refs[index], decoded.values[index], decoded.times[index]);
         if request.samples >= rules.samples_max {
             at.skip = index as u32;
             request.frames += u32::from(request.samples > before);

@@ -85,9 +85,8 @@ impl Endpoint {
         };
         let mut starts = Vec::new();
         for (log, feed) in feeds.iter().enumerate() {
-            let page = found
-                .get(log)
-                .and_then(|pages| pages.iter().find(|(name, _)| *name == file));
+            let page =
+                found.get(log).and_then(|pages| pages.iter().find(|(name, _)| *name == file));
             let page = page.map(|(_, page)| page);
             let cursor = Cursor::new(&endpoint.plan.identity, log as u16, page);
             endpoint.acquainted |= cursor.acked_before() > 0;
@@ -101,9 +100,7 @@ impl Endpoint {
             starts.push(start);
         }
         for index in 0..endpoint.plan.connections {
-            endpoint
-                .lanes
-                .push(Lane::new(number, index as u32, starts.clone()));
+            endpoint.lanes.push(Lane::new(number, index as u32, starts.clone()));
         }
         endpoint.describe();
         endpoint
@@ -160,8 +157,7 @@ impl Endpoint {
             lane.hang_up(dialer);
         }
         for index in 0..self.plan.connections {
-            self.lanes
-                .push(Lane::new(self.number, index as u32, starts.clone()));
+            self.lanes.push(Lane::new(self.number, index as u32, starts.clone()));
         }
     }
 
@@ -225,15 +221,11 @@ impl Endpoint {
     }
 
     pub fn closed(&mut self, lane: u32, orderly: bool, cause: &str, outlook: &mut Outlook<'_>) {
-        self.with(lane, outlook, |lane, shared| {
-            lane.closed(orderly, cause, shared)
-        });
+        self.with(lane, outlook, |lane, shared| lane.closed(orderly, cause, shared));
     }
 
     pub fn outgoing(&self, lane: u32) -> &[u8] {
-        self.lanes
-            .get(lane as usize)
-            .map_or(&[], |lane| lane.outgoing())
+        self.lanes.get(lane as usize).map_or(&[], |lane| lane.outgoing())
     }
 
     fn with(
@@ -273,9 +265,7 @@ impl Endpoint {
     fn places(&self, feed: usize) -> Vec<Place> {
         let count = self.lanes.len();
         let lanes = self.lanes.iter().enumerate();
-        lanes
-            .map(|(index, lane)| lane.progress[feed].storable(index, count))
-            .collect()
+        lanes.map(|(index, lane)| lane.progress[feed].storable(index, count)).collect()
     }
 
     /// Cursor pages that are due to be stored; all that say something new with `at_once`.
@@ -288,11 +278,7 @@ impl Endpoint {
 
     /// True if the page was this endpoint's.
     pub fn cursor_stored(&mut self, log: u16, file: &str, sequence: u64) -> bool {
-        match self
-            .cursors
-            .get_mut(log as usize)
-            .filter(|cursor| cursor.is_file(file))
-        {
+        match self.cursors.get_mut(log as usize).filter(|cursor| cursor.is_file(file)) {
             Some(cursor) => {
                 cursor.stored(sequence);
                 true
@@ -302,10 +288,7 @@ impl Endpoint {
     }
 
     pub fn cursor_failed(&mut self, log: u16, file: &str, now: Instant) {
-        if let Some(cursor) = self
-            .cursors
-            .get_mut(log as usize)
-            .filter(|found| found.is_file(file))
+        if let Some(cursor) = self.cursors.get_mut(log as usize).filter(|found| found.is_file(file))
         {
             cursor.failed(now);
         }
@@ -317,9 +300,7 @@ impl Endpoint {
 
     /// The first cursor of the shard's own log is stored: from here on nothing appended can be missed by a restart.
     pub fn anchored(&self) -> bool {
-        self.cursors
-            .first()
-            .is_none_or(|cursor| cursor.stored.is_some())
+        self.cursors.first().is_none_or(|cursor| cursor.stored.is_some())
     }
 
     /// Nothing to store and nothing being stored.
@@ -329,17 +310,12 @@ impl Endpoint {
 
     /// The lowest segment of this feed that a restart would read.
     pub fn needed(&self, feed: usize) -> Seq {
-        self.cursors
-            .get(feed)
-            .and_then(|cursor| cursor.stored)
-            .map_or(Seq(0), Place::seq)
+        self.cursors.get(feed).and_then(|cursor| cursor.stored).map_or(Seq(0), Place::seq)
     }
 
     /// True if nothing of this feed is unsettled or unstored.
     pub fn drained(&self, feed: usize, end: Place) -> bool {
-        self.lanes
-            .iter()
-            .all(|lane| lane.progress[feed].settled.place >= end)
+        self.lanes.iter().all(|lane| lane.progress[feed].settled.place >= end)
             && self.cursors.get(feed).and_then(|cursor| cursor.stored) >= Some(end)
     }
 
@@ -357,10 +333,7 @@ impl Endpoint {
     /// True if everything before these ends, one per feed, has its verdict.
     pub fn delivered(&self, ends: &[Place]) -> bool {
         self.lanes.iter().all(|lane| {
-            lane.progress
-                .iter()
-                .zip(ends)
-                .all(|(progress, end)| progress.settled.place >= *end)
+            lane.progress.iter().zip(ends).all(|(progress, end)| progress.settled.place >= *end)
         })
     }
 
@@ -398,38 +371,27 @@ impl Endpoint {
     pub fn report(&self, feeds: &[Feed], decoded: &mut Decoded) -> EndpointMeters {
         let mut meters = self.meters.clone();
         let totals = feeds.iter().zip(&self.entered_from);
-        meters.entered = totals
-            .map(|(feed, from)| feed.log.total() - from)
-            .sum::<u64>()
-            + self.entered_again;
+        meters.entered =
+            totals.map(|(feed, from)| feed.log.total() - from).sum::<u64>() + self.entered_again;
         let settled = meters.acknowledged + meters.lost.total() + meters.resumed;
         meters.pending = meters.entered.saturating_sub(settled);
         meters.connections = self.lanes.iter().filter(|lane| lane.connected()).count() as u64;
         meters.connections_busy = self.lanes.iter().filter(|lane| lane.busy()).count() as u64;
         meters.cursor_segment = u64::from(self.needed(0).0);
         for (number, feed) in feeds.iter().enumerate() {
-            let low = self
-                .lanes
-                .iter()
-                .map(|lane| lane.progress[number].settled.place)
-                .min();
+            let low = self.lanes.iter().map(|lane| lane.progress[number].settled.place).min();
             let Some(low) = low.filter(|low| *low < feed.log.end()) else {
                 continue;
             };
             meters.backlog_bytes += bytes_after(feed, low);
             if meters.pending > 0
-                && let Step::Record {
-                    payload, base_time, ..
-                } = feed.log.read(low)
+                && let Step::Record { payload, base_time, .. } = feed.log.read(low)
                 && decode_samples(payload, base_time, decoded).is_ok()
             {
                 let time = Timestamp(decoded.time);
                 let oldest = meters.oldest_pending;
-                meters.oldest_pending = if oldest == Timestamp(0) {
-                    time
-                } else {
-                    oldest.min(time)
-                };
+                meters.oldest_pending =
+                    if oldest == Timestamp(0) { time } else { oldest.min(time) };
             }
         }
         meters
@@ -449,15 +411,8 @@ fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress
     // From the segment's beginning: so the counts start at a total that is known without reading.
     let first = page.low.seq().max(log.start().seq());
     let from = log.segment_total(first).unwrap_or(log.total());
-    let inherited = Inherited {
-        low: page.low,
-        lanes: page.lanes.clone(),
-        counted: true,
-    };
-    (
-        Progress::new(Place::new(first, 0), page.low, vec![inherited]),
-        from,
-    )
+    let inherited = Inherited { low: page.low, lanes: page.lanes.clone(), counted: true };
+    (Progress::new(Place::new(first, 0), page.low, vec![inherited]), from)
 }
 
 /// The segment with the first record at or after `place`, if there is one.
@@ -476,13 +431,8 @@ fn unsettled_segment(feed: &Feed, place: Place) -> Option<Seq> {
 /// Bytes of segments from `low` to the end of the log.
 fn bytes_after(feed: &Feed, low: Place) -> u64 {
     let end = feed.log.end();
-    let segments = feed
-        .log
-        .segments()
-        .filter(|segment| segment.seq >= low.seq());
-    let whole: u64 = segments
-        .filter(|segment| segment.seq < end.seq())
-        .map(|segment| segment.bytes)
-        .sum();
+    let segments = feed.log.segments().filter(|segment| segment.seq >= low.seq());
+    let whole: u64 =
+        segments.filter(|segment| segment.seq < end.seq()).map(|segment| segment.bytes).sum();
     (whole + u64::from(end.offset())).saturating_sub(u64::from(low.offset()))
 }

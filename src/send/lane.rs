@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use crate::base::{Conn, Dialer, Instant, Now, Owner, Random, limits};
-use crate::http::{Part, ResponseReader, SnappyEncoder, retry_after, snappy, write_request};
+use crate::http::{
+    HttpError, Part, ResponseReader, SnappyEncoder, retry_after, snappy, write_request,
+};
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::Loss;
 use crate::send::drain::{Inherited, Mark, Request, Rules, Stop, read_on};
@@ -11,6 +13,7 @@ use crate::send::filter::Filter;
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
 use crate::wal::{Decoded, Place, Seq};
+use crate::wire::headers::RETRY_ATTEMPT;
 
 /// What the connections of an endpoint share, lent for one event.
 #[derive(Debug)]
@@ -74,11 +77,7 @@ impl Progress {
     /// Reading begins at `place`, which is settled up to `settled` at least.
     pub fn new(place: Place, settled: Place, inherited: Vec<Inherited>) -> Progress {
         let mark = |place| Mark { place, skip: 0 };
-        Progress {
-            at: mark(place),
-            settled: mark(settled.max(place)),
-            inherited,
-        }
+        Progress { at: mark(place), settled: mark(settled.max(place)), inherited }
     }
 
     /// What a cursor may say of connection `index` of `count`.
@@ -112,6 +111,8 @@ struct Isolation {
 const ALONE_MAX: u32 = 64;
 /// Pause after a refusal by an endpoint that never acknowledged anything.
 const STRANGER_PAUSE: Duration = Duration::from_secs(5);
+/// An endpoint that asks for more is asked again all the same.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 const HOLD_MIN: Duration = Duration::from_secs(10);
 const HOLD_MAX: Duration = Duration::from_secs(60);
 
@@ -212,7 +213,8 @@ impl Lane {
             State::Idle if self.quiet_until > shared.now.instant => {}
             State::Idle if self.more || due => self.gather(shared),
             State::Waiting if due => {
-                if self.given_up(shared) {
+                // Samples may have grown too old while they waited (RW-39).
+                if self.given_up(shared) || !shared.plan.sample_age_limit.is_zero() {
                     self.rebuild();
                 } else {
                     self.attempt(shared);
@@ -272,10 +274,7 @@ impl Lane {
         let unreadable = self.request.lost.get(Loss::Unreadable);
         let progress = &mut self.progress[feed];
         let from = progress.at.place;
-        if self
-            .isolation
-            .is_some_and(|isolation| progress.at >= isolation.until)
-        {
+        if self.isolation.is_some_and(|isolation| progress.at >= isolation.until) {
             self.isolation = None;
         }
         let plan_max = shared.plan.samples_max as u64;
@@ -285,9 +284,7 @@ impl Lane {
             now: shared.now.timestamp,
             lane: self.index,
             lanes: shared.lanes,
-            samples_max: self
-                .isolation
-                .map_or(plan_max, |found| found.samples_max.min(plan_max)),
+            samples_max: self.isolation.map_or(plan_max, |found| found.samples_max.min(plan_max)),
             bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
             one_frame: self.isolation.is_some(),
             shed_below: shared.shed_below[feed],
@@ -305,7 +302,8 @@ impl Lane {
         let lost = self.request.lost.get(Loss::Unreadable) - unreadable;
         if lost > 0 {
             let (seq, offset) = (from.seq().0, from.offset());
-            let err = format!("{lost} samples after offset {offset} of segment {seq} cannot be read");
+            let err =
+                format!("{lost} samples after offset {offset} of segment {seq} cannot be read");
             shared.says.push(Said { message: "Damage in the log", err });
         }
         stop
@@ -356,50 +354,18 @@ impl Lane {
     fn send(&mut self, shared: &mut Shared<'_>) {
         self.attempts = 0;
         self.waiting_since = None;
-        shared.body.clear();
-        snappy(shared.encoder, &self.request.raw, shared.body);
-        self.write_wire(shared);
         self.attempt(shared);
     }
 
-    /// Head and body as they go out; the compressed body is in `shared.body`.
-    fn write_wire(&mut self, shared: &mut Shared<'_>) {
-        self.wire.clear();
-        let plan = shared.plan;
-        let mut headers: Vec<(&str, &str)> = plan
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let attempts = self.attempts.to_string();
-        if self.attempts > 0 {
-            headers.push(("Retry-Attempt", &attempts));
-        }
-        let host = plan.url.authority();
-        let length = Some(shared.body.len());
-        let written = write_request(
-            &mut self.wire,
-            "POST",
-            &plan.url.target,
-            &host,
-            &headers,
-            length,
-        );
-        // The configuration room refuses header values that cannot be written.
-        debug_assert!(written.is_ok(), "{written:?}");
-        self.wire.extend_from_slice(shared.body);
-    }
-
     fn attempt(&mut self, shared: &mut Shared<'_>) {
-        if self.attempts > 0 {
-            shared.body.clear();
-            snappy(shared.encoder, &self.request.raw, shared.body);
-            self.write_wire(shared);
-        }
         self.sent = 0;
         self.answered = false;
         self.answer.clear();
         self.reader.reset();
+        if let Err(error) = self.write_wire(shared) {
+            // A secret read from a file may hold what a header cannot.
+            return self.hold_back(error.to_string(), shared);
+        }
         shared.meters.requests += 1;
         shared.meters.attempted += self.request.samples;
         self.due = shared.now.instant + shared.plan.timeout;
@@ -412,6 +378,25 @@ impl Lane {
             }
             None => self.open(shared),
         }
+    }
+
+    /// Head and body as they go out.
+    fn write_wire(&mut self, shared: &mut Shared<'_>) -> Result<(), HttpError> {
+        snappy(shared.encoder, &self.request.raw, shared.body);
+        let plan = shared.plan;
+        let headers = plan.headers.iter();
+        let mut headers: Vec<(&str, &str)> =
+            headers.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let attempts = self.attempts.to_string();
+        if self.attempts > 0 {
+            headers.push((RETRY_ATTEMPT, &attempts));
+        }
+        let (target, host) = (&plan.url.target, plan.url.authority());
+        let length = Some(shared.body.len());
+        self.wire.clear();
+        write_request(&mut self.wire, "POST", target, &host, &headers, length)?;
+        self.wire.extend_from_slice(shared.body);
+        Ok(())
     }
 
     fn open(&mut self, shared: &mut Shared<'_>) {
@@ -448,11 +433,7 @@ impl Lane {
                 self.sent = 0;
                 self.open(shared);
             }
-            State::Exchange => match if orderly {
-                self.reader.closed()
-            } else {
-                Ok(())
-            } {
+            State::Exchange => match if orderly { self.reader.closed() } else { Ok(()) } {
                 Ok(()) if orderly => self.judge(shared),
                 Ok(()) => self.retry(None, cause.to_owned(), shared),
                 Err(error) => self.retry(None, error.to_string(), shared),
@@ -507,20 +488,14 @@ impl Lane {
         let status = head.status;
         let after = head.header("retry-after");
         let after = after.and_then(|value| retry_after(value, shared.now.timestamp));
+        let after = after.map(|after| after.min(RETRY_AFTER_MAX));
         let words = if (200..300).contains(&status) {
             String::new()
         } else {
             let body = String::from_utf8_lossy(&self.answer);
-            format!(
-                "server returned HTTP status {status} {}: {}",
-                head.reason,
-                body.trim()
-            )
+            format!("server returned HTTP status {status} {}: {}", head.reason, body.trim())
         };
-        shared
-            .meters
-            .request_duration
-            .observe(shared.now.instant.since(self.written_at));
+        shared.meters.request_duration.observe(shared.now.instant.since(self.written_at));
         shared.meters.held = false;
         match verdict(status, shared.plan.retry_429, after, *shared.acquainted) {
             Verdict::Acknowledge => self.acknowledged(shared),
@@ -541,10 +516,7 @@ impl Lane {
             let from = self.request.from.place;
             let at = shared.commits.partition_point(|(place, _)| *place < from);
             if let Some((_, committed)) = shared.commits.get(at) {
-                shared
-                    .meters
-                    .commit_to_ack
-                    .observe(shared.now.instant.since(*committed));
+                shared.meters.commit_to_ack.observe(shared.now.instant.since(*committed));
             }
         }
         self.backoff = Duration::ZERO;
@@ -625,19 +597,11 @@ impl Lane {
         let (samples, frames) = (self.request.samples, self.request.frames);
         let mut isolation = match self.isolation {
             Some(isolation) => isolation,
-            None => Isolation {
-                until,
-                samples_max: samples,
-                refused_alone: 0,
-            },
+            None => Isolation { until, samples_max: samples, refused_alone: 0 },
         };
         if samples > 1 {
             // First frame by frame, then halves of a frame.
-            isolation.samples_max = if frames > 1 {
-                samples
-            } else {
-                samples.div_ceil(2)
-            };
+            isolation.samples_max = if frames > 1 { samples } else { samples.div_ceil(2) };
             self.isolation = Some(isolation);
             return self.rebuild();
         }
@@ -662,10 +626,7 @@ impl Lane {
         {
             let rest = u64::from(samples.saturating_sub(at.skip));
             self.request.lost.add(Loss::Rejected, rest);
-            self.progress[feed].at = Mark {
-                place: next,
-                skip: 0,
-            };
+            self.progress[feed].at = Mark { place: next, skip: 0 };
         }
         if let Some(isolation) = &mut self.isolation {
             isolation.refused_alone = 0;
@@ -687,9 +648,7 @@ impl Lane {
         self.reject(shared);
         self.next(shared);
         let pause = if *shared.acquainted {
-            self.backoff = self
-                .backoff
-                .clamp(shared.plan.backoff_min, shared.plan.backoff_max);
+            self.backoff = self.backoff.clamp(shared.plan.backoff_min, shared.plan.backoff_max);
             let pause = self.backoff;
             self.backoff = (self.backoff * 2).min(shared.plan.backoff_max);
             pause

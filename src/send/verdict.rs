@@ -10,7 +10,8 @@ pub enum Verdict {
     Retry {
         after: Option<Duration>,
     },
-    /// The endpoint will not have us now (credentials, routing): keep everything, ask rarely.
+    /// The endpoint will not have us now (credentials, routing, a redirect that we do not follow): keep everything,
+    /// ask rarely.
     Hold,
     /// Too large: send less at once, and remember.
     Halve,
@@ -29,7 +30,7 @@ pub fn verdict(status: u16, retry_429: bool, after: Option<Duration>, acquainted
         200..=299 => Verdict::Acknowledge,
         408 | 500..=599 => Verdict::Retry { after },
         429 if retry_429 => Verdict::Retry { after },
-        401 | 403 | 404 | 407 => Verdict::Hold,
+        300..=399 | 401 | 403 | 404 | 407 => Verdict::Hold,
         413 => Verdict::Halve,
         400 | 409 | 422 if acquainted => Verdict::Isolate,
         _ => Verdict::Drop,
@@ -47,7 +48,7 @@ mod tests {
             (200, Verdict::Acknowledge),
             (204, Verdict::Acknowledge),
             (299, Verdict::Acknowledge),
-            (301, Verdict::Drop),
+            (301, Verdict::Hold),
             (400, Verdict::Isolate),
             (401, Verdict::Hold),
             (403, Verdict::Hold),

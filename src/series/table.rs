@@ -1,6 +1,7 @@
 //! Labels → ref, and per ref: newest timestamp, place of the labels, segment of the newest sample.
 
 use core::marker::PhantomData;
+use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
@@ -75,11 +76,7 @@ impl Table {
         if let Some(&found) = known {
             return Ok((SeriesRef(found), false));
         }
-        let series = self
-            .free
-            .last()
-            .copied()
-            .unwrap_or(self.newest.len() as u32);
+        let series = self.free.last().copied().unwrap_or(self.newest.len() as u32);
         let at = dictionary.define(SeriesRef(series), labels, now)?;
         self.free.pop();
         self.place(series, hash, at, segment);
@@ -101,29 +98,32 @@ impl Table {
         before
     }
 
-    /// After the whole dictionary has been read: refs with no definition may be given out.
-    pub fn recovered(&mut self) {
+    /// After dictionary and log have been read: refs with no definition may be given out, but for
+    /// `lost`, which the log still speaks of. Its samples must not go out under another's labels.
+    pub fn recovered(&mut self, lost: &BTreeSet<u32>) {
+        let mentioned = lost.last().map_or(0, |&last| last as usize + 1);
+        self.grow(mentioned.max(self.segments.len()));
         self.free = (0..self.segments.len() as u32)
             .rev()
-            .filter(|&series| self.segments[series as usize] == Seq(0))
+            .filter(|series| self.segments[*series as usize] == Seq(0) && !lost.contains(series))
             .collect();
+    }
+
+    fn grow(&mut self, len: usize) {
+        self.newest.resize(len, NONE);
+        self.at.resize(len, At(0));
+        self.hashes.resize(len, 0);
+        self.segments.resize(len, Seq(0));
     }
 
     /// Forgets the ref; it is not given out before [`Table::release`].
     pub fn remove(&mut self, series: SeriesRef) {
         let slot = series.0 as usize;
-        if self
-            .segments
-            .get(slot)
-            .is_none_or(|&segment| segment == Seq(0))
-        {
+        if self.segments.get(slot).is_none_or(|&segment| segment == Seq(0)) {
             return;
         }
         let hash = spread(self.hashes[slot]);
-        if let Ok(entry) = self
-            .index
-            .find_entry(hash, |&candidate| candidate == series.0)
-        {
+        if let Ok(entry) = self.index.find_entry(hash, |&candidate| candidate == series.0) {
             entry.remove();
         }
         self.segments[slot] = Seq(0);
@@ -205,19 +205,14 @@ impl Table {
     fn place(&mut self, series: u32, hash: u32, at: At, segment: Seq) {
         let slot = series as usize;
         if slot >= self.newest.len() {
-            self.newest.resize(slot + 1, NONE);
-            self.at.resize(slot + 1, at);
-            self.hashes.resize(slot + 1, 0);
-            self.segments.resize(slot + 1, Seq(0));
+            self.grow(slot + 1);
         }
         self.newest[slot] = NONE;
         self.at[slot] = at;
         self.hashes[slot] = hash;
         self.segments[slot] = segment.max(Seq(1));
         let hashes = &self.hashes;
-        self.index.insert_unique(spread(hash), series, |&other| {
-            spread(hashes[other as usize])
-        });
+        self.index.insert_unique(spread(hash), series, |&other| spread(hashes[other as usize]));
     }
 }
 

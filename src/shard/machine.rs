@@ -71,24 +71,12 @@ enum Stopping {
 impl Shard {
     /// A shard is born on the core that keeps it, from what recovery found.
     pub fn new(plan: Plan, now: Now) -> Shard {
-        let Plan {
-            shard,
-            identity,
-            segment_bytes,
-            seed,
-            phase_seed,
-            logs,
-        } = plan;
+        let Plan { shard, identity, segment_bytes, seed, phase_seed, logs } = plan;
         let mut found = Vec::new();
         let mut feeds = Vec::new();
         for (index, mut log) in logs.into_iter().enumerate() {
             found.push(core::mem::take(&mut log.cursors));
-            feeds.push(recover::feed(
-                identity,
-                segment_bytes,
-                log,
-                seed ^ index as u64,
-            ));
+            feeds.push(recover::feed(identity, segment_bytes, log, seed ^ index as u64));
         }
         Shard {
             number: shard,
@@ -124,9 +112,7 @@ impl Shard {
                     self.scraping(now, |pools, lent| pools.opened(index, lent))
                 }
                 Some(Owner::Outward(number, lane)) => {
-                    self.sending(now, number, |endpoint, outlook| {
-                        endpoint.opened(lane, outlook)
-                    });
+                    self.sending(now, number, |endpoint, outlook| endpoint.opened(lane, outlook));
                 }
                 None => {}
             },
@@ -142,11 +128,7 @@ impl Shard {
                 None => {}
             },
             Event::Wrote(conn, bytes) => self.wrote(conn, bytes),
-            Event::Closed {
-                conn,
-                orderly,
-                cause,
-            } => match self.dialer.gone(conn) {
+            Event::Closed { conn, orderly, cause } => match self.dialer.gone(conn) {
                 Some(Owner::Inward(index)) => {
                     self.scraping(now, |pools, lent| pools.closed(index, orderly, cause, lent));
                 }
@@ -166,17 +148,7 @@ impl Shard {
     pub fn effect(&mut self) -> Option<Effect> {
         if let Some(ask) = self.dialer.next_ask() {
             return Some(match ask {
-                Ask::Open {
-                    conn,
-                    host,
-                    port,
-                    tls,
-                } => Effect::Open {
-                    conn,
-                    host,
-                    port,
-                    tls,
-                },
+                Ask::Open { conn, host, port, tls } => Effect::Open { conn, host, port, tls },
                 Ask::Write(conn) => Effect::Write(conn),
                 Ask::Close(conn) => Effect::Close(conn),
                 Ask::Pause(conn) => Effect::Pause(conn),
@@ -210,16 +182,8 @@ impl Shard {
             Some(Stopping::Done) => return Instant::NEVER,
             None => Instant::NEVER,
         };
-        let sends = self
-            .endpoints
-            .iter()
-            .flatten()
-            .map(|endpoint| endpoint.wake(now))
-            .min();
-        scrapes
-            .min(stop)
-            .min(sends.unwrap_or(Instant::NEVER))
-            .min(self.upkeep.wake())
+        let sends = self.endpoints.iter().flatten().map(|endpoint| endpoint.wake(now)).min();
+        scrapes.min(stop).min(sends.unwrap_or(Instant::NEVER)).min(self.upkeep.wake())
     }
 
     fn wrote(&mut self, conn: Conn, bytes: usize) {
@@ -310,11 +274,7 @@ impl Shard {
         let Gate::Shut(until) = self.gate else { return };
         let own = &self.feeds[0];
         let ready = own.log.ready() && own.dictionary.ready();
-        let anchored = self
-            .endpoints
-            .iter()
-            .flatten()
-            .all(|endpoint| endpoint.anchored());
+        let anchored = self.endpoints.iter().flatten().all(|endpoint| endpoint.anchored());
         if (ready && anchored && self.upkeep.assigned) || now.instant >= until {
             self.gate = Gate::Open;
         }
@@ -325,8 +285,7 @@ impl Shard {
             let slot = self.feeds[log as usize].log.slot(seq);
             if let (Some(slot), false) = (slot, self.loading.contains(&(log, seq))) {
                 self.loading.push((log, seq));
-                self.effects
-                    .push_back(Effect::Disk(DiskRequest::Load { log, seq, slot }));
+                self.effects.push_back(Effect::Disk(DiskRequest::Load { log, seq, slot }));
             }
         }
     }
@@ -365,14 +324,10 @@ impl Shard {
             Order::Budget { .. } => {}
             Order::Report { number, targets } => {
                 let report = self.report(number, targets);
-                self.effects
-                    .push_back(Effect::Notice(Notice::Report(Box::new(report))));
+                self.effects.push_back(Effect::Notice(Notice::Report(Box::new(report))));
             }
             Order::Beat { number } => {
-                let notice = Notice::Beat {
-                    shard: self.number,
-                    number,
-                };
+                let notice = Notice::Beat { shard: self.number, number };
                 self.effects.push_back(Effect::Notice(notice));
             }
             Order::Stop => {
@@ -396,23 +351,17 @@ impl Shard {
             let Some(endpoint) = &mut self.endpoints[slot] else {
                 continue;
             };
-            let at = plans
-                .iter()
-                .position(|plan| plan.identity == endpoint.plan.identity);
+            let at = plans.iter().position(|plan| plan.identity == endpoint.plan.identity);
             match at {
                 Some(at) => endpoint.set_plan(plans.remove(at), external_changed, &mut self.dialer),
                 None => self.remove_endpoint(slot),
             }
         }
         for plan in plans {
-            let slot = self
-                .endpoints
-                .iter()
-                .position(Option::is_none)
-                .unwrap_or_else(|| {
-                    self.endpoints.push(None);
-                    self.endpoints.len() - 1
-                });
+            let slot = self.endpoints.iter().position(Option::is_none).unwrap_or_else(|| {
+                self.endpoints.push(None);
+                self.endpoints.len() - 1
+            });
             let seed = self.seed ^ crate::base::stable_hash(plan.identity.as_bytes());
             let endpoint = Endpoint::new(plan, slot as u32, &self.feeds, &self.found, seed);
             self.endpoints[slot] = Some(endpoint);
@@ -426,16 +375,11 @@ impl Shard {
             return;
         };
         endpoint.end(&mut self.dialer);
-        let pending = endpoint
-            .report(&self.feeds, &mut self.scratch.decoded)
-            .pending;
+        let pending = endpoint.report(&self.feeds, &mut self.scratch.decoded).pending;
         let file = endpoint.cursor_name().to_owned();
         for log in 0..self.feeds.len() as u16 {
             self.found[log as usize].retain(|(name, _)| *name != file);
-            let request = DiskRequest::DeleteCursor {
-                log,
-                file: file.clone(),
-            };
+            let request = DiskRequest::DeleteCursor { log, file: file.clone() };
             self.effects.push_back(Effect::Disk(request));
         }
         self.effects.push_back(Effect::Notice(Notice::Log {
@@ -465,20 +409,14 @@ impl Shard {
                 self.log(Level::Error, "Failed to read a segment of the log", fields);
                 self.upkeep.prompt_at(now.instant + Duration::from_secs(1));
             }
-            DiskAnswer::CursorStored {
-                log,
-                file,
-                sequence,
-            } => {
+            DiskAnswer::CursorStored { log, file, sequence } => {
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     if endpoint.cursor_stored(log, &file, sequence) {
                         break;
                     }
                 }
             }
-            DiskAnswer::CursorFailed {
-                log, file, message, ..
-            } => {
+            DiskAnswer::CursorFailed { log, file, message, .. } => {
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.cursor_failed(log, &file, now.instant);
                 }
@@ -494,11 +432,7 @@ impl Shard {
             }
             DiskAnswer::SyncFailed { message } => {
                 self.upkeep.sync_failures += 1;
-                self.log(
-                    Level::Error,
-                    "Failed to sync the log to disk",
-                    vec![("err", message)],
-                );
+                self.log(Level::Error, "Failed to sync the log to disk", vec![("err", message)]);
             }
             DiskAnswer::Removed { log } => {
                 let fields = vec![("log", log.to_string())];
@@ -520,12 +454,7 @@ impl Shard {
     pub(super) fn log(&mut self, level: Level, message: &str, fields: Vec<(&'static str, String)>) {
         let shard = self.number;
         let message = message.to_owned();
-        self.effects.push_back(Effect::Notice(Notice::Log {
-            shard,
-            level,
-            message,
-            fields,
-        }));
+        self.effects.push_back(Effect::Notice(Notice::Log { shard, level, message, fields }));
     }
 
     /// While an older epoch is around, the coordinator must know what of it is left here.
@@ -534,11 +463,7 @@ impl Shard {
         for endpoint in self.endpoints.iter_mut().flatten() {
             if let Some(lowest) = endpoint.epoch_news(&self.feeds, self.epoch) {
                 let endpoint = endpoint.plan.identity.clone();
-                notices.push(Notice::Epoch {
-                    shard: self.number,
-                    endpoint,
-                    lowest,
-                });
+                notices.push(Notice::Epoch { shard: self.number, endpoint, lowest });
             }
         }
         self.effects.extend(notices.into_iter().map(Effect::Notice));
@@ -556,11 +481,8 @@ impl Shard {
                 }
             }
             Some(Stopping::Storing(until)) => {
-                let quiet = self
-                    .endpoints
-                    .iter()
-                    .flatten()
-                    .all(|endpoint| endpoint.cursors_quiet());
+                let quiet =
+                    self.endpoints.iter().flatten().all(|endpoint| endpoint.cursors_quiet());
                 if quiet || now.instant >= until {
                     self.stopping = Some(Stopping::Done);
                     let notice = Notice::Stopped { shard: self.number };

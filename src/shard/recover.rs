@@ -1,11 +1,14 @@
 //! From what recovery found on disk to a feed.
 
+use std::collections::BTreeSet;
+
 use crate::model::SeriesRef;
 use crate::series::{Feed, Table};
 use crate::shard::FoundLog;
 use crate::wal::{Decoded, Dictionary, DictionaryEntry, Identity, Log, Seq, decode_samples};
 
-/// Reads the dictionary in full, and the samples of unsealed segments for the newest timestamps.
+/// Reads the dictionary in full, and the samples of the segments that came with their bytes: for the newest
+/// timestamps, and for refs whose definition was lost (the survey brings all segments where that may be).
 pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64) -> Feed {
     let mut table = Table::new(seed);
     // No series' newest sample lies later than in the segment that comes next.
@@ -26,7 +29,7 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
             }
         },
     );
-    table.recovered();
+    let mut lost = BTreeSet::new();
     let mut decoded = Decoded::default();
     let log = Log::open(
         identity,
@@ -36,19 +39,19 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
         seed,
         &mut |payload, base_time| {
             if decode_samples(payload, base_time, &mut decoded).is_ok() {
-                note(&mut table, &decoded.refs, &decoded.times);
+                note(&mut table, &decoded.refs, &decoded.times, &mut lost);
             }
         },
     );
-    Feed {
-        log,
-        dictionary,
-        table,
-    }
+    table.recovered(&lost);
+    Feed { log, dictionary, table }
 }
 
-fn note(table: &mut Table, refs: &[SeriesRef], times: &[i64]) {
+fn note(table: &mut Table, refs: &[SeriesRef], times: &[i64], lost: &mut BTreeSet<u32>) {
     for (series, time) in refs.iter().zip(times) {
+        if table.at(*series).is_none() {
+            lost.insert(series.0);
+        }
         table.recover_sample(*series, *time);
     }
 }

@@ -17,16 +17,16 @@ impl Shard {
             number,
             scrape,
             jobs: self.pools.job_meters(),
-            endpoints: endpoints
-                .map(|endpoint| endpoint.report(&self.feeds, decoded))
-                .collect(),
+            endpoints: endpoints.map(|endpoint| endpoint.report(&self.feeds, decoded)).collect(),
             log: self.log_meters(),
-            targets: if targets {
-                self.pools.target_states()
-            } else {
-                Vec::new()
-            },
+            targets: if targets { self.pools.target_states() } else { Vec::new() },
         }
+    }
+
+    /// Damaged places that recovery stepped over, adopted logs included.
+    fn damage(&self) -> u64 {
+        let feeds = self.feeds.iter();
+        feeds.map(|feed| feed.log.counters().damaged + feed.dictionary.counters().damaged).sum()
     }
 
     fn log_meters(&self) -> LogMeters {
@@ -42,7 +42,7 @@ impl Shard {
             segments: own.log.segments().count() as u64,
             segment_current: u64::from(own.log.end().seq().0),
             dictionary_bytes: own.dictionary.bytes_used(),
-            damage: counters.damaged,
+            damage: self.damage(),
             full: self.upkeep.full,
             sync_failures: self.upkeep.sync_failures,
             ..LogMeters::default()
@@ -53,22 +53,15 @@ impl Shard {
             }
             meters.disk_bytes += feed.log.bytes_used() + feed.dictionary.bytes_used();
             let head = feed.log.end().seq();
-            meters
-                .held
-                .extend(feed.log.segments().map(|segment| HeldSegment {
-                    log: log as u16,
-                    seq: segment.seq.0,
-                    bytes: segment.bytes,
-                    base_time: Timestamp(segment.base_time_ms),
-                    head: log == 0 && segment.seq >= head,
-                }));
+            meters.held.extend(feed.log.segments().map(|segment| HeldSegment {
+                log: log as u16,
+                seq: segment.seq.0,
+                bytes: segment.bytes,
+                base_time: Timestamp(segment.base_time_ms),
+                head: log == 0 && segment.seq >= head,
+            }));
             let end = feed.log.end().seq();
-            let needed = self
-                .endpoints
-                .iter()
-                .flatten()
-                .map(|endpoint| endpoint.needed(log))
-                .min();
+            let needed = self.endpoints.iter().flatten().map(|endpoint| endpoint.needed(log)).min();
             meters.needed.push((log as u16, needed.unwrap_or(end).0));
         }
         meters

@@ -36,11 +36,7 @@ impl Upkeep {
     pub fn wake(&self) -> Instant {
         let retry = self.retry_spare.unwrap_or(Instant::NEVER);
         let prompt = self.prompt.unwrap_or(Instant::NEVER);
-        let clean = if self.cleaned.is_some() {
-            Instant(0)
-        } else {
-            Instant::NEVER
-        };
+        let clean = if self.cleaned.is_some() { Instant(0) } else { Instant::NEVER };
         retry.min(prompt).min(clean)
     }
 
@@ -62,14 +58,10 @@ impl Shard {
         }
         if self.upkeep.retry_spare.is_none() {
             if self.feeds[0].log.wants_spare() {
-                self.ask_disk(DiskRequest::Prepare {
-                    kind: SegmentKind::Samples,
-                });
+                self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Samples });
             }
             if self.feeds[0].dictionary.wants_spare() {
-                self.ask_disk(DiskRequest::Prepare {
-                    kind: SegmentKind::Dictionary,
-                });
+                self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Dictionary });
             }
         }
         if self.upkeep.retired && self.upkeep.next_sweep <= now.instant {
@@ -102,12 +94,7 @@ impl Shard {
         if log >= self.feeds.len() || self.adopted_removed(log) {
             return;
         }
-        let needed = self
-            .endpoints
-            .iter()
-            .flatten()
-            .map(|endpoint| endpoint.needed(log))
-            .min();
+        let needed = self.endpoints.iter().flatten().map(|endpoint| endpoint.needed(log)).min();
         let below = needed.map_or(below, |needed| below.min(needed));
         let retired = self.feeds[log].log.retire(below);
         self.upkeep.retired |= log == 0 && !retired.is_empty();
@@ -128,12 +115,8 @@ impl Shard {
             return;
         };
         let endpoints = &self.endpoints;
-        let wanted = |seq: Seq| {
-            endpoints
-                .iter()
-                .flatten()
-                .any(|endpoint| endpoint.reading(log, seq))
-        };
+        let wanted =
+            |seq: Seq| endpoints.iter().flatten().any(|endpoint| endpoint.reading(log, seq));
         for region in feed.log.unload(&wanted) {
             self.ask_disk(DiskRequest::Release(region));
         }
@@ -148,13 +131,9 @@ impl Shard {
         }
         let feed = &mut self.feeds[0];
         let oldest = feed.log.start().seq();
-        let outlived = feed
-            .table
-            .outlived(oldest, |series| pinned[series.0 as usize]);
-        let gone: Vec<_> = outlived
-            .iter()
-            .filter_map(|&series| Some((series, feed.table.at(series)?)))
-            .collect();
+        let outlived = feed.table.outlived(oldest, |series| pinned[series.0 as usize]);
+        let gone: Vec<_> =
+            outlived.iter().filter_map(|&series| Some((series, feed.table.at(series)?))).collect();
         for some in gone.chunks(1024) {
             if feed.dictionary.forget(some, now.timestamp).is_err() {
                 return;
@@ -216,11 +195,7 @@ impl Shard {
         }
         for log in 1..self.feeds.len() {
             let end = self.feeds[log].log.end();
-            let done = self
-                .endpoints
-                .iter()
-                .flatten()
-                .all(|endpoint| endpoint.drained(log, end));
+            let done = self.endpoints.iter().flatten().all(|endpoint| endpoint.drained(log, end));
             if done && !self.upkeep.removed.contains(&(log as u16)) {
                 self.upkeep.removed.push(log as u16);
                 self.ask_disk(DiskRequest::RemoveLog { log: log as u16 });

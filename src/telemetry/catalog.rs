@@ -155,18 +155,10 @@ mod tests {
     #[test]
     fn names_are_unique_and_counters_end_in_total() {
         for (at, metric) in CATALOG.iter().enumerate() {
-            assert!(
-                CATALOG[..at].iter().all(|other| other.name != metric.name),
-                "{}",
-                metric.name
-            );
+            assert!(CATALOG[..at].iter().all(|other| other.name != metric.name), "{}", metric.name);
             let total = metric.name.ends_with("_total");
             assert_eq!(total, metric.kind == MetricKind::Counter, "{}", metric.name);
-            assert!(
-                metric.help.ends_with('.') && !metric.help.contains('\\'),
-                "{}",
-                metric.name
-            );
+            assert!(metric.help.ends_with('.') && !metric.help.contains('\\'), "{}", metric.name);
         }
     }
 }

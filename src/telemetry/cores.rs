@@ -39,46 +39,24 @@ const TOTALS: &[Figure] = &[
     (&REMOTE_IN, |report| report.log.appended),
     (&WAL_BYTES, |report| report.log.disk_bytes),
     (&AGENT_SERIES, |report| report.log.series),
-    (&AGENT_OUT_OF_ORDER, |report| {
-        report.scrape.refused.get(Refusal::OutOfOrder)
-    }),
+    (&AGENT_OUT_OF_ORDER, |report| report.scrape.refused.get(Refusal::OutOfOrder)),
     (&AGENT_CORRUPTIONS, |report| report.log.damage),
-    (&TARGET_LABELS_EXCEEDED, |report| {
-        report.scrape.exceeded_label_limits
-    }),
-    (&TARGET_SAMPLES_EXCEEDED, |report| {
-        report.scrape.exceeded_sample_limit
-    }),
-    (&TARGET_BODY_EXCEEDED, |report| {
-        report.scrape.exceeded_body_size_limit
-    }),
-    (&TARGET_DUPLICATE, |report| {
-        report.scrape.refused.get(Refusal::DuplicateTimestamp)
-    }),
-    (&TARGET_OUT_OF_ORDER, |report| {
-        report.scrape.refused.get(Refusal::OutOfOrder)
-    }),
-    (&TARGET_OUT_OF_BOUNDS, |report| {
-        report.scrape.refused.get(Refusal::OutOfBounds)
-    }),
+    (&TARGET_LABELS_EXCEEDED, |report| report.scrape.exceeded_label_limits),
+    (&TARGET_SAMPLES_EXCEEDED, |report| report.scrape.exceeded_sample_limit),
+    (&TARGET_BODY_EXCEEDED, |report| report.scrape.exceeded_body_size_limit),
+    (&TARGET_DUPLICATE, |report| report.scrape.refused.get(Refusal::DuplicateTimestamp)),
+    (&TARGET_OUT_OF_ORDER, |report| report.scrape.refused.get(Refusal::OutOfOrder)),
+    (&TARGET_OUT_OF_BOUNDS, |report| report.scrape.refused.get(Refusal::OutOfBounds)),
 ];
 
 pub(super) fn write(page: &mut Page, reports: &[Report]) {
-    let shards: Vec<String> = reports
-        .iter()
-        .map(|report| report.shard.to_string())
-        .collect();
+    let shards: Vec<String> = reports.iter().map(|report| report.shard.to_string()).collect();
     for (metric, figure) in TOTALS {
-        page.family(metric)
-            .count(&[], reports.iter().map(figure).sum());
+        page.family(metric).count(&[], reports.iter().map(figure).sum());
     }
     let appended = reports.iter().map(|report| report.log.appended).sum();
-    page.family(&AGENT_APPENDED)
-        .count(&[("type", "float")], appended);
-    let segment = reports
-        .iter()
-        .map(|report| report.log.segment_current)
-        .max();
+    page.family(&AGENT_APPENDED).count(&[("type", "float")], appended);
+    let segment = reports.iter().map(|report| report.log.segment_current).max();
     page.family(&WAL_SEGMENT).count(&[], segment.unwrap_or(0));
     for (metric, figure) in BY_SHARD {
         let mut family = page.family(metric);

@@ -67,20 +67,14 @@ impl<'a> Endpoint<'a> {
     }
 
     fn highest(&self) -> Timestamp {
-        self.meters()
-            .map(|meters| meters.highest_timestamp)
-            .max()
-            .unwrap_or_default()
+        self.meters().map(|meters| meters.highest_timestamp).max().unwrap_or_default()
     }
 
     /// The newest one over all shards would hide a shard that hangs (spec: RW-60), so a shard that has samples
     /// pending holds the figure back.
     fn highest_sent(&self) -> Timestamp {
         let behind = self.meters().filter(|meters| meters.pending > 0);
-        let newest = self
-            .meters()
-            .map(|meters| meters.highest_sent_timestamp)
-            .max();
+        let newest = self.meters().map(|meters| meters.highest_sent_timestamp).max();
         let held_back = behind.map(|meters| meters.highest_sent_timestamp).min();
         held_back.or(newest).unwrap_or_default()
     }
@@ -103,12 +97,7 @@ impl<'a> Endpoint<'a> {
     /// Shards number their segments independently, so the figure stands as far below the newest segment of all
     /// as the worst shard's cursor stands below its own newest.
     fn segment(&self) -> u64 {
-        let newest = self
-            .parts
-            .iter()
-            .map(|(_, current, _)| *current)
-            .max()
-            .unwrap_or(0);
+        let newest = self.parts.iter().map(|(_, current, _)| *current).max().unwrap_or(0);
         let lag = self
             .parts
             .iter()
@@ -137,11 +126,7 @@ fn gather(reports: &[Report]) -> Vec<Endpoint<'_>> {
         for meters in &report.endpoints {
             let (name, url) = (meters.name.as_str(), meters.url.as_str());
             let entry = endpoints.entry(name);
-            let endpoint = entry.or_insert_with(|| Endpoint {
-                name,
-                url,
-                parts: Vec::new(),
-            });
+            let endpoint = entry.or_insert_with(|| Endpoint { name, url, parts: Vec::new() });
             let part = (report.shard.to_string(), report.log.segment_current, meters);
             endpoint.parts.push(part);
         }
@@ -168,11 +153,7 @@ pub(super) fn write(page: &mut Page, reports: &[Report], now: Timestamp) {
         }
     }
     write_verdicts(page, &endpoints, now);
-    let newest = endpoints
-        .iter()
-        .map(Endpoint::highest)
-        .max()
-        .unwrap_or_default();
+    let newest = endpoints.iter().map(Endpoint::highest).max().unwrap_or_default();
     page.family(&REMOTE_IN_HIGHEST).gauge(&[], seconds(newest));
 }
 
@@ -181,12 +162,8 @@ fn write_queue(page: &mut Page, endpoints: &[Endpoint<'_>], now: Timestamp) {
     type Gauge = (&'static Metric, fn(&Endpoint<'_>, Timestamp) -> f64);
     const GAUGES: &[Gauge] = &[
         (&REMOTE_HIGHEST, |endpoint, _| seconds(endpoint.highest())),
-        (&REMOTE_HIGHEST_SENT, |endpoint, _| {
-            seconds(endpoint.highest_sent())
-        }),
-        (&REMOTE_SHARDS_DESIRED, |endpoint, now| {
-            endpoint.desired(now) as f64
-        }),
+        (&REMOTE_HIGHEST_SENT, |endpoint, _| seconds(endpoint.highest_sent())),
+        (&REMOTE_SHARDS_DESIRED, |endpoint, now| endpoint.desired(now) as f64),
         (&REMOTE_SHARD_CAPACITY, |endpoint, _| per_send(endpoint)),
         (&REMOTE_PER_SEND, |endpoint, _| per_send(endpoint)),
     ];
@@ -199,20 +176,15 @@ fn write_queue(page: &mut Page, endpoints: &[Endpoint<'_>], now: Timestamp) {
     let mut family = page.family(&REMOTE_DROPPED);
     for endpoint in endpoints {
         for reason in [Loss::Filtered, Loss::TooOld] {
-            let dropped = endpoint
-                .meters()
-                .map(|meters| meters.lost.get(reason))
-                .sum();
+            let dropped = endpoint.meters().map(|meters| meters.lost.get(reason)).sum();
             let [name, url] = endpoint.labels();
             family.count(&[name, url, ("reason", reason.name())], dropped);
         }
     }
     let mut family = page.family(&REMOTE_BATCH_SECONDS);
     for endpoint in endpoints {
-        family.histogram(
-            &endpoint.labels(),
-            &endpoint.histogram(|meters| &meters.request_duration),
-        );
+        family
+            .histogram(&endpoint.labels(), &endpoint.histogram(|meters| &meters.request_duration));
     }
     let mut family = page.family(&WATCHER_SEGMENT);
     for endpoint in endpoints {
@@ -221,11 +193,7 @@ fn write_queue(page: &mut Page, endpoints: &[Endpoint<'_>], now: Timestamp) {
 }
 
 fn per_send(endpoint: &Endpoint<'_>) -> f64 {
-    endpoint
-        .meters()
-        .map(|meters| meters.samples_max)
-        .max()
-        .unwrap_or(0) as f64
+    endpoint.meters().map(|meters| meters.samples_max).max().unwrap_or(0) as f64
 }
 
 fn write_verdicts(page: &mut Page, endpoints: &[Endpoint<'_>], now: Timestamp) {

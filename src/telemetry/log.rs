@@ -1,9 +1,6 @@
 //! Log lines on standard error, in the two forms that Prometheus has (spec: CLI-23, CLI-24).
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the control plane stamps its log lines"
-)]
+#![expect(clippy::disallowed_methods, reason = "the control plane stamps its log lines")]
 
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -37,9 +34,7 @@ impl Logger {
         if level < self.level {
             return;
         }
-        let elapsed = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp(elapsed.as_millis().min(i64::MAX as u128) as i64);
         let line = line(self.format, now, level, source, message, fields);
         let _ = std::io::stderr().lock().write_all(line.as_bytes());
@@ -77,15 +72,8 @@ fn line(
         Level::Error => "ERROR",
     };
     let time = rfc3339(now);
-    let fixed = [
-        ("time", time.as_str()),
-        ("level", level),
-        ("source", source),
-        ("msg", message),
-    ];
-    let pairs = fixed
-        .into_iter()
-        .chain(fields.iter().map(|(key, value)| (*key, value.as_str())));
+    let fixed = [("time", time.as_str()), ("level", level), ("source", source), ("msg", message)];
+    let pairs = fixed.into_iter().chain(fields.iter().map(|(key, value)| (*key, value.as_str())));
     let mut line = String::new();
     for (key, value) in pairs {
         match format {
@@ -101,11 +89,7 @@ fn line(
                 }
                 line.push_str(key);
                 line.push('=');
-                if needs_quotes(value) {
-                    quote(&mut line, value)
-                } else {
-                    line.push_str(value)
-                }
+                if needs_quotes(value) { quote(&mut line, value) } else { line.push_str(value) }
             }
         }
     }
@@ -117,10 +101,7 @@ fn line(
 }
 
 fn needs_quotes(value: &str) -> bool {
-    value.is_empty()
-        || value
-            .chars()
-            .any(|c| matches!(c, ' ' | '"' | '=' | '\\') || c.is_control())
+    value.is_empty() || value.chars().any(|c| matches!(c, ' ' | '"' | '=' | '\\') || c.is_control())
 }
 
 /// A JSON string, which logfmt readers take too.
@@ -146,11 +127,7 @@ mod tests {
 
     #[test]
     fn lines_have_the_shape_that_prometheus_gives_them() {
-        let fields = [
-            ("n", "1".to_owned()),
-            ("err", "a \"b\"\n".to_owned()),
-            ("e", String::new()),
-        ];
+        let fields = [("n", "1".to_owned()), ("err", "a \"b\"\n".to_owned()), ("e", String::new())];
         let now = Timestamp(1_785_585_600_123);
         let of = |format| line(format, now, Level::Warn, "shard", "Disk is full", &fields);
         assert_eq!(

@@ -23,11 +23,7 @@ pub(super) struct Family<'p> {
 impl Page {
     /// Once per metric. Nothing is written before the first sample.
     pub(super) fn family<'p>(&'p mut self, metric: &'p Metric) -> Family<'p> {
-        Family {
-            page: self,
-            metric,
-            begun: false,
-        }
+        Family { page: self, metric, begun: false }
     }
 }
 
@@ -49,12 +45,7 @@ impl Family<'_> {
         count: u64,
     ) {
         for &(quantile, value) in quantiles {
-            self.write(
-                "",
-                labels,
-                Some(("quantile", &float(quantile))),
-                &float(value),
-            );
+            self.write("", labels, Some(("quantile", &float(quantile))), &float(value));
         }
         self.write("_sum", labels, None, &float(sum));
         self.write("_count", labels, None, &count.to_string());
@@ -70,12 +61,7 @@ impl Family<'_> {
                 self.write("_bucket", labels, Some(("le", &bound)), &below.to_string());
             }
         }
-        self.write(
-            "_bucket",
-            labels,
-            Some(("le", "+Inf")),
-            &histogram.count.to_string(),
-        );
+        self.write("_bucket", labels, Some(("le", "+Inf")), &histogram.count.to_string());
         self.write("_sum", labels, None, &float(histogram.sum_ns as f64 / 1e9));
         self.write("_count", labels, None, &histogram.count.to_string());
     }

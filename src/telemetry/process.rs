@@ -101,11 +101,7 @@ impl Usage {
         // Fields are counted from behind the name, which may hold spaces and parentheses.
         let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let field = |at: usize| -> u64 {
-            after_name
-                .split_whitespace()
-                .nth(at)
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(0)
+            after_name.split_whitespace().nth(at).and_then(|text| text.parse().ok()).unwrap_or(0)
         };
         let resident_kb = status
             .lines()

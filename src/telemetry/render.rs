@@ -33,40 +33,29 @@ fn program(page: &mut Page, process: &ProcessState) {
     ];
     page.family(&BUILD_INFO).count(&build_labels, 1);
     page.family(&READY).count(&[], u64::from(process.ready));
-    page.family(&RELOAD_OK)
-        .count(&[], u64::from(process.reload.successful));
-    page.family(&RELOAD_TIME)
-        .gauge(&[], seconds(process.reload.last_success));
+    page.family(&RELOAD_OK).count(&[], u64::from(process.reload.successful));
+    page.family(&RELOAD_TIME).gauge(&[], seconds(process.reload.last_success));
     let mut family = page.family(&HTTP_REQUESTS);
     for (handler, status, count) in &process.http_requests {
-        family.count(
-            &[("code", &status.to_string()), ("handler", handler)],
-            *count,
-        );
+        family.count(&[("code", &status.to_string()), ("handler", handler)], *count);
     }
     let clean_start = match process.clean_start {
         Some(clean) => f64::from(clean),
         None => -1.0,
     };
     page.family(&AGENT_CLEAN_START).gauge(&[], clean_start);
-    page.family(&AGENT_REPLAY)
-        .gauge(&[], process.recovery.as_secs_f64());
+    page.family(&AGENT_REPLAY).gauge(&[], process.recovery.as_secs_f64());
     let usage = &process.usage;
     page.family(&PROCESS_CPU).gauge(&[], usage.cpu_seconds);
     page.family(&PROCESS_FDS_MAX).count(&[], usage.fds_max);
     page.family(&PROCESS_FDS).count(&[], usage.open_fds);
-    page.family(&PROCESS_RESIDENT)
-        .count(&[], usage.resident_bytes);
-    page.family(&PROCESS_START)
-        .gauge(&[], seconds(process.started));
+    page.family(&PROCESS_RESIDENT).count(&[], usage.resident_bytes);
+    page.family(&PROCESS_START).gauge(&[], seconds(process.started));
     page.family(&PROCESS_THREADS).count(&[], usage.threads);
-    page.family(&PROCESS_VIRTUAL)
-        .count(&[], usage.virtual_bytes);
-    page.family(&RUNTIME_INFO)
-        .count(&[("runtime", &process.runtime)], 1);
+    page.family(&PROCESS_VIRTUAL).count(&[], usage.virtual_bytes);
+    page.family(&RUNTIME_INFO).count(&[("runtime", &process.runtime)], 1);
     page.family(&CORES).count(&[], process.cores);
-    page.family(&DISK_BUDGET)
-        .count(&[], process.disk_budget_bytes);
+    page.family(&DISK_BUDGET).count(&[], process.disk_budget_bytes);
     let mut family = page.family(&CORE_STALL);
     for (shard, stall) in &process.stalls {
         family.gauge(&[("shard", &shard.to_string())], stall.as_secs_f64());
@@ -118,11 +107,7 @@ mod tests {
                 interval_lengths: vec![(15_000, took)],
                 ..ScrapeMeters::default()
             },
-            jobs: vec![JobMeters {
-                job: "node".to_owned(),
-                targets: 3,
-                up: 2,
-            }],
+            jobs: vec![JobMeters { job: "node".to_owned(), targets: 3, up: 2 }],
             log: LogMeters {
                 appended: 1003,
                 segment_current: 6 + u64::from(shard),
@@ -139,11 +124,7 @@ mod tests {
             ready: true,
             runtime: "epoll".to_owned(),
             stalls: vec![(0, Duration::from_micros(250)), (1, Duration::ZERO)],
-            pools: vec![PoolState {
-                job: "node".to_owned(),
-                syncs: 2,
-                ..PoolState::default()
-            }],
+            pools: vec![PoolState { job: "node".to_owned(), syncs: 2, ..PoolState::default() }],
             discovery: DiscoveryState {
                 targets: vec![("node".to_owned(), 6)],
                 last_updates: vec![("node".to_owned(), Timestamp(1500))],
@@ -164,10 +145,7 @@ mod tests {
         for line in page.lines() {
             if let Some(help) = line.strip_prefix("# HELP ") {
                 let name = help.split(' ').next().expect("name");
-                let metric = CATALOG
-                    .iter()
-                    .find(|metric| metric.name == name)
-                    .expect("known");
+                let metric = CATALOG.iter().find(|metric| metric.name == name).expect("known");
                 assert_eq!(help, format!("{name} {}", metric.help));
                 assert!(!families.contains(&name), "{name} in two places");
                 families.push(name);

@@ -55,12 +55,7 @@ fn write_pools(page: &mut Page, pools: &[PoolState]) {
     }
     let mut family = page.family(&TARGET_SYNC);
     for pool in pools {
-        family.summary(
-            &[("scrape_job", &pool.job)],
-            &[],
-            pool.sync_time.as_secs_f64(),
-            pool.syncs,
-        );
+        family.summary(&[("scrape_job", &pool.job)], &[], pool.sync_time.as_secs_f64(), pool.syncs);
     }
     let exceeded = pools.iter().map(|pool| pool.target_limit_exceeded).sum();
     page.family(&TARGET_LIMIT_EXCEEDED).count(&[], exceeded);
@@ -83,10 +78,8 @@ pub(super) fn write_discovery(page: &mut Page, discovery: &DiscoveryState) {
     page.family(&SD_FAILED_CONFIGS).count(&name, 0);
     page.family(&SD_RECEIVED).count(&name, discovery.updates);
     page.family(&SD_UPDATES).count(&name, discovery.updates);
-    page.family(&SD_FILE_ERRORS)
-        .count(&[], discovery.file_read_errors);
-    page.family(&SD_WATCH_ERRORS)
-        .count(&[], discovery.file_watch_errors);
+    page.family(&SD_FILE_ERRORS).count(&[], discovery.file_read_errors);
+    page.family(&SD_WATCH_ERRORS).count(&[], discovery.file_watch_errors);
     let mut family = page.family(&SD_FILE_TIME);
     for (file, at) in &discovery.file_times {
         family.gauge(&[("filename", file)], seconds(*at));
@@ -105,11 +98,7 @@ fn quantile(histogram: &Histogram, quantile: f64) -> f64 {
     for (index, &count) in histogram.buckets.iter().enumerate() {
         if count > 0 && (below + count) as f64 >= rank {
             let upper = Histogram::bound_us(index) / 1e6;
-            let lower = if index == 0 {
-                0.0
-            } else {
-                Histogram::bound_us(index - 1) / 1e6
-            };
+            let lower = if index == 0 { 0.0 } else { Histogram::bound_us(index - 1) / 1e6 };
             if lower < mean && mean <= upper {
                 return mean;
             }
@@ -123,11 +112,7 @@ fn quantile(histogram: &Histogram, quantile: f64) -> f64 {
 /// A duration as Go prints it, which is what the `interval` label holds: `15s`, `1m0s`, `1.5s`, `500ms`.
 fn go_duration(ms: u64) -> String {
     if ms < 1000 {
-        return if ms == 0 {
-            "0s".to_owned()
-        } else {
-            format!("{ms}ms")
-        };
+        return if ms == 0 { "0s".to_owned() } else { format!("{ms}ms") };
     }
     let (hours, minutes) = (ms / 3_600_000, ms / 60_000 % 60);
     let seconds = (ms % 60_000) as f64 / 1000.0;

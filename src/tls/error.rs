@@ -135,9 +135,7 @@ impl TlsError {
 
     fn of_certificate(error: CertificateError, name: &str) -> TlsError {
         let seconds = |later: rustls::pki_types::UnixTime, earlier: rustls::pki_types::UnixTime| {
-            Some(Duration::from_secs(
-                later.as_secs().saturating_sub(earlier.as_secs()),
-            ))
+            Some(Duration::from_secs(later.as_secs().saturating_sub(earlier.as_secs())))
         };
         match error {
             CertificateError::Expired => TlsError::Expired(None),

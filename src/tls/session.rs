@@ -33,9 +33,7 @@ pub struct Received {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("server_name", &self.server_name)
-            .finish_non_exhaustive()
+        f.debug_struct("Session").field("server_name", &self.server_name).finish_non_exhaustive()
     }
 }
 
@@ -50,11 +48,7 @@ impl Session {
         let mut tls = ClientConnection::new(config, name)
             .map_err(|error| TlsError::of_session(error, server_name, offers))?;
         tls.set_buffer_limit(Some(BUFFER_BYTES));
-        Ok(Session {
-            tls,
-            server_name: server_name.to_owned(),
-            offers,
-        })
+        Ok(Session { tls, server_name: server_name.to_owned(), offers })
     }
 
     /// Takes all of `tls` as it came from the socket and appends what it says to `plain`. After an error the
@@ -79,10 +73,7 @@ impl Session {
                 .map_err(|error| TlsError::of_session(error, &self.server_name, self.offers))?;
             closed = state.peer_has_closed();
         }
-        Ok(Received {
-            closed,
-            ready: !self.tls.is_handshaking(),
-        })
+        Ok(Received { closed, ready: !self.tls.is_handshaking() })
     }
 
     /// Takes bytes to be encrypted, as many as the buffer has room for, also before the handshake is done; gives
@@ -135,17 +126,11 @@ mod tests {
     fn authority(name: &str) -> Authority {
         let mut params = CertificateParams::new([name.to_owned()]).expect("valid");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         let key = KeyPair::generate().expect("made");
         let certificate = params.self_signed(&key).expect("made");
         let (der, pem) = (certificate.der().clone(), certificate.pem().into_bytes());
-        Authority {
-            der,
-            pem,
-            issuer: Issuer::new(params, key),
-        }
+        Authority { der, pem, issuer: Issuer::new(params, key) }
     }
 
     impl Authority {
@@ -155,11 +140,7 @@ mod tests {
             params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
             let key = KeyPair::generate().expect("made");
             let certificate = params.signed_by(&key, &self.issuer).expect("made");
-            Pair {
-                der: certificate.der().clone(),
-                pem: certificate.pem().into_bytes(),
-                key,
-            }
+            Pair { der: certificate.der().clone(), pem: certificate.pem().into_bytes(), key }
         }
     }
 
@@ -172,11 +153,7 @@ mod tests {
         params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
         let key = KeyPair::generate().expect("made");
         let certificate = params.self_signed(&key).expect("made");
-        Pair {
-            der: certificate.der().clone(),
-            pem: certificate.pem().into_bytes(),
-            key,
-        }
+        Pair { der: certificate.der().clone(), pem: certificate.pem().into_bytes(), key }
     }
 
     fn server_config(
@@ -199,9 +176,7 @@ mod tests {
             }
         };
         let key = PrivateKeyDer::try_from(pair.key.serialize_der()).expect("valid");
-        let mut config = builder
-            .with_single_cert(vec![pair.der.clone()], key)
-            .expect("valid");
+        let mut config = builder.with_single_cert(vec![pair.der.clone()], key).expect("valid");
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Arc::new(config)
     }
@@ -226,10 +201,7 @@ mod tests {
         piece: usize,
     ) -> Result<(Vec<u8>, Vec<u8>, Received), TlsError> {
         let (mut heard, mut server_heard) = (Vec::new(), Vec::new());
-        let mut received = Received {
-            closed: false,
-            ready: false,
-        };
+        let mut received = Received { closed: false, ready: false };
         loop {
             let (mut up, mut down) = (Vec::new(), Vec::new());
             session.outgoing(&mut up);
@@ -260,10 +232,7 @@ mod tests {
     }
 
     fn trusting(authority: &Authority) -> Settings {
-        Settings {
-            ca_pem: Some(authority.pem.clone()),
-            ..Settings::default()
-        }
+        Settings { ca_pem: Some(authority.pem.clone()), ..Settings::default() }
     }
 
     const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
@@ -281,17 +250,8 @@ mod tests {
                 assert_eq!(session.send(b"before the handshake"), 20);
                 let (heard, server_heard, received) =
                     talk(&mut session, &mut server, piece).expect("fine");
-                assert_eq!(
-                    (&*heard, &*server_heard),
-                    (&b""[..], &b"before the handshake"[..])
-                );
-                assert_eq!(
-                    received,
-                    Received {
-                        closed: false,
-                        ready: true
-                    }
-                );
+                assert_eq!((&*heard, &*server_heard), (&b""[..], &b"before the handshake"[..]));
+                assert_eq!(received, Received { closed: false, ready: true });
                 assert_eq!(server.alpn_protocol(), Some(&b"http/1.1"[..]));
                 let long: Vec<u8> = (0..60_000u32).map(|n| n as u8).collect();
                 assert_eq!(session.send(&long), long.len());
@@ -303,12 +263,7 @@ mod tests {
                 assert!(received.closed);
                 session.close();
                 talk(&mut session, &mut server, piece).expect("fine");
-                assert!(
-                    server
-                        .process_new_packets()
-                        .expect("fine")
-                        .peer_has_closed()
-                );
+                assert!(server.process_new_packets().expect("fine").peer_has_closed());
             }
         }
     }
@@ -339,10 +294,7 @@ mod tests {
             talk(&mut session, &mut server, 4096).expect("fine");
             session.tls.handshake_kind()
         });
-        assert_eq!(
-            kinds,
-            [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]
-        );
+        assert_eq!(kinds, [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]);
     }
 
     #[test]
@@ -366,21 +318,14 @@ mod tests {
                 let mut alert = Vec::new();
                 client.outgoing(&mut alert);
                 assert!(!alert.is_empty(), "the peer is told");
-                let settings = Settings {
-                    insecure_skip_verify: true,
-                    ..Settings::default()
-                };
+                let settings = Settings { insecure_skip_verify: true, ..Settings::default() };
                 let mut server = self::server(pair, None, versions);
                 let mut client = session(&settings, &[], name);
                 assert!(talk(&mut client, &mut server, 4096).expect(what).2.ready);
             }
         }
         let mut server = server(&good, None, BOTH);
-        let error = talk(
-            &mut session(&Settings::default(), &[], "a.example"),
-            &mut server,
-            4096,
-        );
+        let error = talk(&mut session(&Settings::default(), &[], "a.example"), &mut server, 4096);
         assert_eq!(error.expect_err("no roots"), TlsError::UnknownAuthority);
         let mut server = self::server(&good, None, BOTH);
         let roots = [b"junk".to_vec(), ours.der.to_vec()];
@@ -401,23 +346,13 @@ mod tests {
             (IsCa::NoCa, (2000, 2001), "a.example", false),
         ] {
             let pair = self_signed(is_ca, years);
-            let settings = Settings {
-                ca_pem: Some(pair.pem.clone()),
-                ..Settings::default()
-            };
+            let settings = Settings { ca_pem: Some(pair.pem.clone()), ..Settings::default() };
             let mut client = session(&settings, &[], name);
             let result = talk(&mut client, &mut server(&pair, None, BOTH), 4096);
-            assert_eq!(
-                result.is_ok(),
-                fine,
-                "{is_ca:?} {years:?} {name} {result:?}"
-            );
+            assert_eq!(result.is_ok(), fine, "{is_ca:?} {years:?} {name} {result:?}");
         }
         let (trusted, presented) = (self_signed(ca(), VALID), self_signed(ca(), VALID));
-        let settings = Settings {
-            ca_pem: Some(trusted.pem),
-            ..Settings::default()
-        };
+        let settings = Settings { ca_pem: Some(trusted.pem), ..Settings::default() };
         let mut client = session(&settings, &[], "a.example");
         assert!(talk(&mut client, &mut server(&presented, None, BOTH), 4096).is_err());
     }
@@ -440,10 +375,7 @@ mod tests {
             assert!(run(&with(&good)).is_ok());
             assert_eq!(run(&trusting(&ours)), Err(TlsError::CertificateRequired));
             let refused = run(&with(&foreign));
-            assert!(
-                matches!(refused, Err(TlsError::CertificateRefused(_))),
-                "{refused:?}"
-            );
+            assert!(matches!(refused, Err(TlsError::CertificateRefused(_))), "{refused:?}");
         }
     }
 
@@ -451,34 +383,14 @@ mod tests {
     fn versions_that_do_not_meet_are_said_so() {
         let authority = authority("ca");
         let pair = authority.sign("a.example", VALID);
-        let settings = Settings {
-            min_version: Some(Version::Tls13),
-            ..trusting(&authority)
-        };
+        let settings = Settings { min_version: Some(Version::Tls13), ..trusting(&authority) };
         let mut client = session(&settings, &[], "a.example");
-        let result = talk(
-            &mut client,
-            &mut server(&pair, None, ONE_AT_A_TIME[1]),
-            4096,
-        );
-        assert!(
-            matches!(result, Err(TlsError::Incompatible(_))),
-            "{result:?}"
-        );
-        let settings = Settings {
-            max_version: Some(Version::Tls12),
-            ..trusting(&authority)
-        };
+        let result = talk(&mut client, &mut server(&pair, None, ONE_AT_A_TIME[1]), 4096);
+        assert!(matches!(result, Err(TlsError::Incompatible(_))), "{result:?}");
+        let settings = Settings { max_version: Some(Version::Tls12), ..trusting(&authority) };
         let mut client = session(&settings, &[], "a.example");
-        let result = talk(
-            &mut client,
-            &mut server(&pair, None, ONE_AT_A_TIME[0]),
-            4096,
-        );
-        assert!(
-            matches!(result, Err(TlsError::Incompatible(_))),
-            "{result:?}"
-        );
+        let result = talk(&mut client, &mut server(&pair, None, ONE_AT_A_TIME[0]), 4096);
+        assert!(matches!(result, Err(TlsError::Incompatible(_))), "{result:?}");
     }
 
     #[test]
@@ -495,14 +407,7 @@ mod tests {
             let result = Session::new(Arc::clone(&config), name).map(|_| ());
             assert_eq!(result, Err(TlsError::ServerName(name.to_owned())));
         }
-        for name in [
-            "a",
-            "a_b.svc",
-            "127.0.0.1",
-            "::1",
-            "fe80::1%eth0",
-            "a.example.",
-        ] {
+        for name in ["a", "a_b.svc", "127.0.0.1", "::1", "fe80::1%eth0", "a.example."] {
             assert!(Session::new(Arc::clone(&config), name).is_ok(), "{name}");
         }
     }

@@ -65,14 +65,12 @@ pub fn client_config(
         (true, _) => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Unverified::new(&provider))),
-        (false, Some(pem)) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(authorities(pem, provider)?),
+        (false, Some(pem)) => {
+            builder.dangerous().with_custom_certificate_verifier(authorities(pem, provider)?)
+        }
         (false, None) => {
             let mut roots = RootCertStore::empty();
-            let certificates = system_roots
-                .iter()
-                .map(|der| CertificateDer::from(der.as_slice()));
+            let certificates = system_roots.iter().map(|der| CertificateDer::from(der.as_slice()));
             roots.add_parsable_certificates(certificates);
             builder.with_root_certificates(roots)
         }
@@ -85,9 +83,7 @@ pub fn client_config(
             let chain = certificates(cert).map_err(TlsError::BadCertificate)?;
             let key = PrivateKeyDer::from_pem_slice(key)
                 .map_err(|error| TlsError::BadKey(words(&error)))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(TlsError::of_key)?
+            builder.with_client_auth_cert(chain, key).map_err(TlsError::of_key)?
         }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -105,11 +101,7 @@ fn versions(settings: &Settings) -> Result<Vec<&'static SupportedProtocolVersion
         .filter(|(version, _)| allowed(*version))
         .map(|(_, kept)| kept)
         .collect();
-    if kept.is_empty() {
-        Err(TlsError::NoVersion)
-    } else {
-        Ok(kept)
-    }
+    if kept.is_empty() { Err(TlsError::NoVersion) } else { Ok(kept) }
 }
 
 fn authorities(
@@ -119,9 +111,7 @@ fn authorities(
     let own = certificates(ca_pem).map_err(TlsError::BadCa)?;
     let mut roots = RootCertStore::empty();
     for certificate in &own {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| TlsError::BadCa(error.to_string()))?;
+        roots.add(certificate.clone()).map_err(|error| TlsError::BadCa(error.to_string()))?;
     }
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
@@ -157,10 +147,7 @@ mod tests {
 
     fn pems() -> (Vec<u8>, Vec<u8>) {
         let pair = rcgen::generate_simple_self_signed(["a".to_owned()]).expect("made");
-        (
-            pair.cert.pem().into_bytes(),
-            pair.signing_key.serialize_pem().into_bytes(),
-        )
+        (pair.cert.pem().into_bytes(), pair.signing_key.serialize_pem().into_bytes())
     }
 
     #[test]
@@ -175,15 +162,9 @@ mod tests {
             key_pem: key_pem.cloned(),
             ..none.clone()
         };
-        let ca = |pem: &[u8]| Settings {
-            ca_pem: Some(pem.to_vec()),
-            ..none.clone()
-        };
-        let between = |min_version, max_version| Settings {
-            min_version,
-            max_version,
-            ..none.clone()
-        };
+        let ca = |pem: &[u8]| Settings { ca_pem: Some(pem.to_vec()), ..none.clone() };
+        let between =
+            |min_version, max_version| Settings { min_version, max_version, ..none.clone() };
         use Version::*;
         for (settings, wanted) in [
             (none.clone(), None),
@@ -192,39 +173,18 @@ mod tests {
             (between(Some(Tls10), Some(Tls12)), None),
             (between(None, Some(Tls11)), Some(TlsError::NoVersion)),
             (between(Some(Tls13), Some(Tls12)), Some(TlsError::NoVersion)),
-            (
-                client(Some(&cert), None),
-                Some(TlsError::CertificateWithoutKey),
-            ),
-            (
-                client(None, Some(&key)),
-                Some(TlsError::KeyWithoutCertificate),
-            ),
-            (
-                client(Some(&cert), Some(&other_key)),
-                Some(TlsError::KeyMismatch),
-            ),
-            (
-                client(Some(&key), Some(&key)),
-                Some(TlsError::BadCertificate(String::new())),
-            ),
-            (
-                client(Some(&junk), Some(&key)),
-                Some(TlsError::BadCertificate(String::new())),
-            ),
-            (
-                client(Some(&cert), Some(&cert)),
-                Some(TlsError::BadKey(String::new())),
-            ),
+            (client(Some(&cert), None), Some(TlsError::CertificateWithoutKey)),
+            (client(None, Some(&key)), Some(TlsError::KeyWithoutCertificate)),
+            (client(Some(&cert), Some(&other_key)), Some(TlsError::KeyMismatch)),
+            (client(Some(&key), Some(&key)), Some(TlsError::BadCertificate(String::new()))),
+            (client(Some(&junk), Some(&key)), Some(TlsError::BadCertificate(String::new()))),
+            (client(Some(&cert), Some(&cert)), Some(TlsError::BadKey(String::new()))),
             (ca(b""), Some(TlsError::BadCa(String::new()))),
             (ca(b"junk"), Some(TlsError::BadCa(String::new()))),
             (ca(&junk), Some(TlsError::BadCa(String::new()))),
             (ca(&cut), Some(TlsError::BadCa(String::new()))),
         ] {
-            let kind = client_config(&settings, &[])
-                .err()
-                .as_ref()
-                .map(core::mem::discriminant);
+            let kind = client_config(&settings, &[]).err().as_ref().map(core::mem::discriminant);
             let wanted_kind = wanted.as_ref().map(core::mem::discriminant);
             assert_eq!(kind, wanted_kind, "{settings:?} {wanted:?}");
         }
@@ -233,19 +193,14 @@ mod tests {
     #[test]
     fn a_key_is_never_shown() {
         let (cert, key) = pems();
-        let mut settings = Settings {
-            cert_pem: Some(cert),
-            key_pem: Some(key.clone()),
-            ..Settings::default()
-        };
+        let mut settings =
+            Settings { cert_pem: Some(cert), key_pem: Some(key.clone()), ..Settings::default() };
         assert!(format!("{settings:?}").contains("<secret>"));
         assert!(!format!("{settings:?}").contains("45, 45"));
         // A key whose lines are broken must not come back in the error either.
         let broken = String::from_utf8(key).expect("text").replace('A', "!");
         settings.key_pem = Some(broken.clone().into_bytes());
-        let error = client_config(&settings, &[])
-            .expect_err("broken")
-            .to_string();
+        let error = client_config(&settings, &[]).expect_err("broken").to_string();
         assert!(broken.lines().all(|line| !error.contains(line)), "{error}");
     }
 }

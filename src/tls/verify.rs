@@ -63,8 +63,7 @@ impl ServerCertVerifier for Authorities {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain
-            .verify_tls12_signature(message, certificate, signed)
+        self.chain.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -73,8 +72,7 @@ impl ServerCertVerifier for Authorities {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain
-            .verify_tls13_signature(message, certificate, signed)
+        self.chain.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -90,9 +88,7 @@ pub(crate) struct Unverified {
 
 impl Unverified {
     pub(crate) fn new(provider: &CryptoProvider) -> Unverified {
-        Unverified {
-            algorithms: provider.signature_verification_algorithms,
-        }
+        Unverified { algorithms: provider.signature_verification_algorithms }
     }
 }
 

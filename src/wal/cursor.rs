@@ -49,14 +49,7 @@ impl CursorPage {
     /// The bytes of one slot.
     pub fn encode(&self) -> [u8; CURSOR_BYTES] {
         let lanes = &self.lanes[..self.lanes.len().min(CONNECTIONS)];
-        let CursorTotals {
-            acked,
-            rejected,
-            shed,
-            expired,
-            unreadable,
-            filtered,
-        } = self.totals;
+        let CursorTotals { acked, rejected, shed, expired, unreadable, filtered } = self.totals;
         let mut bytes = Vec::with_capacity(CURSOR_BYTES);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.sequence.to_le_bytes());
@@ -109,27 +102,15 @@ impl CursorPage {
         if lanes > CONNECTIONS as u64 {
             return None;
         }
-        let lanes = (0..lanes)
-            .map(|_| reader.u64().map(Place))
-            .collect::<Option<Vec<_>>>()?;
-        Some(CursorPage {
-            endpoint,
-            sequence,
-            low,
-            lanes,
-            totals,
-        })
+        let lanes = (0..lanes).map(|_| reader.u64().map(Place)).collect::<Option<Vec<_>>>()?;
+        Some(CursorPage { endpoint, sequence, low, lanes, totals })
     }
 }
 
 /// The newer valid slot of a cursor file.
 pub fn newest(file: &[u8]) -> Option<CursorPage> {
-    let slots = CURSOR_SLOTS
-        .iter()
-        .filter_map(|at| file.get(*at as usize..));
-    slots
-        .filter_map(|slot| CursorPage::decode(slot).ok())
-        .max_by_key(|page| page.sequence)
+    let slots = CURSOR_SLOTS.iter().filter_map(|at| file.get(*at as usize..));
+    slots.filter_map(|slot| CursorPage::decode(slot).ok()).max_by_key(|page| page.sequence)
 }
 
 const _: () = assert!(8 + 8 + 16 + 8 + 6 * 8 + 8 + CONNECTIONS * 8 <= CHECK_AT);
@@ -193,10 +174,7 @@ mod tests {
 
     #[test]
     fn lanes_beyond_the_limit_are_not_stored() {
-        let many = CursorPage {
-            lanes: vec![Place(9); 40],
-            ..page(1)
-        };
+        let many = CursorPage { lanes: vec![Place(9); 40], ..page(1) };
         let decoded = CursorPage::decode(&many.encode()).expect("valid");
         assert_eq!(decoded.lanes.len(), CONNECTIONS);
     }

@@ -25,14 +25,8 @@ pub struct At(pub u32);
 /// an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DictionaryEntry<'a> {
-    Define {
-        series: SeriesRef,
-        at: At,
-        labels: &'a [u8],
-    },
-    Forget {
-        series: SeriesRef,
-    },
+    Define { series: SeriesRef, at: At, labels: &'a [u8] },
+    Forget { series: SeriesRef },
 }
 
 /// The dictionary of one shard directory. All its segments stay loaded.
@@ -86,11 +80,7 @@ impl Dictionary {
         found.retain(|found| found.region.is_some() && fits_region(found));
         found.sort_by_key(|found| found.header.seq);
         found.dedup_by_key(|found| found.header.seq);
-        let largest = found
-            .iter()
-            .map(|found| found.header.size as usize)
-            .max()
-            .unwrap_or(0);
+        let largest = found.iter().map(|found| found.header.size as usize).max().unwrap_or(0);
         let mut dictionary = Dictionary {
             identity,
             seed,
@@ -153,10 +143,7 @@ impl Dictionary {
         self.has_head =
             scan.damaged == 0 && segment.region.as_ref().is_some_and(Region::is_writable);
         self.next_seq = Seq(segment.header.seq.0.saturating_add(1));
-        let segment = Segment {
-            tail: Some(scan.tail),
-            ..segment
-        };
+        let segment = Segment { tail: Some(scan.tail), ..segment };
         self.place(index, Entry { segment, live });
         for at in dead {
             self.mark_dead(at);
@@ -164,11 +151,7 @@ impl Dictionary {
     }
 
     fn free_index(&self) -> Option<usize> {
-        let free = self
-            .table
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.table.len());
+        let free = self.table.iter().position(Option::is_none).unwrap_or(self.table.len());
         (free < 1 << (32 - self.offset_bits)).then_some(free)
     }
 
@@ -186,10 +169,7 @@ impl Dictionary {
 
     fn locate(&self, at: At) -> (usize, usize) {
         let mask = (1u32 << self.offset_bits) - 1;
-        (
-            (at.0 >> self.offset_bits) as usize,
-            (at.0 & mask) as usize * 8,
-        )
+        ((at.0 >> self.offset_bits) as usize, (at.0 & mask) as usize * 8)
     }
 
     /// Defines a series. Its packed labels are in the dictionary, and survive the death of the
@@ -255,18 +235,11 @@ impl Dictionary {
             region.len() <= largest && RECORDS_AT + record_bytes(payload) <= region.len()
         };
         let (slot, region) = self.spare.take_if(|(_, region)| good(region)).ok_or(Full)?;
-        let previous = self
-            .head()
-            .and_then(|head| Some((head.header.seq, head.tail?)));
+        let previous = self.head().and_then(|head| Some((head.header.seq, head.tail?)));
         let header = Header {
             kind: SegmentKind::Dictionary,
             identity: self.identity,
-            salt: salt_of(
-                self.seed,
-                &self.identity,
-                SegmentKind::Dictionary,
-                self.next_seq,
-            ),
+            salt: salt_of(self.seed, &self.identity, SegmentKind::Dictionary, self.next_seq),
             seq: self.next_seq,
             size: region.len() as u32,
             base_time: now.0,
@@ -274,13 +247,7 @@ impl Dictionary {
             previous_end: previous
                 .map_or(Place::ZERO, |(seq, tail)| Place::new(seq, tail.end as u32)),
         };
-        self.place(
-            index,
-            Entry {
-                segment: Segment::begin(header, slot, region),
-                live: 0,
-            },
-        );
+        self.place(index, Entry { segment: Segment::begin(header, slot, region), live: 0 });
         self.next_seq = Seq(after);
         self.has_head = true;
         Ok(())
@@ -293,16 +260,10 @@ impl Dictionary {
 
     fn append(&mut self, kind: u8, body: &mut Vec<u8>) -> At {
         let index = *self.order.back().expect("room was made");
-        let entry = self.table[index]
-            .as_mut()
-            .expect("the order names what exists");
+        let entry = self.table[index].as_mut().expect("the order names what exists");
         let bytes = record_bytes(body.len()) as u64;
         let offset = entry.segment.append(kind, 1, body);
-        let failed = entry
-            .segment
-            .region
-            .as_ref()
-            .is_some_and(Region::has_failed);
+        let failed = entry.segment.region.as_ref().is_some_and(Region::has_failed);
         self.counters.records += 1;
         self.counters.bytes += bytes;
         self.counters.write_failures += u64::from(failed);
@@ -322,10 +283,8 @@ impl Dictionary {
 
     /// True once for each spare that should be prepared: when there is no head, or it is half full.
     pub fn wants_spare(&mut self) -> bool {
-        let half_full = |head: &Segment| {
-            head.tail
-                .is_none_or(|tail| tail.end > head.bytes().len() / 2)
-        };
+        let half_full =
+            |head: &Segment| head.tail.is_none_or(|tail| tail.end > head.bytes().len() / 2);
         let needed = !self.has_head || self.head().is_none_or(half_full);
         let wants = needed && self.spare.is_none() && !self.spare_asked;
         self.spare_asked |= wants;
@@ -359,33 +318,19 @@ impl Dictionary {
 
     /// Bytes of definitions replaced or forgotten, and of the records that say so.
     pub fn dead_bytes(&self) -> u64 {
-        let used = |entry: &Entry| {
-            entry
-                .segment
-                .tail
-                .map_or(0, |tail| (tail.end - RECORDS_AT) as u64)
-        };
-        self.entries()
-            .map(|entry| used(entry).saturating_sub(entry.live))
-            .sum()
+        let used =
+            |entry: &Entry| entry.segment.tail.map_or(0, |tail| (tail.end - RECORDS_AT) as u64);
+        self.entries().map(|entry| used(entry).saturating_sub(entry.live)).sum()
     }
 
     /// Bytes of the files of this dictionary, the spare included.
     pub fn bytes_used(&self) -> u64 {
-        let spare = self
-            .spare
-            .as_ref()
-            .map_or(0, |(_, region)| region.len() as u64);
-        self.entries()
-            .map(|entry| u64::from(entry.segment.header.size))
-            .sum::<u64>()
-            + spare
+        let spare = self.spare.as_ref().map_or(0, |(_, region)| region.len() as u64);
+        self.entries().map(|entry| u64::from(entry.segment.header.size)).sum::<u64>() + spare
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.order
-            .iter()
-            .filter_map(|index| self.table[*index].as_ref())
+        self.order.iter().filter_map(|index| self.table[*index].as_ref())
     }
 
     /// True when cleaning pays: more is dead than alive, and it would free a segment.
@@ -425,14 +370,8 @@ impl Dictionary {
     pub fn retire_oldest(&mut self) -> Option<Retired> {
         self.oldest()?;
         let index = self.order.pop_front()?;
-        let Segment {
-            slot, region, tail, ..
-        } = self.table[index].take()?.segment;
-        Some(Retired {
-            slot,
-            region,
-            samples: tail.map_or(0, |tail| u64::from(tail.count)),
-        })
+        let Segment { slot, region, tail, .. } = self.table[index].take()?.segment;
+        Some(Retired { slot, region, samples: tail.map_or(0, |tail| u64::from(tail.count)) })
     }
 
     /// Slot and bytes of everything, the spare included: what a simulated disk takes its snapshots
@@ -459,7 +398,5 @@ fn definition<'a>(record: &Record<'a>) -> Option<(SeriesRef, &'a [u8])> {
 /// verifying.
 fn payload_at(bytes: &[u8], offset: usize) -> Option<&[u8]> {
     let word = u32::from_le_bytes(bytes.get(offset + 4..offset + 8)?.try_into().ok()?);
-    bytes
-        .get(offset + RECORD_HEADER_BYTES..)?
-        .get(..(word >> 8) as usize)
+    bytes.get(offset + RECORD_HEADER_BYTES..)?.get(..(word >> 8) as usize)
 }

@@ -142,12 +142,7 @@ mod tests {
     fn header() -> Header {
         Header {
             kind: SegmentKind::Samples,
-            identity: Identity {
-                store: *b"0123456789abcdef",
-                shard: 3,
-                start: 7,
-                epoch: 2,
-            },
+            identity: Identity { store: *b"0123456789abcdef", shard: 3, start: 7, epoch: 2 },
             salt: 0x1122_3344,
             seq: Seq(9),
             size: 1 << 20,
@@ -195,9 +190,8 @@ mod tests {
     #[test]
     fn no_two_segments_of_a_start_share_a_salt() {
         let identity = header().identity;
-        let mut salts: Vec<u32> = (1..10_000)
-            .map(|seq| salt_of(5, &identity, SegmentKind::Samples, Seq(seq)))
-            .collect();
+        let mut salts: Vec<u32> =
+            (1..10_000).map(|seq| salt_of(5, &identity, SegmentKind::Samples, Seq(seq))).collect();
         salts.sort_unstable();
         assert!(salts.windows(2).all(|pair| pair[0] != pair[1]));
     }

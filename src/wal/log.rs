@@ -79,7 +79,10 @@ pub enum Step<'a> {
     End,
     /// Go on at `next`; `lost` samples were stepped over because they cannot be read (0 at an
     /// ordinary segment end).
-    Moved { next: Place, lost: u64 },
+    Moved {
+        next: Place,
+        lost: u64,
+    },
     Record {
         place: Place,
         next: Place,
@@ -166,20 +169,13 @@ impl Log {
 
     /// Samples that one append may have, whatever they are; longer scrapes are split by the caller.
     pub fn frame_samples(&self) -> usize {
-        samples_in(
-            self.segment_bytes
-                .saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8),
-        )
+        samples_in(self.segment_bytes.saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8))
     }
 
     /// Appends one record and gives its place. Nothing is written for no samples. `Full` changes
     /// nothing: there is no spare to go on in, or the samples are more than [`Log::frame_samples`].
     pub fn append(&mut self, samples: &Samples<'_>, now: Timestamp) -> Result<Place, Full> {
-        assert_eq!(
-            samples.refs.len(),
-            samples.values.len(),
-            "one value per ref"
-        );
+        assert_eq!(samples.refs.len(), samples.values.len(), "one value per ref");
         assert!(samples.times.is_empty() || samples.times.len() == samples.refs.len());
         if samples.refs.is_empty() {
             return Ok(self.end());
@@ -227,19 +223,11 @@ impl Log {
         // The sequence is spent after four thousand million segments: 64 PiB of log.
         let after = self.next_seq.0.checked_add(1).ok_or(Full)?;
         let (slot, region) = self.spare.take().ok_or(Full)?;
-        let previous = self
-            .segments
-            .back()
-            .and_then(|last| Some((last.header.seq, last.tail?)));
+        let previous = self.segments.back().and_then(|last| Some((last.header.seq, last.tail?)));
         let header = Header {
             kind: SegmentKind::Samples,
             identity: self.identity,
-            salt: salt_of(
-                self.seed,
-                &self.identity,
-                SegmentKind::Samples,
-                self.next_seq,
-            ),
+            salt: salt_of(self.seed, &self.identity, SegmentKind::Samples, self.next_seq),
             seq: self.next_seq,
             size: region.len() as u32,
             base_time: now.0,
@@ -247,8 +235,7 @@ impl Log {
             previous_end: previous
                 .map_or(Place::ZERO, |(seq, tail)| Place::new(seq, tail.end as u32)),
         };
-        self.segments
-            .push_back(Segment::begin(header, slot, region));
+        self.segments.push_back(Segment::begin(header, slot, region));
         self.has_head = true;
         self.next_seq = Seq(after);
         Ok(())
@@ -314,9 +301,7 @@ impl Log {
     }
 
     fn locate(&self, seq: Seq) -> Located<'_> {
-        let index = self
-            .segments
-            .partition_point(|segment| segment.header.seq < seq);
+        let index = self.segments.partition_point(|segment| segment.header.seq < seq);
         match self.segments.get(index) {
             None => Located::After,
             Some(segment) if segment.header.seq == seq => Located::At(index),
@@ -327,9 +312,7 @@ impl Log {
     /// Samples before the end of the segment: what the next header says, since it was written
     /// knowing.
     fn total_after(&self, index: usize) -> u64 {
-        self.segments
-            .get(index + 1)
-            .map_or(self.total, |next| next.header.total_before)
+        self.segments.get(index + 1).map_or(self.total, |next| next.header.total_before)
     }
 
     /// Where the segment's records end, if anybody knows.
@@ -349,10 +332,7 @@ impl Log {
         let index = match self.locate(at.seq()) {
             Located::After if at >= self.end() => return Step::End,
             Located::After => {
-                return Step::Moved {
-                    next: self.end(),
-                    lost: 0,
-                };
+                return Step::Moved { next: self.end(), lost: 0 };
             }
             Located::Before(next) => {
                 return Step::Moved {
@@ -365,10 +345,7 @@ impl Log {
         let segment = &self.segments[index];
         let offset = at.offset() as usize;
         if offset < RECORDS_AT {
-            return Step::Moved {
-                next: Place::new(at.seq(), RECORDS_AT as u32),
-                lost: 0,
-            };
+            return Step::Moved { next: Place::new(at.seq(), RECORDS_AT as u32), lost: 0 };
         }
         let end = self.known_end(index);
         if end.is_some_and(|end| offset >= end) {
@@ -491,14 +468,9 @@ impl Log {
     /// Lets go of the regions of segments that `keep` refuses; never of the newest.
     pub fn unload(&mut self, keep: &dyn Fn(Seq) -> bool) -> Vec<Region> {
         let older = self.segments.len().saturating_sub(1);
-        let unwanted = self
-            .segments
-            .iter_mut()
-            .take(older)
-            .filter(|segment| !keep(segment.header.seq));
-        unwanted
-            .filter_map(|segment| segment.region.take())
-            .collect()
+        let unwanted =
+            self.segments.iter_mut().take(older).filter(|segment| !keep(segment.header.seq));
+        unwanted.filter_map(|segment| segment.region.take()).collect()
     }
 
     /// Forgets segments below `below`, never the newest: it carries the sequence and the running
@@ -509,18 +481,11 @@ impl Log {
             if first.header.seq >= below {
                 break;
             }
-            let samples = second
-                .header
-                .total_before
-                .saturating_sub(first.header.total_before);
+            let samples = second.header.total_before.saturating_sub(first.header.total_before);
             let Some(first) = self.segments.pop_front() else {
                 break;
             };
-            retired.push(Retired {
-                slot: first.slot,
-                region: first.region,
-                samples,
-            });
+            retired.push(Retired { slot: first.slot, region: first.region, samples });
         }
         retired
     }
@@ -539,10 +504,7 @@ impl Log {
 
     /// Bytes of the files of this log, the spare included.
     pub fn bytes_used(&self) -> u64 {
-        let spare = self
-            .spare
-            .as_ref()
-            .map_or(0, |(_, region)| region.len() as u64);
+        let spare = self.spare.as_ref().map_or(0, |(_, region)| region.len() as u64);
         self.segments().map(|segment| segment.bytes).sum::<u64>() + spare
     }
 
@@ -550,10 +512,7 @@ impl Log {
     /// snapshots from.
     pub fn regions(&self) -> impl Iterator<Item = (u16, &Region)> {
         let spare = self.spare.iter().map(|(slot, region)| (*slot, region));
-        self.segments
-            .iter()
-            .filter_map(|s| Some((s.slot, s.region.as_ref()?)))
-            .chain(spare)
+        self.segments.iter().filter_map(|s| Some((s.slot, s.region.as_ref()?))).chain(spare)
     }
 
     pub fn counters(&self) -> LogCounters {

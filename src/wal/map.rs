@@ -33,17 +33,10 @@ enum Backing {
     ReadOnly(Mmap),
     /// Memory and a file that every change is also written to, for filesystems where a mapping is
     /// unsafe.
-    Written {
-        bytes: Vec<u8>,
-        file: File,
-        failed: bool,
-    },
+    Written { bytes: Vec<u8>, file: File, failed: bool },
     /// Memory that remembers every state it was in, so that tests can die between any two stores.
     #[cfg(test)]
-    Traced {
-        bytes: Vec<u8>,
-        states: Vec<Vec<u8>>,
-    },
+    Traced { bytes: Vec<u8>, states: Vec<Vec<u8>> },
 }
 
 impl Region {
@@ -64,10 +57,7 @@ impl Region {
 
     #[cfg(test)]
     pub(super) fn traced(bytes: Vec<u8>) -> Region {
-        Region(Backing::Traced {
-            bytes,
-            states: Vec::new(),
-        })
+        Region(Backing::Traced { bytes, states: Vec::new() })
     }
 
     #[cfg(test)]
@@ -103,11 +93,7 @@ impl Region {
         check(&file, len)?;
         let mut bytes = vec![0; len];
         file.read_exact_at(&mut bytes, 0)?;
-        Ok(Region(Backing::Written {
-            bytes,
-            file,
-            failed: false,
-        }))
+        Ok(Region(Backing::Written { bytes, file, failed: false }))
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -158,11 +144,7 @@ impl Region {
             Backing::Heap(bytes) => bytes[at..at + content.len()].copy_from_slice(content),
             Backing::Mapped(map) => map[at..at + content.len()].copy_from_slice(content),
             Backing::Fixed(_) | Backing::ReadOnly(_) => unreachable!("{NEVER_HEAD}"),
-            Backing::Written {
-                bytes,
-                file,
-                failed,
-            } => {
+            Backing::Written { bytes, file, failed } => {
                 bytes[at..at + content.len()].copy_from_slice(content);
                 *failed |= file.write_all_at(content, at as u64).is_err();
             }
@@ -196,11 +178,7 @@ impl Region {
                 word.store(u64::from_ne_bytes(first), Ordering::Release);
             }
             Backing::Fixed(_) | Backing::ReadOnly(_) => unreachable!("{NEVER_HEAD}"),
-            Backing::Written {
-                bytes,
-                file,
-                failed,
-            } => {
+            Backing::Written { bytes, file, failed } => {
                 bytes[at..at + 16].copy_from_slice(&header);
                 // After a failed write the file must not announce what may not be there.
                 *failed = *failed || file.write_all_at(&header, at as u64).is_err();

@@ -60,7 +60,7 @@
 //! - W6: recovery yields all that was published if only the process died; after damage, all that
 //!   still verifies.
 //! - W7: a full disk refuses before it damages: only bytes written before are stored to.
-//! - W8: new segments are called later than any that a cursor mentions, so that no new record lies
+//! - W9: new segments are called later than any that a cursor mentions, so that no new record lies
 //!   below a cursor.
 //!
 //! May use: base, model. Unsafe: `map.rs` only.

@@ -52,24 +52,7 @@ pub(super) fn record_header(
 pub(super) fn record_at(bytes: &[u8], salt: u32, at: usize) -> Option<Record<'_>> {
     let body = at.checked_add(RECORD_HEADER_BYTES)?;
     let header: &[u8; 16] = bytes.get(at..body)?.try_into().ok()?;
-    let [
-        c0,
-        c1,
-        c2,
-        c3,
-        kind,
-        l0,
-        l1,
-        l2,
-        b0,
-        b1,
-        b2,
-        b3,
-        s0,
-        s1,
-        s2,
-        s3,
-    ] = *header;
+    let [c0, c1, c2, c3, kind, l0, l1, l2, b0, b1, b2, b3, s0, s1, s2, s3] = *header;
     let len = u32::from_le_bytes([l0, l1, l2, 0]) as usize;
     let samples = u32::from_le_bytes([s0, s1, s2, s3]);
     // Cheap refusals first: the search through a damaged segment asks this at every eighth byte.
@@ -84,13 +67,7 @@ pub(super) fn record_at(bytes: &[u8], salt: u32, at: usize) -> Option<Record<'_>
     // Damage cannot pass the checksum; this keeps the sums of every caller from overflowing all the
     // same.
     before.checked_add(samples)?;
-    Some(Record {
-        kind,
-        before,
-        samples,
-        payload,
-        next: body + len.next_multiple_of(8),
-    })
+    Some(Record { kind, before, samples, payload, next: body + len.next_multiple_of(8) })
 }
 
 /// The first record at or after `from` and before `limit` with at least `before` samples ahead of

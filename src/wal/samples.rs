@@ -53,11 +53,7 @@ pub(super) fn samples_in(bytes: usize) -> usize {
 
 /// Appends the payload to `out`.
 pub(super) fn encode_samples(samples: &Samples<'_>, base_time: i64, out: &mut Vec<u8>) {
-    out.push(if samples.times.is_empty() {
-        0
-    } else {
-        OWN_TIMES
-    });
+    out.push(if samples.times.is_empty() { 0 } else { OWN_TIMES });
     out.extend_from_slice(&samples.lane.to_le_bytes());
     put_zigzag(out, samples.time.0.wrapping_sub(base_time));
     put_uvarint(out, samples.refs.len() as u64);
@@ -101,8 +97,7 @@ pub fn decode_samples(payload: &[u8], base_time: i64, out: &mut Decoded) -> Resu
         out.times.resize(count, out.time);
     } else {
         for _ in 0..count {
-            out.times
-                .push(out.time.wrapping_add(reader.zigzag().ok_or(Damage::Short)?));
+            out.times.push(out.time.wrapping_add(reader.zigzag().ok_or(Damage::Short)?));
         }
     }
     take_values(reader.rest(), count, &mut out.values).ok_or(Damage::Malformed("values"))
@@ -118,9 +113,7 @@ fn decode_refs(
     while refs.len() < count {
         let step = reader.zigzag().ok_or(Damage::Short)?;
         let len = reader.uvarint().ok_or(Damage::Short)?;
-        let first = end
-            .checked_add(step)
-            .and_then(|first| u32::try_from(first).ok());
+        let first = end.checked_add(step).and_then(|first| u32::try_from(first).ok());
         let first = first.ok_or(Damage::Malformed("refs"))?;
         if len == 0 || len > (count - refs.len()) as u64 || u64::from(first) + len > 1 << 32 {
             return Err(Damage::Malformed("refs"));
@@ -170,9 +163,8 @@ mod tests {
     #[test]
     fn the_longest_payload_fits_what_samples_in_promises() {
         for count in [1usize, 2, 3, 500] {
-            let scattered: Vec<SeriesRef> = (0..count)
-                .map(|i| SeriesRef(if i % 2 == 0 { u32::MAX } else { 0 }))
-                .collect();
+            let scattered: Vec<SeriesRef> =
+                (0..count).map(|i| SeriesRef(if i % 2 == 0 { u32::MAX } else { 0 })).collect();
             let samples = Samples {
                 lane: 0,
                 time: Timestamp(i64::MAX),
@@ -190,13 +182,8 @@ mod tests {
     #[test]
     fn a_run_may_end_at_the_last_ref() {
         let last = refs(&[u32::MAX - 1, u32::MAX, 0, 1]);
-        let samples = Samples {
-            lane: 1,
-            time: Timestamp(0),
-            refs: &last,
-            values: &[1.0; 4],
-            times: &[],
-        };
+        let samples =
+            Samples { lane: 1, time: Timestamp(0), refs: &last, values: &[1.0; 4], times: &[] };
         let mut bytes = Vec::new();
         encode_samples(&samples, 0, &mut bytes);
         let mut out = Decoded::default();

@@ -18,6 +18,15 @@ pub struct FoundSegment {
     pub region: Option<Region>,
 }
 
+impl FoundSegment {
+    /// True if its bytes are here and nothing unreadable is among its records.
+    pub fn is_whole(&self) -> bool {
+        let salt = self.header.salt;
+        let region = self.region.as_ref();
+        region.is_some_and(|region| scan(region.bytes(), salt, &mut |_, _| {}).damaged == 0)
+    }
+}
+
 /// The segment is full and there is no spare, or the record is larger than a segment: nothing was
 /// changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +34,7 @@ pub struct Full;
 
 impl core::fmt::Display for Full {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(
-            f,
-            "the log is full: there is no prepared segment to go on in"
-        )
+        write!(f, "the log is full: there is no prepared segment to go on in")
     }
 }
 
@@ -74,12 +80,7 @@ pub(super) struct Segment {
 
 impl Segment {
     pub(super) fn found(found: FoundSegment) -> Segment {
-        Segment {
-            header: found.header,
-            slot: found.slot,
-            region: found.region,
-            tail: None,
-        }
+        Segment { header: found.header, slot: found.slot, region: found.region, tail: None }
     }
 
     /// Begins a segment in a spare. The magic is published last: killed before, the file is still a
@@ -87,10 +88,7 @@ impl Segment {
     pub(super) fn begin(header: Header, slot: u16, mut region: Region) -> Segment {
         region.write(RECORDS_AT, &[0; RECORD_HEADER_BYTES]);
         let sector = header.encode();
-        region.write(
-            RECORD_HEADER_BYTES,
-            &sector[RECORD_HEADER_BYTES..HEADER_BYTES],
-        );
+        region.write(RECORD_HEADER_BYTES, &sector[RECORD_HEADER_BYTES..HEADER_BYTES]);
         let mut first = [0; RECORD_HEADER_BYTES];
         first.copy_from_slice(&sector[..RECORD_HEADER_BYTES]);
         region.publish(0, first);
@@ -98,10 +96,7 @@ impl Segment {
             header,
             slot,
             region: Some(region),
-            tail: Some(Tail {
-                end: RECORDS_AT,
-                count: 0,
-            }),
+            tail: Some(Tail { end: RECORDS_AT, count: 0 }),
         }
     }
 
@@ -130,9 +125,7 @@ impl Segment {
     /// Appends one record and gives its offset. `body` holds the payload and is used as scratch
     /// after it. The caller has asked [`Segment::fits`].
     pub(super) fn append(&mut self, kind: u8, samples: u32, body: &mut Vec<u8>) -> usize {
-        let tail = self
-            .tail
-            .expect("only the head is appended to, and its end is known");
+        let tail = self.tail.expect("only the head is appended to, and its end is known");
         let region = self.region.as_mut().expect("the head is loaded");
         let header = record_header(self.header.salt, kind, tail.count, samples, body);
         let next = tail.end + record_bytes(body.len());
@@ -142,59 +135,14 @@ impl Segment {
         body.resize(next - tail.end - RECORD_HEADER_BYTES + room, 0);
         region.write(tail.end + RECORD_HEADER_BYTES, body);
         region.publish(tail.end, header);
-        self.tail = Some(Tail {
-            end: next,
-            count: tail.count + samples,
-        });
+        self.tail = Some(Tail { end: next, count: tail.count + samples });
         tail.end
     }
 
     /// Visits every good record in order, with its offset, stepping over what is not: a search for
     /// the next record that verifies, whose count of samples before it says how many are missing.
     pub(super) fn scan(&self, visit: &mut dyn FnMut(usize, &Record<'_>)) -> Scan {
-        let mut scan = Scan {
-            tail: Tail {
-                end: RECORDS_AT,
-                count: 0,
-            },
-            damaged: 0,
-            lost: 0,
-            last: None,
-        };
-        let len = self.bytes().len();
-        loop {
-            let tail = scan.tail;
-            let here = self
-                .record(tail.end)
-                .filter(|record| record.before >= tail.count);
-            let found = match here {
-                Some(record) => Some((tail.end, record)),
-                None => self.find(tail.end, len, tail.count),
-            };
-            let Some((at, record)) = found else { break };
-            if at != tail.end || record.before != tail.count {
-                scan.damaged += 1;
-                scan.lost += u64::from(record.before - tail.count);
-                scan.last = Some(tail.end);
-            }
-            visit(at, &record);
-            scan.tail = Tail {
-                end: record.next,
-                count: record.before + record.samples,
-            };
-        }
-        // Something that is neither a record nor nothing: a torn write, or rot in the very last
-        // record.
-        let end = scan.tail.end;
-        if self
-            .bytes()
-            .get(end..end + 8)
-            .is_some_and(|word| word != [0; 8])
-        {
-            scan.damaged += 1;
-            scan.last = Some(end);
-        }
-        scan
+        scan(self.bytes(), self.header.salt, visit)
     }
 
     /// Samples in this segment before `at`. Slow (a walk) only where there is no valid record at
@@ -219,10 +167,37 @@ impl Segment {
     }
 }
 
+fn scan(bytes: &[u8], salt: u32, visit: &mut dyn FnMut(usize, &Record<'_>)) -> Scan {
+    let mut scan =
+        Scan { tail: Tail { end: RECORDS_AT, count: 0 }, damaged: 0, lost: 0, last: None };
+    let len = bytes.len();
+    loop {
+        let tail = scan.tail;
+        let here = record_at(bytes, salt, tail.end).filter(|record| record.before >= tail.count);
+        let found = match here {
+            Some(record) => Some((tail.end, record)),
+            None => find_record(bytes, salt, tail.end, len, tail.count),
+        };
+        let Some((at, record)) = found else { break };
+        if at != tail.end || record.before != tail.count {
+            scan.damaged += 1;
+            scan.lost += u64::from(record.before - tail.count);
+            scan.last = Some(tail.end);
+        }
+        visit(at, &record);
+        scan.tail = Tail { end: record.next, count: record.before + record.samples };
+    }
+    // Something that is neither a record nor nothing: a torn write, or rot in the very last
+    // record.
+    let end = scan.tail.end;
+    if bytes.get(end..end + 8).is_some_and(|word| word != [0; 8]) {
+        scan.damaged += 1;
+        scan.last = Some(end);
+    }
+    scan
+}
+
 /// What every segment that comes with a region must satisfy.
 pub(super) fn fits_region(found: &FoundSegment) -> bool {
-    found
-        .region
-        .as_ref()
-        .is_none_or(|region| region.len() == found.header.size as usize)
+    found.region.as_ref().is_none_or(|region| region.len() == found.header.size as usize)
 }

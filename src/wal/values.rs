@@ -91,41 +91,19 @@ struct Code {
 static CODES: [Code; 16] = codes();
 
 const fn codes() -> [Code; 16] {
-    const NONE: Code = Code {
-        len: 0,
-        keep: 0,
-        integer: 0,
-        double: 0,
-        single: 0,
-        constant: 0,
-    };
+    const NONE: Code = Code { len: 0, keep: 0, integer: 0, double: 0, single: 0, constant: 0 };
     let mut codes = [NONE; 16];
     let mut len = 1;
     while len < 8 {
-        codes[len] = Code {
-            len,
-            keep: (1 << (8 * len)) - 1,
-            integer: u64::MAX,
-            ..NONE
-        };
+        codes[len] = Code { len, keep: (1 << (8 * len)) - 1, integer: u64::MAX, ..NONE };
         len += 1;
     }
-    codes[8] = Code {
-        len: 8,
-        keep: u64::MAX,
-        double: u64::MAX,
-        ..NONE
-    };
+    codes[8] = Code { len: 8, keep: u64::MAX, double: u64::MAX, ..NONE };
     codes[9].constant = 0x7ff0_0000_0000_0002;
     codes[10].constant = NAN.to_bits();
     codes[11].constant = f64::INFINITY.to_bits();
     codes[12].constant = f64::NEG_INFINITY.to_bits();
-    codes[13] = Code {
-        len: 4,
-        keep: 0xffff_ffff,
-        single: u64::MAX,
-        ..NONE
-    };
+    codes[13] = Code { len: 4, keep: 0xffff_ffff, single: u64::MAX, ..NONE };
     codes
 }
 
@@ -152,10 +130,7 @@ const fn pair_bytes() -> [u32; 256] {
 /// `None` if it is not.
 pub(super) fn take_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Option<()> {
     let (control, data) = bytes.split_at_checked(count.div_ceil(2))?;
-    let needed: u64 = control
-        .iter()
-        .map(|byte| u64::from(PAIR_BYTES[usize::from(*byte)]))
-        .sum();
+    let needed: u64 = control.iter().map(|byte| u64::from(PAIR_BYTES[usize::from(*byte)])).sum();
     if needed != data.len() as u64 {
         return None;
     }
@@ -188,10 +163,7 @@ pub(super) fn take_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Opt
 
 #[inline(always)]
 fn decode_pair(window: &[u8], control: u8, pair: &mut [f64; 2]) -> usize {
-    let (low, high) = (
-        &CODES[usize::from(control & 15)],
-        &CODES[usize::from(control >> 4)],
-    );
+    let (low, high) = (&CODES[usize::from(control & 15)], &CODES[usize::from(control >> 4)]);
     pair[0] = decode(&window[..8], low);
     pair[1] = decode(&window[low.len..low.len + 8], high);
     low.len + high.len
@@ -219,12 +191,7 @@ mod tests {
         put_values(values, &mut bytes);
         let mut out = vec![1.5; 3];
         take_values(&bytes[1..], values.len(), &mut out).expect("what was written reads back");
-        let bits = |values: &[f64]| {
-            values
-                .iter()
-                .map(|value| value.to_bits())
-                .collect::<Vec<_>>()
-        };
+        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&out), bits(values));
         bytes.len() - 1
     }
@@ -266,9 +233,8 @@ mod tests {
     #[test]
     fn a_column_of_any_length_reads_back_and_no_other_length_does() {
         for count in 0..70usize {
-            let values: Vec<f64> = (0..count)
-                .map(|i| if i % 3 == 0 { 0.1 } else { (i * i) as f64 })
-                .collect();
+            let values: Vec<f64> =
+                (0..count).map(|i| if i % 3 == 0 { 0.1 } else { (i * i) as f64 }).collect();
             let mut bytes = Vec::new();
             put_values(&values, &mut bytes);
             round_trip(&values);
@@ -278,11 +244,7 @@ mod tests {
             bytes.push(0);
             assert_eq!(take_values(&bytes, count, &mut Vec::new()), None);
         }
-        assert_eq!(
-            take_values(&[0x0e], 1, &mut Vec::new()),
-            None,
-            "a reserved nibble"
-        );
+        assert_eq!(take_values(&[0x0e], 1, &mut Vec::new()), None, "a reserved nibble");
     }
 
     proptest! {

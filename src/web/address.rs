@@ -32,10 +32,8 @@ pub fn bind(addresses: &[String]) -> Result<Vec<TcpListener>, AddressError> {
     addresses
         .iter()
         .map(|address| {
-            bind_one(address).map_err(|cause| AddressError::Bind {
-                address: address.clone(),
-                cause,
-            })
+            bind_one(address)
+                .map_err(|cause| AddressError::Bind { address: address.clone(), cause })
         })
         .collect()
 }
@@ -66,16 +64,9 @@ impl ExternalUrl {
     pub fn new(given: &str, hostname: &str, port: u16) -> Result<ExternalUrl, AddressError> {
         if given.is_empty() {
             let host = format!("{hostname}:{port}");
-            return Ok(ExternalUrl {
-                scheme: "http".to_owned(),
-                host,
-                path: String::new(),
-            });
+            return Ok(ExternalUrl { scheme: "http".to_owned(), host, path: String::new() });
         }
-        let wrong = |why| AddressError::External {
-            url: given.to_owned(),
-            why,
-        };
+        let wrong = |why| AddressError::External { url: given.to_owned(), why };
         let (scheme, rest) = given
             .split_once("://")
             .ok_or_else(|| wrong("it must begin with http:// or https://"))?;
@@ -90,11 +81,7 @@ impl ExternalUrl {
         if host.is_empty() {
             return Err(wrong("it names no host"));
         }
-        Ok(ExternalUrl {
-            scheme: scheme.to_owned(),
-            host: host.to_owned(),
-            path: normal(path),
-        })
+        Ok(ExternalUrl { scheme: scheme.to_owned(), host: host.to_owned(), path: normal(path) })
     }
 
     /// The URL of a target as seen from outside: this machine's own names become the external one. `port`: ours.
@@ -116,10 +103,7 @@ impl ExternalUrl {
                 format!("{}://{}{path}", self.scheme, self.host)
             }
             Some(target_port) => {
-                format!(
-                    "{scheme}://{}:{target_port}{path}",
-                    split_port(&self.host).0
-                )
+                format!("{scheme}://{}:{target_port}{path}", split_port(&self.host).0)
             }
             None => format!("{scheme}://{}{path}", split_port(&self.host).0),
         }
@@ -136,20 +120,12 @@ fn split_port(address: &str) -> (&str, Option<&str>) {
 
 /// Prefix of all routes: empty, or `/prefix` (spec: CLI-11). `given` empty: path of the external URL.
 pub fn route_prefix(given: &str, external: &ExternalUrl) -> String {
-    if given.is_empty() {
-        external.path.clone()
-    } else {
-        normal(given)
-    }
+    if given.is_empty() { external.path.clone() } else { normal(given) }
 }
 
 fn normal(path: &str) -> String {
     let trimmed = path.trim_matches('/');
-    if trimmed.is_empty() {
-        String::new()
-    } else {
-        format!("/{trimmed}")
-    }
+    if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") }
 }
 
 /// This machine's name; `localhost` when it has none.
@@ -169,17 +145,10 @@ mod tests {
     fn an_address_in_use_is_named_in_one_line() {
         let first = bind(&["127.0.0.1:0".to_owned()]).expect("free port");
         let taken = first[0].local_addr().expect("bound").to_string();
-        let text = bind(std::slice::from_ref(&taken))
-            .expect_err("taken")
-            .to_string();
+        let text = bind(std::slice::from_ref(&taken)).expect_err("taken").to_string();
         assert!(text.contains(&taken) && !text.contains('\n'), "{text}");
         assert!(bind(&["no port".to_owned()]).is_err());
-        assert_eq!(
-            bind(&[":0".to_owned(), "localhost:0".to_owned()])
-                .expect("free")
-                .len(),
-            2
-        );
+        assert_eq!(bind(&[":0".to_owned(), "localhost:0".to_owned()]).expect("free").len(), 2);
     }
 
     #[test]
@@ -194,17 +163,11 @@ mod tests {
             ("http://localhost:9090/metrics", "http://box:9090/metrics"),
             ("http://127.0.0.1:9100/metrics", "http://box:9100/metrics"),
             ("http://[::1]:9100/m?a=b:c", "http://box:9100/m?a=b:c"),
-            (
-                "http://10.0.0.1:9090/metrics",
-                "http://10.0.0.1:9090/metrics",
-            ),
+            ("http://10.0.0.1:9090/metrics", "http://10.0.0.1:9090/metrics"),
         ] {
             assert_eq!(own.globalize(url, 9090), outside);
         }
-        assert_eq!(
-            external.globalize("http://localhost:9090/m", 9090),
-            "https://p.example/m"
-        );
+        assert_eq!(external.globalize("http://localhost:9090/m", 9090), "https://p.example/m");
         for wrong in ["p.example", "ftp://x", "http:///x"] {
             assert!(ExternalUrl::new(wrong, "box", 1).is_err(), "{wrong}");
         }

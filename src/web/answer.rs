@@ -19,11 +19,7 @@ pub(super) fn html(body: String) -> Response {
 
 /// The metrics page, exposition format 0.0.4.
 pub(super) fn exposition(body: String) -> Response {
-    typed(
-        StatusCode::OK,
-        "text/plain; version=0.0.4; charset=utf-8",
-        body,
-    )
+    typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body)
 }
 
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
@@ -40,13 +36,7 @@ pub(super) fn success(data: &impl Serialize) -> Response {
         status: &'static str,
         data: &'a T,
     }
-    json(
-        StatusCode::OK,
-        &Envelope {
-            status: "success",
-            data,
-        },
-    )
+    json(StatusCode::OK, &Envelope { status: "success", data })
 }
 
 /// `{"status":"error","errorType":…,"error":…}`
@@ -58,14 +48,7 @@ pub(super) fn failure(status: StatusCode, kind: &'static str, message: &str) -> 
         error_type: &'static str,
         error: &'a str,
     }
-    json(
-        status,
-        &Envelope {
-            status: "error",
-            error_type: kind,
-            error: message,
-        },
-    )
+    json(status, &Envelope { status: "error", error_type: kind, error: message })
 }
 
 pub(super) fn redirect(to: &str) -> Response {
@@ -73,11 +56,7 @@ pub(super) fn redirect(to: &str) -> Response {
 }
 
 pub(super) fn wrong_method(allowed: &str) -> Response {
-    with(
-        text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n"),
-        ALLOW,
-        allowed,
-    )
+    with(text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n"), ALLOW, allowed)
 }
 
 pub(super) fn not_found() -> Response {
@@ -95,8 +74,6 @@ pub(super) fn with(mut response: Response, name: HeaderName, value: &str) -> Res
 fn typed(status: StatusCode, content_type: &'static str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

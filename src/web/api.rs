@@ -57,12 +57,8 @@ pub(super) async fn answer(desk: &Desk, query: Query, text: &str) -> Response {
     match query {
         Query::BuildInfo => answer::success(&build_info()),
         Query::Flags => {
-            let flags: BTreeMap<_, _> = desk
-                .settings
-                .flags
-                .iter()
-                .map(|(name, value)| (name, value))
-                .collect();
+            let flags: BTreeMap<_, _> =
+                desk.settings.flags.iter().map(|(name, value)| (name, value)).collect();
             answer::success(&flags)
         }
         // Metadata is not kept, which is what Prometheus says of a family it does not know.
@@ -92,12 +88,8 @@ fn from_snapshot(settings: &Settings, query: Query, text: &str, snapshot: &Snaps
         }
         Query::RuntimeInfo => answer::success(&runtime_info(snapshot)),
         Query::ScrapePools => {
-            let mut pools: Vec<&str> = snapshot
-                .process
-                .pools
-                .iter()
-                .map(|pool| pool.job.as_str())
-                .collect();
+            let mut pools: Vec<&str> =
+                snapshot.process.pools.iter().map(|pool| pool.job.as_str()).collect();
             pools.sort_unstable();
             answer::success(&BTreeMap::from([("scrapePools", pools)]))
         }
@@ -110,9 +102,7 @@ fn from_snapshot(settings: &Settings, query: Query, text: &str, snapshot: &Snaps
 
 fn filter(text: &str) -> Option<Filter> {
     let uri: Uri = format!("/?{text}").parse().ok()?;
-    UrlQuery::<Filter>::try_from_uri(&uri)
-        .ok()
-        .map(|UrlQuery(filter)| filter)
+    UrlQuery::<Filter>::try_from_uri(&uri).ok().map(|UrlQuery(filter)| filter)
 }
 
 #[derive(Serialize)]
@@ -173,11 +163,7 @@ fn runtime_info(snapshot: &Snapshot) -> RuntimeInfo {
         server_time: rfc3339(process.now),
         reload_config_success: process.reload.successful,
         last_config_time: time_or_never(process.reload.last_success),
-        corruption_count: snapshot
-            .reports
-            .iter()
-            .map(|report| report.log.damage)
-            .sum(),
+        corruption_count: snapshot.reports.iter().map(|report| report.log.damage).sum(),
         goroutine_count: Usage::read().threads,
         cores: process.cores,
         memory_limit: i64::MAX,

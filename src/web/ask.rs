@@ -10,14 +10,9 @@ use crate::telemetry::ProcessState;
 #[derive(Debug)]
 pub enum Ask {
     /// The state of everything; with `targets`, that of every target too.
-    Report {
-        targets: bool,
-        reply: oneshot::Sender<Snapshot>,
-    },
+    Report { targets: bool, reply: oneshot::Sender<Snapshot> },
     /// Load the configuration again; answered when that is done. The text says what is wrong.
-    Reload {
-        reply: oneshot::Sender<Result<(), String>>,
-    },
+    Reload { reply: oneshot::Sender<Result<(), String>> },
     /// End the process; answered when that has been noted.
     Quit { reply: oneshot::Sender<()> },
 }

@@ -36,15 +36,7 @@ impl Listener for Doorway {
                 Ok((stream, address)) => {
                     let patience = self.patience;
                     let limit = Box::pin(sleep(patience));
-                    return (
-                        Guest {
-                            stream,
-                            limit,
-                            patience,
-                            _permit: permit,
-                        },
-                        address,
-                    );
+                    return (Guest { stream, limit, patience, _permit: permit }, address);
                 }
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             }
@@ -67,10 +59,7 @@ pub(super) struct Guest {
 
 impl Guest {
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        self.limit
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+        self.limit.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn took(

@@ -9,10 +9,7 @@ use crate::relabel::{Action, Rule, RuleError, RuleSource, apply};
 use crate::web::answer;
 
 const HEADERS: [(&str, &str); 3] = [
-    (
-        "access-control-allow-headers",
-        "Accept, Authorization, Content-Type, Origin",
-    ),
+    ("access-control-allow-headers", "Accept, Authorization, Content-Type, Origin"),
     ("access-control-allow-methods", "GET, POST, OPTIONS"),
     ("access-control-expose-headers", "Date"),
 ];
@@ -35,10 +32,7 @@ impl Origins {
             action: Action::Keep,
             ..RuleSource::default()
         })?;
-        Ok(Origins {
-            any: pattern == ".*",
-            rule,
-        })
+        Ok(Origins { any: pattern == ".*", rule })
     }
 
     /// Adds the headers that a browser looks for, if the request names an origin.

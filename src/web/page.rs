@@ -86,19 +86,7 @@ fn write_endpoints(out: &mut String, snapshot: &Snapshot) {
 
 fn write_targets(out: &mut String, snapshot: &Snapshot) {
     let states = targets::states(snapshot);
-    head(
-        out,
-        "Targets",
-        &[
-            "Job",
-            "URL",
-            "Labels",
-            "Health",
-            "Last scrape",
-            "Samples",
-            "Error",
-        ],
-    );
+    head(out, "Targets", &["Job", "URL", "Labels", "Health", "Last scrape", "Samples", "Error"]);
     for known in &snapshot.targets {
         let state = states.get(&(known.job.as_str(), known.identity)).copied();
         let scraped = state.filter(|state| state.last_scrape.0 > 0);
@@ -109,9 +97,7 @@ fn write_targets(out: &mut String, snapshot: &Snapshot) {
                 &known.target.url(),
                 &labels(&known.target.labels),
                 targets::health(state),
-                &scraped
-                    .map(|state| rfc3339(state.last_scrape))
-                    .unwrap_or_default(),
+                &scraped.map(|state| rfc3339(state.last_scrape)).unwrap_or_default(),
                 &state.map_or(0, |state| state.samples).to_string(),
                 state.map_or("", |state| &state.error),
             ],
@@ -121,10 +107,8 @@ fn write_targets(out: &mut String, snapshot: &Snapshot) {
 }
 
 fn labels(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels
-        .iter()
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect();
+    let pairs: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     pairs.join(", ")
 }
 
@@ -139,11 +123,7 @@ fn head(out: &mut String, title: &str, columns: &[&str]) {
 fn row(out: &mut String, cells: &[&str]) {
     out.push_str("<tr>");
     for cell in cells {
-        out.push_str(if *cell == "down" {
-            "<td class=\"down\">"
-        } else {
-            "<td>"
-        });
+        out.push_str(if *cell == "down" { "<td class=\"down\">" } else { "<td>" });
         escape(out, cell);
         out.push_str("</td>");
     }

@@ -64,31 +64,21 @@ impl Route {
             return (Route::Api(query), name);
         }
         match path {
-            "write" => (
-                Route::Receiver("web.enable-remote-write-receiver"),
-                "/api/v1/write",
-            ),
-            "otlp/v1/metrics" => (
-                Route::Receiver("web.enable-otlp-receiver"),
-                "/api/v1/otlp/v1/metrics",
-            ),
+            "write" => (Route::Receiver("web.enable-remote-write-receiver"), "/api/v1/write"),
+            "otlp/v1/metrics" => {
+                (Route::Receiver("web.enable-otlp-receiver"), "/api/v1/otlp/v1/metrics")
+            }
             // spec: HTTP-32
             "query" | "query_range" | "query_exemplars" | "format_query" | "parse_query"
             | "labels" => (Route::Unavailable(READ_OR_POST), "/api/v1/query"),
-            "series" => (
-                Route::Unavailable("DELETE, GET, HEAD, POST"),
-                "/api/v1/series",
-            ),
+            "series" => (Route::Unavailable("DELETE, GET, HEAD, POST"), "/api/v1/series"),
             "alertmanagers" | "status/tsdb" | "alerts" | "rules" => {
                 (Route::Unavailable(READ), "/api/v1/rules")
             }
             "admin/tsdb/delete_series" | "admin/tsdb/clean_tombstones" | "admin/tsdb/snapshot" => {
                 (Route::Unavailable(CHANGE), "/api/v1/admin/tsdb")
             }
-            _ => match path
-                .strip_prefix("label/")
-                .and_then(|rest| rest.strip_suffix("/values"))
-            {
+            _ => match path.strip_prefix("label/").and_then(|rest| rest.strip_suffix("/values")) {
                 Some(name) if !name.is_empty() && !name.contains('/') => {
                     (Route::Unavailable(READ), "/api/v1/label/:name/values")
                 }
@@ -142,10 +132,7 @@ pub(super) async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> R
 }
 
 async fn respond(desk: &Desk, route: Route, method: &Method, uri: &Uri) -> Response {
-    let is_api = matches!(
-        route,
-        Route::Api(_) | Route::Receiver(_) | Route::Unavailable(_)
-    );
+    let is_api = matches!(route, Route::Api(_) | Route::Receiver(_) | Route::Unavailable(_));
     if is_api && method == Method::OPTIONS {
         return answer::text(StatusCode::NO_CONTENT, "");
     }
@@ -195,25 +182,14 @@ async fn respond(desk: &Desk, route: Route, method: &Method, uri: &Uri) -> Respo
 }
 
 fn takes(route: Route, method: &Method) -> bool {
-    route
-        .methods()
-        .split(", ")
-        .any(|allowed| allowed == method.as_str())
+    route.methods().split(", ").any(|allowed| allowed == method.as_str())
 }
 
 // spec: HTTP-4
 fn not_ready(phase: Phase) -> Response {
-    let stopping = if phase == Phase::Stopping {
-        "true"
-    } else {
-        "false"
-    };
+    let stopping = if phase == Phase::Stopping { "true" } else { "false" };
     let response = answer::text(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
-    answer::with(
-        response,
-        HeaderName::from_static("x-prometheus-stopping"),
-        stopping,
-    )
+    answer::with(response, HeaderName::from_static("x-prometheus-stopping"), stopping)
 }
 
 // spec: HTTP-5, HTTP-6
@@ -306,31 +282,17 @@ mod tests {
             duration: Duration::from_millis(5),
             ..TargetState::default()
         };
-        let meters = EndpointMeters {
-            name: "<q>".to_owned(),
-            ..EndpointMeters::default()
-        };
-        let report = Report {
-            targets: vec![state],
-            endpoints: vec![meters],
-            ..Report::default()
-        };
+        let meters = EndpointMeters { name: "<q>".to_owned(), ..EndpointMeters::default() };
+        let report = Report { targets: vec![state], endpoints: vec![meters], ..Report::default() };
         let mut snapshot = Snapshot {
             reports: vec![report],
-            targets: vec![KnownTarget {
-                job: "node".to_owned(),
-                identity,
-                target,
-            }],
+            targets: vec![KnownTarget { job: "node".to_owned(), identity, target }],
             dropped: vec![("node".to_owned(), labels(&[("__address__", "x:1")]))],
             dropped_counts: vec![("node".to_owned(), 3)],
             config_yaml: "global: {}\n".to_owned(),
             ..Snapshot::default()
         };
-        snapshot.process.pools = vec![PoolState {
-            job: "node".to_owned(),
-            ..PoolState::default()
-        }];
+        snapshot.process.pools = vec![PoolState { job: "node".to_owned(), ..PoolState::default() }];
         snapshot.process.reload.successful = true;
         snapshot
     }
@@ -358,11 +320,7 @@ mod tests {
                     }
                 }
             });
-            Running {
-                address,
-                phase,
-                server,
-            }
+            Running { address, phase, server }
         }
 
         /// Status, lower-case head, body.
@@ -376,11 +334,7 @@ mod tests {
             stream.read_to_string(&mut text).expect("read");
             let (head, body) = text.split_once("\r\n\r\n").expect("whole");
             let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-            (
-                status.expect("status"),
-                head.to_ascii_lowercase(),
-                body.to_owned(),
-            )
+            (status.expect("status"), head.to_ascii_lowercase(), body.to_owned())
         }
 
         fn json(&self, path: &str) -> Value {
@@ -405,39 +359,20 @@ mod tests {
             ("GET", "/-/ready", 200, "Prometheus Agent is Ready.\n"),
             ("POST", "/-/ready", 405, "Method Not Allowed\n"),
             ("GET", "/-/reload", 405, "Only POST or PUT requests allowed"),
-            (
-                "POST",
-                "/-/reload",
-                500,
-                "failed to reload config: no such file\n",
-            ),
+            ("POST", "/-/reload", 500, "failed to reload config: no such file\n"),
             ("GET", "/-/quit", 405, "Only POST or PUT requests allowed"),
             ("PUT", "/-/quit", 200, "Requesting termination... Goodbye!"),
             ("GET", "/", 302, ""),
-            (
-                "GET",
-                "/federate",
-                500,
-                "unsupported operation with WAL-only storage\n",
-            ),
+            ("GET", "/federate", 500, "unsupported operation with WAL-only storage\n"),
             ("GET", "/api/v1/nothing", 404, "404 page not found\n"),
             ("GET", "/debug/pprof/", 404, "404 page not found\n"),
             ("POST", "/api/v1/targets", 405, "Method Not Allowed\n"),
             ("GET", "/api/v1/write", 405, "Method Not Allowed\n"),
-            (
-                "GET",
-                "/api/v1/admin/tsdb/snapshot",
-                405,
-                "Method Not Allowed\n",
-            ),
+            ("GET", "/api/v1/admin/tsdb/snapshot", 405, "Method Not Allowed\n"),
             ("OPTIONS", "/api/v1/targets", 204, ""),
         ] {
             let answer = running.ask(method, path);
-            assert_eq!(
-                (answer.0, answer.2.as_str()),
-                (status, body),
-                "{method} {path}"
-            );
+            assert_eq!((answer.0, answer.2.as_str()), (status, body), "{method} {path}");
         }
         let unavailable = r#"{"status":"error","errorType":"execution","error":"unavailable with Prometheus Agent"}"#;
         for (method, path) in [
@@ -450,23 +385,11 @@ mod tests {
             ("POST", "/api/v1/admin/tsdb/snapshot"),
         ] {
             let answer = running.ask(method, path);
-            assert_eq!(
-                (answer.0, answer.2.as_str()),
-                (422, unavailable),
-                "{method} {path}"
-            );
+            assert_eq!((answer.0, answer.2.as_str()), (422, unavailable), "{method} {path}");
         }
         let (status, head, body) = running.ask("POST", "/api/v1/write");
-        assert!(
-            status == 404 && body.contains("--web.enable-remote-write-receiver"),
-            "{head}"
-        );
-        assert!(
-            running
-                .ask("GET", "/api/v1/targets")
-                .1
-                .contains("allow-origin: *")
-        );
+        assert!(status == 404 && body.contains("--web.enable-remote-write-receiver"), "{head}");
+        assert!(running.ask("GET", "/api/v1/targets").1.contains("allow-origin: *"));
         running.stop();
     }
 
@@ -499,20 +422,13 @@ mod tests {
             ("?state=dropped", data(&none, &dropped, counts.clone())),
             ("?state=any&scrapePool=other", data(&none, &none, counts)),
         ] {
-            assert_eq!(
-                running.json(&format!("/api/v1/targets{query}")),
-                wanted,
-                "{query}"
-            );
+            assert_eq!(running.json(&format!("/api/v1/targets{query}")), wanted, "{query}");
         }
         for (path, wanted) in [
             ("scrape_pools", json!({"scrapePools": ["node"]})),
             ("status/config", json!({"yaml": "global: {}\n"})),
             ("status/flags", json!({"config.file": "p.yml"})),
-            (
-                "status/walreplay",
-                json!({"min": 0, "max": 0, "current": 0}),
-            ),
+            ("status/walreplay", json!({"min": 0, "max": 0, "current": 0})),
             ("metadata", json!({})),
             ("targets/metadata", json!([])),
         ] {
@@ -520,63 +436,34 @@ mod tests {
             assert_eq!(running.json(&format!("/api/v1/{path}")), whole, "{path}");
         }
         let runtime = running.json("/api/v1/status/runtimeinfo");
-        for key in [
-            "startTime",
-            "CWD",
-            "hostname",
-            "serverTime",
-            "lastConfigTime",
-            "GOMAXPROCS",
-        ] {
+        for key in ["startTime", "CWD", "hostname", "serverTime", "lastConfigTime", "GOMAXPROCS"] {
             assert!(!runtime["data"][key].is_null(), "{key}");
         }
         assert_eq!(runtime["data"]["reloadConfigSuccess"], json!(true));
-        assert_eq!(
-            running.json("/version"),
-            running.json("/api/v1/status/buildinfo")["data"]
-        );
+        assert_eq!(running.json("/version"), running.json("/api/v1/status/buildinfo")["data"]);
         let (_, _, page) = running.ask("GET", "/agent");
-        assert!(
-            page.contains("A &lt;title&gt;") && page.contains("&lt;q&gt;"),
-            "{page}"
-        );
+        assert!(page.contains("A &lt;title&gt;") && page.contains("&lt;q&gt;"), "{page}");
         running.stop();
     }
 
     #[test]
     fn what_needs_readiness_waits_for_it_and_the_rest_does_not() {
-        let running = Running::start(Settings {
-            lifecycle: false,
-            ..settings()
-        });
+        let running = Running::start(Settings { lifecycle: false, ..settings() });
         for (phase, stopping) in [(Phase::Starting, "false"), (Phase::Stopping, "true")] {
             running.phase.send_replace(phase);
             for path in ["/-/ready", "/api/v1/targets", "/version", "/"] {
                 let (status, head, body) = running.ask("GET", path);
-                assert_eq!(
-                    (status, body.as_str()),
-                    (503, "Service Unavailable"),
-                    "{path}"
-                );
-                assert!(
-                    head.contains(&format!("x-prometheus-stopping: {stopping}")),
-                    "{head}"
-                );
+                assert_eq!((status, body.as_str()), (503, "Service Unavailable"), "{path}");
+                assert!(head.contains(&format!("x-prometheus-stopping: {stopping}")), "{head}");
             }
             assert_eq!(running.ask("GET", "/-/healthy").0, 200);
             assert_eq!(running.ask("GET", "/api/v1/status/walreplay").0, 200);
             let (status, head, body) = running.ask("GET", "/metrics");
-            assert!(
-                status == 200 && head.contains("text/plain; version=0.0.4"),
-                "{head}"
-            );
+            assert!(status == 200 && head.contains("text/plain; version=0.0.4"), "{head}");
             assert!(body.contains("\nprometheus_ready 0\n"));
         }
         let (status, _, body) = running.ask("POST", "/-/reload");
-        assert_eq!(
-            (status, body.as_str()),
-            (403, "Lifecycle API is not enabled.")
-        );
+        assert_eq!((status, body.as_str()), (403, "Lifecycle API is not enabled."));
         let (_, _, body) = running.ask("GET", "/metrics");
         let counted = "prometheus_http_requests_total{code=\"403\",handler=\"/-/reload\"} 1";
         assert!(body.contains(counted), "{body}");
@@ -585,10 +472,7 @@ mod tests {
 
     #[test]
     fn a_route_prefix_moves_every_path() {
-        let prefixed = Settings {
-            route_prefix: "/prom".to_owned(),
-            ..settings()
-        };
+        let prefixed = Settings { route_prefix: "/prom".to_owned(), ..settings() };
         let running = Running::start(prefixed);
         assert_eq!(running.ask("GET", "/prom/-/healthy").0, 200);
         assert_eq!(running.ask("GET", "/-/healthy").0, 404);
@@ -596,24 +480,16 @@ mod tests {
         let (status, head, _) = running.ask("GET", "/");
         assert!(status == 302 && head.contains("location: /prom/"), "{head}");
         let (status, head, _) = running.ask("GET", "/prom");
-        assert!(
-            status == 302 && head.contains("location: /prom/agent"),
-            "{head}"
-        );
+        assert!(status == 302 && head.contains("location: /prom/agent"), "{head}");
         running.stop();
     }
 
     #[test]
     fn a_request_that_does_not_end_is_cut_off_and_frees_its_connection() {
         let read_timeout = Duration::from_millis(20);
-        let running = Running::start(Settings {
-            read_timeout,
-            connections_max: 1,
-            ..settings()
-        });
+        let running = Running::start(Settings { read_timeout, connections_max: 1, ..settings() });
         let mut slow = TcpStream::connect(running.address).expect("open");
-        slow.write_all(b"GET /-/healthy HTTP/1.1\r\nHost:")
-            .expect("sent");
+        slow.write_all(b"GET /-/healthy HTTP/1.1\r\nHost:").expect("sent");
         let mut rest = Vec::new();
         // Ends because the server closes, in whatever way.
         let _ = slow.read_to_end(&mut rest);

@@ -1,9 +1,6 @@
 //! The thread of the admin server.
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "handlers share the request counters"
-)]
+#![expect(clippy::disallowed_types, reason = "handlers share the request counters")]
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -59,20 +56,11 @@ pub fn serve(
     for listener in &listeners {
         listener.set_nonblocking(true)?;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let desk = Desk {
-        settings,
-        asks,
-        phase,
-        answered: Mutex::default(),
-    };
-    std::thread::Builder::new()
-        .name("web".to_owned())
-        .spawn(move || {
-            runtime.block_on(run(listeners, Arc::new(desk)));
-        })
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let desk = Desk { settings, asks, phase, answered: Mutex::default() };
+    std::thread::Builder::new().name("web".to_owned()).spawn(move || {
+        runtime.block_on(run(listeners, Arc::new(desk)));
+    })
 }
 
 async fn run(listeners: Vec<TcpListener>, desk: Arc<Desk>) {
@@ -84,23 +72,14 @@ async fn run(listeners: Vec<TcpListener>, desk: Arc<Desk>) {
             continue;
         };
         let (free, patience) = (Arc::clone(&free), desk.settings.read_timeout);
-        let doorway = Doorway {
-            listener,
-            free,
-            patience,
-        };
-        let router = Router::new()
-            .fallback(routes::answer)
-            .with_state(Arc::clone(&desk));
+        let doorway = Doorway { listener, free, patience };
+        let router = Router::new().fallback(routes::answer).with_state(Arc::clone(&desk));
         let serving =
             axum::serve(doorway, router).with_graceful_shutdown(ended(desk.phase.clone()));
         tasks.spawn(async move { serving.await.is_ok() });
     }
     ended(desk.phase.clone()).await;
-    let _ = timeout(FAREWELL, async {
-        while tasks.join_next().await.is_some() {}
-    })
-    .await;
+    let _ = timeout(FAREWELL, async { while tasks.join_next().await.is_some() {} }).await;
 }
 
 /// Waits until nobody can change the phase any more.
@@ -132,9 +111,7 @@ impl Desk {
     pub(super) async fn reload(&self) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
         let gone = || "the process is stopping".to_owned();
-        self.asks
-            .try_send(Ask::Reload { reply })
-            .map_err(|_| gone())?;
+        self.asks.try_send(Ask::Reload { reply }).map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
@@ -152,9 +129,6 @@ impl Desk {
 
     pub(super) fn counts(&self) -> Vec<(String, u16, u64)> {
         let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        answered
-            .iter()
-            .map(|(&(path, status), &n)| (path.to_owned(), status, n))
-            .collect()
+        answered.iter().map(|(&(path, status), &n)| (path.to_owned(), status, n)).collect()
     }
 }

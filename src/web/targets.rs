@@ -52,8 +52,7 @@ fn map<S: Serializer>(labels: &&Labels, serializer: S) -> Result<S::Ok, S::Error
 /// State of every target that the reports speak of, by job and identity.
 pub(super) fn states(snapshot: &Snapshot) -> HashMap<(&str, u64), &TargetState> {
     let all = snapshot.reports.iter().flat_map(|report| &report.targets);
-    all.map(|state| ((state.job.as_str(), state.identity), state))
-        .collect()
+    all.map(|state| ((state.job.as_str(), state.identity), state)).collect()
 }
 
 pub(super) fn health(state: Option<&TargetState>) -> &'static str {
@@ -74,35 +73,20 @@ pub(super) fn list<'a>(settings: &Settings, snapshot: &'a Snapshot, filter: &Fil
         let states = states(snapshot);
         let known = snapshot.targets.iter().filter(|known| in_pool(&known.job));
         active_targets.extend(known.map(|known| {
-            active(
-                settings,
-                known,
-                states.get(&(known.job.as_str(), known.identity)).copied(),
-            )
+            active(settings, known, states.get(&(known.job.as_str(), known.identity)).copied())
         }));
         active_targets.sort_by_key(|target| target.scrape_pool);
     }
     if wants("dropped") {
         let dropped = snapshot.dropped.iter().filter(|(job, _)| in_pool(job));
-        dropped_targets.extend(dropped.map(|(job, labels)| Dropped {
-            discovered_labels: labels,
-            scrape_pool: job,
-        }));
+        dropped_targets.extend(
+            dropped.map(|(job, labels)| Dropped { discovered_labels: labels, scrape_pool: job }),
+        );
         dropped_targets.sort_by_key(|target| target.scrape_pool);
     }
-    let counts = || {
-        snapshot
-            .dropped_counts
-            .iter()
-            .map(|(job, n)| (job.as_str(), *n))
-            .collect()
-    };
+    let counts = || snapshot.dropped_counts.iter().map(|(job, n)| (job.as_str(), *n)).collect();
     let dropped_target_counts = wants("dropped").then(counts);
-    List {
-        active_targets,
-        dropped_targets,
-        dropped_target_counts,
-    }
+    List { active_targets, dropped_targets, dropped_target_counts }
 }
 
 fn active<'a>(

@@ -41,9 +41,7 @@ pub fn put_sample(out: &mut Vec<u8>, packed_labels: &[u8], value: f64, timestamp
 pub fn sample_len(packed_labels_len: usize, timestamp_ms: i64) -> usize {
     let sample = 9usize.saturating_add(timestamp_len(timestamp_ms));
     let entry = packed_labels_len.saturating_add(sample).saturating_add(2);
-    entry
-        .saturating_add(uvarint_len(entry as u64))
-        .saturating_add(1)
+    entry.saturating_add(uvarint_len(entry as u64)).saturating_add(1)
 }
 
 #[inline]
@@ -53,11 +51,7 @@ fn value_len(value: f64) -> usize {
 
 #[inline]
 fn timestamp_len(timestamp_ms: i64) -> usize {
-    if timestamp_ms == 0 {
-        0
-    } else {
-        uvarint_len(timestamp_ms as u64).saturating_add(1)
-    }
+    if timestamp_ms == 0 { 0 } else { uvarint_len(timestamp_ms as u64).saturating_add(1) }
 }
 
 /// A whole request.
@@ -215,27 +209,19 @@ mod tests {
 
     fn packed(labels: &[(String, String)]) -> Vec<u8> {
         let mut out = Vec::new();
-        pack(
-            labels.iter().map(|(name, value)| (&**name, &**value)),
-            &mut out,
-        );
+        pack(labels.iter().map(|(name, value)| (&**name, &**value)), &mut out);
         out
     }
 
     fn message(labels: &[(String, String)], value: f64, timestamp: i64) -> WriteRequest {
-        let label = |(name, value): &(String, String)| Label {
-            name: name.clone(),
-            value: value.clone(),
-        };
+        let label =
+            |(name, value): &(String, String)| Label { name: name.clone(), value: value.clone() };
         let entry = TimeSeries {
             labels: labels.iter().map(label).collect(),
             samples: vec![Sample { value, timestamp }],
             ..TimeSeries::default()
         };
-        WriteRequest {
-            timeseries: vec![entry],
-            metadata: Vec::new(),
-        }
+        WriteRequest { timeseries: vec![entry], metadata: Vec::new() }
     }
 
     fn pair(name: &str, value: &str) -> (String, String) {
@@ -247,11 +233,7 @@ mod tests {
         for (value, timestamp, wanted) in [
             (0.0, 0, &[0x0a, 2, 0x12, 0][..]),
             (0.0, 1, &[0x0a, 4, 0x12, 2, 0x10, 1]),
-            (
-                1.0,
-                0,
-                &[0x0a, 11, 0x12, 9, 9, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f],
-            ),
+            (1.0, 0, &[0x0a, 11, 0x12, 9, 9, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]),
             (-0.0, 0, &[0x0a, 11, 0x12, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0x80]),
         ] {
             let mut out = Vec::new();
@@ -259,10 +241,7 @@ mod tests {
             assert_eq!(out, wanted, "{value} {timestamp}");
             let back = WriteRequest::decode(&*out).expect("valid");
             let sample = back.timeseries[0].samples[0];
-            assert_eq!(
-                (sample.value.to_bits(), sample.timestamp),
-                (value.to_bits(), timestamp)
-            );
+            assert_eq!((sample.value.to_bits(), sample.timestamp), (value.to_bits(), timestamp));
         }
     }
 
@@ -274,10 +253,7 @@ mod tests {
                 let labels = [pair("n", &"x".repeat(len))];
                 let (packed, mut out) = (packed(&labels), Vec::new());
                 put_sample(&mut out, &packed, value, timestamp);
-                assert!(
-                    out == message(&labels, value, timestamp).encode_to_vec(),
-                    "{len}"
-                );
+                assert!(out == message(&labels, value, timestamp).encode_to_vec(), "{len}");
                 assert_eq!(out.len(), sample_len(packed.len(), timestamp));
             }
         }
@@ -285,10 +261,7 @@ mod tests {
 
     #[test]
     fn the_cold_messages_have_the_field_numbers_of_the_specification() {
-        let span = BucketSpan {
-            offset: -1,
-            length: 2,
-        };
+        let span = BucketSpan { offset: -1, length: 2 };
         let histogram = Histogram {
             count: Some(Count::Int(1)),
             sum: 1.0,
@@ -307,11 +280,7 @@ mod tests {
         };
         let double = [0, 0, 0, 0, 0, 0, 0xf0, 0x3f];
         let mut wanted = vec![0x08, 1];
-        for (before, value) in [
-            (&[0x19][..], true),
-            (&[0x20, 105, 0x29], true),
-            (&[0x39], true),
-        ] {
+        for (before, value) in [(&[0x19][..], true), (&[0x20, 105, 0x29], true), (&[0x39], true)] {
             wanted.extend(before);
             wanted.extend(value.then_some(double).into_iter().flatten());
         }
@@ -328,13 +297,8 @@ mod tests {
             help: "h".to_owned(),
             unit: "u".to_owned(),
         };
-        let request = WriteRequest {
-            timeseries: Vec::new(),
-            metadata: vec![metadata],
-        };
-        let wanted = [
-            0x1a, 11, 0x08, 7, 0x12, 1, b'f', 0x22, 1, b'h', 0x2a, 1, b'u',
-        ];
+        let request = WriteRequest { timeseries: Vec::new(), metadata: vec![metadata] };
+        let wanted = [0x1a, 11, 0x08, 7, 0x12, 1, b'f', 0x22, 1, b'h', 0x2a, 1, b'u'];
         assert_eq!(request.encode_to_vec(), wanted);
     }
 

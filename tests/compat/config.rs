@@ -6,9 +6,7 @@ use std::time::Duration;
 use corelane::config::{Config, Secret, Warning, parse};
 
 fn corpus(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/compat/corpus/config")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/corpus/config").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
@@ -18,18 +16,13 @@ fn read(text: &str) -> Result<(Config, Vec<Warning>), String> {
 }
 
 fn config(text: &str) -> Config {
-    read(text)
-        .unwrap_or_else(|error| panic!("{error}\n{text}"))
-        .0
+    read(text).unwrap_or_else(|error| panic!("{error}\n{text}")).0
 }
 
 /// Without file name: `line: field: message`.
 fn refusal(text: &str) -> String {
     let error = read(text).map(|_| ()).expect_err(text);
-    error
-        .strip_prefix("/etc/corelane/t.yml:")
-        .expect("the file comes first")
-        .to_owned()
+    error.strip_prefix("/etc/corelane/t.yml:").expect("the file comes first").to_owned()
 }
 
 fn job(fields: &str) -> String {
@@ -63,9 +56,7 @@ fn golden_configurations_read_and_print_as_recorded() {
 #[test]
 fn what_is_wrong_unknown_or_not_supported_is_refused_with_its_place() {
     let file = corpus("refused.txt");
-    let mut lines = file
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut lines = file.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut rows = 0;
     while let Some(row) = lines.next() {
         let (kind, fields) = row.split_at(8);
@@ -126,23 +117,15 @@ fn times_and_limits_are_inherited_as_prometheus_does() {
     assert_eq!(seconds("", ""), (60, 10));
     assert_eq!(seconds("scrape_interval: 5s", ""), (5, 5));
     assert_eq!(
-        seconds(
-            "scrape_interval: 20s, scrape_timeout: 15s",
-            "scrape_interval: 12s"
-        ),
+        seconds("scrape_interval: 20s, scrape_timeout: 15s", "scrape_interval: 12s"),
         (12, 12)
     );
     assert_eq!(seconds("", "scrape_timeout: 30s"), (60, 30));
     assert_eq!(seconds("", "scrape_interval: 0s"), (60, 10));
-    let config = config(&format!(
-        "global: {{sample_limit: 5, label_limit: 6}}\n{}",
-        job("sample_limit: 7")
-    ));
+    let config =
+        config(&format!("global: {{sample_limit: 5, label_limit: 6}}\n{}", job("sample_limit: 7")));
     assert_eq!(
-        (
-            config.scrape_configs[0].sample_limit,
-            config.scrape_configs[0].label_limit
-        ),
+        (config.scrape_configs[0].sample_limit, config.scrape_configs[0].label_limit),
         (7, 6)
     );
 }
@@ -162,13 +145,7 @@ fn harmless_scrape_fields_pass_and_paths_are_absolute() {
     );
     let config = config(&job("file_sd_configs: [{files: [a.yml, /b.yml]}]"));
     let files = &config.scrape_configs[0].file_sd_configs[0].files;
-    assert_eq!(
-        *files,
-        [
-            PathBuf::from("/etc/corelane/a.yml"),
-            PathBuf::from("/b.yml")
-        ]
-    );
+    assert_eq!(*files, [PathBuf::from("/etc/corelane/a.yml"), PathBuf::from("/b.yml")]);
 }
 
 // spec: CFG §2.6
@@ -183,19 +160,10 @@ fn queue_fields_that_are_not_written_are_told_apart() {
     let entry = |fields: &str| config(&remote(fields)).remote_write.remove(0);
     let queue = entry("queue_config: {batch_send_deadline: 5s, max_samples_per_send: 2000}").queue;
     assert_eq!(queue.batch_send_deadline, Some(Duration::from_secs(5)));
-    assert_eq!(
-        (queue.max_samples_per_send, queue.retry_on_http_429),
-        (Some(2000), None)
-    );
+    assert_eq!((queue.max_samples_per_send, queue.retry_on_http_429), (Some(2000), None));
     let queue = entry("queue_config: {retry_on_http_429: false}").queue;
-    assert_eq!(
-        (queue.batch_send_deadline, queue.retry_on_http_429),
-        (None, Some(false))
-    );
-    assert_eq!(
-        (queue.capacity, queue.max_shards, queue.min_shards),
-        (10_000, 50, 1)
-    );
+    assert_eq!((queue.batch_send_deadline, queue.retry_on_http_429), (None, Some(false)));
+    assert_eq!((queue.capacity, queue.max_shards, queue.min_shards), (10_000, 50, 1));
 }
 
 #[test]
@@ -213,27 +181,15 @@ fn a_name_that_is_not_written_depends_on_everything_else() {
 fn bearer_tokens_become_authorization_and_secrets_do_not_show() {
     accepted(
         remote,
-        &[
-            "enable_http2: true",
-            "oauth2:\n  proxy_url: ''",
-            "tls_config: {min_version: TLS10}",
-        ],
+        &["enable_http2: true", "oauth2:\n  proxy_url: ''", "tls_config: {min_version: TLS10}"],
     );
-    let http = config(&job(
-        "bearer_token: hidden\n  tls_config: {ca_file: ca.pem}",
-    ))
-    .scrape_configs
-    .remove(0)
-    .http;
+    let http = config(&job("bearer_token: hidden\n  tls_config: {ca_file: ca.pem}"))
+        .scrape_configs
+        .remove(0)
+        .http;
     let authorization = http.authorization.clone().expect("folded in");
     assert_eq!(authorization.kind, "Bearer");
-    assert_eq!(
-        authorization.credentials,
-        Secret::Inline("hidden".to_owned())
-    );
-    assert_eq!(
-        http.tls.ca,
-        Some(Secret::File(PathBuf::from("/etc/corelane/ca.pem")))
-    );
+    assert_eq!(authorization.credentials, Secret::Inline("hidden".to_owned()));
+    assert_eq!(http.tls.ca, Some(Secret::File(PathBuf::from("/etc/corelane/ca.pem"))));
     assert!(!format!("{http:?}").contains("hidden"));
 }

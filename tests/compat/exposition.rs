@@ -27,10 +27,7 @@ fn read_page(format: Format, body: &[u8]) -> Result<Page, String> {
     let (mut page, mut parser) = (Page::default(), Parser::new(format));
     let (mut start, mut end, mut number) = (0, 0, 1);
     while start < body.len() {
-        end += body[end..]
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .unwrap_or(body.len() - end);
+        end += body[end..].iter().position(|&byte| byte == b'\n').unwrap_or(body.len() - end);
         match read_line(&mut parser, &body[start..end], &mut page) {
             Err(ParseError::OpenQuote) if end + 1 < body.len() => end += 1,
             Err(error) => return Err(format!("line {number}: {error}")),
@@ -70,13 +67,8 @@ fn read_series(parser: &Parser, series: &Series<'_>, page: &mut Page) -> Result<
     if let Some(exemplar) = series.exemplar {
         exemplar.labels(&mut labels)?;
         let labels = printed(&labels);
-        let labels = if labels.is_empty() {
-            "{}".to_owned()
-        } else {
-            labels
-        };
-        page.exemplars
-            .push((name.clone(), labels, exemplar.value, exemplar.timestamp_ms));
+        let labels = if labels.is_empty() { "{}".to_owned() } else { labels };
+        page.exemplars.push((name.clone(), labels, exemplar.value, exemplar.timestamp_ms));
     }
     page.samples.push((name, series.value, series.timestamp_ms));
     Ok(())
@@ -85,15 +77,11 @@ fn read_series(parser: &Parser, series: &Series<'_>, page: &mut Page) -> Result<
 /// As the corpus writes label sets: sorted, foreign names quoted, a foreign metric name first inside the braces.
 fn printed(labels: &LabelsBuilder) -> String {
     let escaped = |text: &str| {
-        let text = text
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n");
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         format!("\"{text}\"")
     };
     let classic = |name: &str, colon: bool| {
-        name.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || colon && b == b':')
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || colon && b == b':')
             && !name.starts_with(|c: char| c.is_ascii_digit())
     };
     let metric = labels.get("__name__");
@@ -102,25 +90,15 @@ fn printed(labels: &LabelsBuilder) -> String {
         parts.push(escaped(metric));
     }
     for (name, value) in labels.iter().filter(|(name, _)| *name != "__name__") {
-        let name = if classic(name, false) {
-            name.to_owned()
-        } else {
-            escaped(name)
-        };
+        let name = if classic(name, false) { name.to_owned() } else { escaped(name) };
         parts.push(format!("{name}={}", escaped(value)));
     }
     let before = if classic(metric, true) { metric } else { "" };
-    if parts.is_empty() {
-        before.to_owned()
-    } else {
-        format!("{before}{{{}}}", parts.join(","))
-    }
+    if parts.is_empty() { before.to_owned() } else { format!("{before}{{{}}}", parts.join(",")) }
 }
 
 fn number(text: &str) -> f64 {
-    let value: f64 = text
-        .parse()
-        .unwrap_or_else(|_| panic!("{text:?} is no number"));
+    let value: f64 = text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
     if value.is_nan() { NAN } else { value }
 }
 
@@ -174,10 +152,9 @@ impl Case {
             .collect();
         same("samples", &got, &wanted)?;
         match self.facts["scrape_samples_scraped"].as_u64() {
-            Some(count) if count != page.samples.len() as u64 => Err(format!(
-                "{} samples, Prometheus counts {count}",
-                page.samples.len()
-            )),
+            Some(count) if count != page.samples.len() as u64 => {
+                Err(format!("{} samples, Prometheus counts {count}", page.samples.len()))
+            }
             _ => Ok(()),
         }
     }
@@ -194,11 +171,7 @@ impl Case {
         let Some(expected) = self.beside("timestamps") else {
             // A few vectors have times so old that neither program could say what they are.
             let known = got.is_empty() || self.facts["program_key"] == "vector";
-            return if known {
-                Ok(())
-            } else {
-                Err(format!("timestamps not wanted: {got:?}"))
-            };
+            return if known { Ok(()) } else { Err(format!("timestamps not wanted: {got:?}")) };
         };
         let wanted: BTreeMap<&str, i64> = expected
             .lines()
@@ -237,9 +210,7 @@ impl Case {
         }
         let missing: Vec<_> = wanted.difference(&got).take(3).collect();
         let extra: Vec<_> = got.difference(&wanted).take(3).collect();
-        Err(format!(
-            "exemplars: missing {missing:?}, not wanted {extra:?}"
-        ))
+        Err(format!("exemplars: missing {missing:?}, not wanted {extra:?}"))
     }
 
     fn check_metadata(&self, page: &Page) -> Result<(), String> {
@@ -247,14 +218,8 @@ impl Case {
             .metadata
             .iter()
             .map(|(name, (metric_type, unit, help))| {
-                let help = help
-                    .replace('\\', "\\\\")
-                    .replace('\n', "\\n")
-                    .replace('\t', "\\t");
-                (
-                    name.as_str(),
-                    format!("{}\t{unit}\t{help}", metric_type.name()),
-                )
+                let help = help.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t");
+                (name.as_str(), format!("{}\t{unit}\t{help}", metric_type.name()))
             })
             .collect();
         let expected = self.beside("metadata").unwrap_or_default();
@@ -274,10 +239,7 @@ fn same<V: PartialEq + std::fmt::Debug>(
 ) -> Result<(), String> {
     for (key, value) in wanted {
         if got.get(key) != Some(value) {
-            return Err(format!(
-                "{what}: {key} is {:?}, wanted {value:?}",
-                got.get(key)
-            ));
+            return Err(format!("{what}: {key} is {:?}, wanted {value:?}", got.get(key)));
         }
     }
     match got.iter().find(|(key, _)| !wanted.contains_key(*key)) {
@@ -289,16 +251,11 @@ fn same<V: PartialEq + std::fmt::Debug>(
 /// The carried files, and the whole corpus where there is one.
 fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside_source = Path::new(file!())
-        .parent()
-        .map(|folder| folder.join("corpus/exposition"));
-    let carried = [
-        Some(root.join("tests/compat/corpus/exposition")),
-        beside_source,
-    ]
-    .into_iter()
-    .flatten()
-    .find(|folder| folder.is_dir());
+    let beside_source = Path::new(file!()).parent().map(|folder| folder.join("corpus/exposition"));
+    let carried = [Some(root.join("tests/compat/corpus/exposition")), beside_source]
+        .into_iter()
+        .flatten()
+        .find(|folder| folder.is_dir());
     let corpus = std::env::var_os("CORELANE_CORPUS")
         .map_or_else(|| root.join("../shared/corpus"), PathBuf::from);
     let mut folders: Vec<PathBuf> = carried.into_iter().collect();
@@ -335,12 +292,7 @@ fn every_page_gives_what_prometheus_makes_of_it() {
         }
     }
     assert!(checked > 0, "no file was found in {:?}", folders());
-    assert!(
-        failures.is_empty(),
-        "{} of {checked} files:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {checked} files:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// The grammar written down a second time, as slowly and plainly as it reads: what the two steps must agree with.
@@ -355,16 +307,8 @@ type Sample = (BTreeMap<String, String>, u64, Option<i64>);
 impl<'a> Reference<'a> {
     /// Labels, bits of the value, timestamp; `None` if the line is wrong. Only for ASCII without NUL.
     fn sample(line: &'a str, format: Format) -> Option<Sample> {
-        let line = if format == Format::Text {
-            line.trim_start_matches([' ', '\t'])
-        } else {
-            line
-        };
-        let mut this = Reference {
-            bytes: line.as_bytes(),
-            at: 0,
-            format,
-        };
+        let line = if format == Format::Text { line.trim_start_matches([' ', '\t']) } else { line };
+        let mut this = Reference { bytes: line.as_bytes(), at: 0, format };
         let mut pairs = Vec::new();
         let name = this.word(true);
         if !name.is_empty() {
@@ -441,11 +385,7 @@ impl<'a> Reference<'a> {
                 return Some(());
             }
             let quoted = self.peek() == b'"';
-            let name = if quoted {
-                self.quoted()?
-            } else {
-                self.word(false)
-            };
+            let name = if quoted { self.quoted()? } else { self.word(false) };
             if name.is_empty() && !quoted {
                 return None;
             }
@@ -464,14 +404,7 @@ impl<'a> Reference<'a> {
             self.blanks();
             let value = self.quoted()?;
             // Told apart from a metric name, which may stand only once.
-            pairs.push((
-                if name == "__name__" {
-                    "label".to_owned()
-                } else {
-                    name
-                },
-                value,
-            ));
+            pairs.push((if name == "__name__" { "label".to_owned() } else { name }, value));
             self.blanks();
             if !self.eat(b',') && self.peek() != b'}' && self.format == Format::OpenMetrics {
                 return None;
@@ -484,16 +417,9 @@ impl<'a> Reference<'a> {
             return None;
         }
         self.blanks();
-        let ends: &[u8] = if self.format == Format::Text {
-            b" \t"
-        } else {
-            b" "
-        };
+        let ends: &[u8] = if self.format == Format::Text { b" \t" } else { b" " };
         let rest = &self.bytes[self.at..];
-        let len = rest
-            .iter()
-            .position(|byte| ends.contains(byte))
-            .unwrap_or(rest.len());
+        let len = rest.iter().position(|byte| ends.contains(byte)).unwrap_or(rest.len());
         self.at += len;
         (len > 0).then(|| String::from_utf8_lossy(&rest[..len]).into_owned())
     }
@@ -520,17 +446,11 @@ impl<'a> Reference<'a> {
         if self.format == Format::Text {
             let token = self.token()?;
             let digits = token.bytes().all(|byte| byte.is_ascii_digit());
-            return if digits {
-                token.parse().ok().map(Some)
-            } else {
-                None
-            };
+            return if digits { token.parse().ok().map(Some) } else { None };
         }
         self.at = before;
         let seconds = self.value()?;
-        seconds
-            .is_finite()
-            .then_some(Some((seconds * 1000.0) as i64))
+        seconds.is_finite().then_some(Some((seconds * 1000.0) as i64))
     }
 
     fn exemplar(&mut self) -> Option<()> {
@@ -544,11 +464,8 @@ impl<'a> Reference<'a> {
 
 /// A name with an empty value is gone, and no other name may be there twice.
 fn unique(pairs: Vec<(String, String)>) -> Option<BTreeMap<String, String>> {
-    let empty: Vec<String> = pairs
-        .iter()
-        .filter(|(_, value)| value.is_empty())
-        .map(|(name, _)| name.clone())
-        .collect();
+    let empty: Vec<String> =
+        pairs.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| name.clone()).collect();
     let mut labels = BTreeMap::new();
     for (name, value) in pairs {
         if !empty.contains(&name) && labels.insert(name, value).is_some() {
@@ -566,21 +483,13 @@ fn both_steps(line: &[u8], format: Format) -> Result<Option<Sample>, ParseError>
     };
     let mut labels = LabelsBuilder::default();
     parser.labels(series.text, &mut labels)?;
-    let labels = labels
-        .iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+    let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     Ok(Some((labels, series.value.to_bits(), series.timestamp_ms)))
 }
 
 fn settings(cases: u32) -> ProptestConfig {
     let rng_seed = proptest::test_runner::RngSeed::Fixed(1);
-    ProptestConfig {
-        cases,
-        rng_seed,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// Lines made of the pieces that matter to the grammar, most of them a little wrong.
@@ -646,14 +555,7 @@ fn value() -> impl Strategy<Value = f64> {
     prop_oneof![
         any::<u64>().prop_map(f64::from_bits),
         (-1_000_000i64..1_000_000).prop_map(|n| n as f64 / 64.0),
-        prop::sample::select(vec![
-            0.0,
-            -0.0,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            f64::MAX,
-            5e-324
-        ]),
+        prop::sample::select(vec![0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 5e-324]),
     ]
     .prop_map(|value| if value.is_nan() { NAN } else { value })
 }

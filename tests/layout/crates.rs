@@ -16,11 +16,7 @@ const fn owned(
     name: &'static str,
     owners: &'static [&'static str],
 ) -> Owned {
-    Owned {
-        package,
-        name,
-        owners,
-    }
+    Owned { package, name, owners }
 }
 
 #[rustfmt::skip]
@@ -59,28 +55,15 @@ pub const OWNED: &[Owned] = &[
 /// Files that may share state between threads, or within one behind a cell: the edges, and never a core. The log's map
 /// publishes a record by one store that is seen whole by whoever opens the file next.
 const SHARING: [&str; 5] = ["discovery/thread.rs", "io/", "tls/", "wal/map.rs", "web/"];
-const SHARED: [&str; 8] = [
-    "Arc",
-    "LazyLock",
-    "Mutex",
-    "OnceLock",
-    "Rc",
-    "RefCell",
-    "RwLock",
-    "thread_local",
-];
+const SHARED: [&str; 8] =
+    ["Arc", "LazyLock", "Mutex", "OnceLock", "Rc", "RefCell", "RwLock", "thread_local"];
 
 /// Files with unsafe code. The load driver is not part of the program.
-const UNSAFE: [&str; 4] = [
-    "bench/load/system.rs",
-    "src/disk/space.rs",
-    "src/io/system.rs",
-    "src/wal/map.rs",
-];
+const UNSAFE: [&str; 4] =
+    ["bench/load/system.rs", "src/disk/space.rs", "src/io/system.rs", "src/wal/map.rs"];
 
 fn covers(list: &[&str], path: &str) -> bool {
-    list.iter()
-        .any(|item| *item == path || (item.ends_with('/') && path.starts_with(item)))
+    list.iter().any(|item| *item == path || (item.ends_with('/') && path.starts_with(item)))
 }
 
 /// Places where `name` begins a path or is imported.
@@ -129,10 +112,7 @@ pub fn unowned(manifest: &str, files: &[Source]) -> Vec<String> {
                 covers(&[owner], below) && uses(&file.code, owned.name).next().is_some()
             });
             if !used {
-                findings.push(format!(
-                    "table: {owner} owns {} and does not use it",
-                    owned.package
-                ));
+                findings.push(format!("table: {owner} owns {} and does not use it", owned.package));
             }
         }
     }
@@ -141,9 +121,7 @@ pub fn unowned(manifest: &str, files: &[Source]) -> Vec<String> {
 
 /// Keys of the section `[dependencies]`.
 fn dependencies(manifest: &str) -> BTreeSet<&str> {
-    let section = manifest
-        .split("\n[")
-        .find(|section| section.starts_with("dependencies]"));
+    let section = manifest.split("\n[").find(|section| section.starts_with("dependencies]"));
     let lines = section.unwrap_or_default().lines();
     lines
         .filter(|line| !line.starts_with('#'))
@@ -208,10 +186,7 @@ mod tests {
         let text = "use std::io;\nuse glommio::net::TcpStream;\n";
         let found = strangers(&[Source::new("src/scrape/target.rs", text)]);
         assert_eq!(found.len(), 1);
-        assert!(
-            found[0].starts_with("src/scrape/target.rs:2: glommio belongs to"),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with("src/scrape/target.rs:2: glommio belongs to"), "{found:?}");
         let text = "fn f() { let x = tokio::spawn(::libc::X); }\nuse libc;";
         assert_eq!(strangers(&[Source::new("src/wal/log.rs", text)]).len(), 3);
         let own = "use crate::regex::X; // regex::Regex\nlet a = x.regex::<u8>();";
@@ -221,15 +196,9 @@ mod tests {
     #[test]
     fn a_dependency_without_owner_is_found() {
         let manifest = "[package]\nname = \"a\"\n\n[dependencies]\n# why\nnew-crate = \"1\"\n\n[lints]\nb = 1\n";
-        assert_eq!(
-            dependencies(manifest).into_iter().collect::<Vec<_>>(),
-            ["new-crate"]
-        );
+        assert_eq!(dependencies(manifest).into_iter().collect::<Vec<_>>(), ["new-crate"]);
         let found = unowned(manifest, &[]);
-        assert!(
-            found.iter().any(|line| line.contains("new-crate")),
-            "{found:?}"
-        );
+        assert!(found.iter().any(|line| line.contains("new-crate")), "{found:?}");
     }
 
     #[test]
@@ -238,15 +207,9 @@ mod tests {
             "use std::sync::Arc;\nstatic mut A: u8 = 0;\nfn f(x: &'static str, y: AtomicU64) {}";
         let found = shared_state(&[Source::new("src/shard/machine.rs", text)]);
         assert_eq!(found.len(), 3, "{found:?}");
-        assert_eq!(
-            shared_state(&[Source::new("src/io/bell.rs", text)]),
-            [""; 0]
-        );
+        assert_eq!(shared_state(&[Source::new("src/io/bell.rs", text)]), [""; 0]);
         let text = "fn f() {\n    unsafe { g() }\n}";
         let found = unsafe_places(&[Source::new("src/wal/log.rs", text)]);
-        assert!(
-            found[0].starts_with("src/wal/log.rs:2: unsafe"),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with("src/wal/log.rs:2: unsafe"), "{found:?}");
     }
 }

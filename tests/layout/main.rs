@@ -46,10 +46,7 @@ fn the_table_allows_nothing_that_is_not_needed() {
 #[test]
 fn doors_and_the_floor_plan_say_what_the_table_says() {
     holds(rooms::doors_and_table(&rust_files(&["src"])));
-    holds(rooms::floor_plan(&Source::new(
-        "src/lib.rs",
-        &read("src/lib.rs"),
-    )));
+    holds(rooms::floor_plan(&Source::new("src/lib.rs", &read("src/lib.rs"))));
 }
 
 #[test]
@@ -126,9 +123,8 @@ fn every_metric_is_listed_with_its_type() {
         .map(|metric| format!("| `{}` | {} ", metric.name, metric.kind.name()))
         .collect();
     let missing = wanted.difference(&rows);
-    let mut findings: Vec<String> = missing
-        .map(|row| format!("docs/metrics.md: no row {row:?}"))
-        .collect();
+    let mut findings: Vec<String> =
+        missing.map(|row| format!("docs/metrics.md: no row {row:?}")).collect();
     let stale = rows.difference(&wanted);
     findings.extend(stale.map(|row| format!("docs/metrics.md: {row:?} is not in the catalog")));
     holds(findings);
@@ -142,11 +138,7 @@ fn every_configuration_key_is_in_compat() {
     let compat = read("COMPAT.md");
     let words = papers::code_words(&compat);
     let missing = keys.iter().filter(|(key, _)| !words.contains(**key));
-    holds(
-        missing
-            .map(|(key, place)| format!("{place}: {key} is not in COMPAT.md"))
-            .collect(),
-    );
+    holds(missing.map(|(key, place)| format!("{place}: {key} is not in COMPAT.md")).collect());
 }
 
 #[test]
@@ -180,11 +172,7 @@ fn the_architecture_speaks_of_every_room_and_of_files_that_exist() {
     }
     for (line, path) in papers::source_paths(&paper) {
         let here = path.starts_with("tests/") || path.starts_with("bench/");
-        let place = if here {
-            path.to_owned()
-        } else {
-            format!("src/{path}")
-        };
+        let place = if here { path.to_owned() } else { format!("src/{path}") };
         if path.contains('/') && !root().join(place).is_file() {
             findings.push(format!("ARCHITECTURE.md:{line}: there is no file {path}"));
         }

@@ -133,10 +133,7 @@ pub fn invariants_of_door(file: &Source) -> BTreeSet<String> {
         .filter_map(|line| {
             let said = line.trim_start().strip_prefix("//!")?;
             let said = said.trim_start_matches([' ', '-', '*']);
-            let word: String = said
-                .chars()
-                .take_while(char::is_ascii_alphanumeric)
-                .collect();
+            let word: String = said.chars().take_while(char::is_ascii_alphanumeric).collect();
             is_invariant(&word).then_some(word)
         })
         .collect()
@@ -145,10 +142,7 @@ pub fn invariants_of_door(file: &Source) -> BTreeSet<String> {
 /// Names that stand in bold in ARCHITECTURE.md.
 pub fn invariants_of_paper(text: &str) -> BTreeSet<String> {
     let spans = text.split("**").skip(1).step_by(2);
-    spans
-        .filter(|span| is_invariant(span))
-        .map(str::to_owned)
-        .collect()
+    spans.filter(|span| is_invariant(span)).map(str::to_owned).collect()
 }
 
 /// Code spans such as `wal/log.rs`, each with its line.
@@ -184,14 +178,7 @@ mod tests {
 
     #[test]
     fn keys_are_those_that_the_configuration_knows() {
-        for key in [
-            "global",
-            "scrape_interval",
-            "job_name",
-            "files",
-            "proxy_url",
-            "max_shards",
-        ] {
+        for key in ["global", "scrape_interval", "job_name", "files", "proxy_url", "max_shards"] {
             assert!(is_key(key), "{key}");
         }
         for other in ["no_such_key", "utf8", "replace", "http"] {
@@ -214,29 +201,19 @@ mod tests {
             "src/a/b.rs",
             "// Keeps W4, (IO2); RW-25, RE2, UTF8 and W are none.\n// spec: runtime R9\nlet a = \"W5\";\n",
         );
-        assert_eq!(
-            invariants_cited(&file),
-            [(1, "W4".to_owned()), (1, "IO2".to_owned())]
-        );
-        let door = Source::new(
-            "src/a/mod.rs",
-            "//! - **W1** a\n//! - W2: b\n//! IO1  c, as W9 says\n",
-        );
+        assert_eq!(invariants_cited(&file), [(1, "W4".to_owned()), (1, "IO2".to_owned())]);
+        let door =
+            Source::new("src/a/mod.rs", "//! - **W1** a\n//! - W2: b\n//! IO1  c, as W9 says\n");
         let said: Vec<_> = invariants_of_door(&door).into_iter().collect();
         assert_eq!(said, ["IO1", "W1", "W2"]);
         assert_eq!(
-            invariants_of_paper("**L3** x **bold** y")
-                .into_iter()
-                .collect::<Vec<_>>(),
+            invariants_of_paper("**L3** x **bold** y").into_iter().collect::<Vec<_>>(),
             ["L3"]
         );
     }
 
     #[test]
     fn paths_in_papers_are_found() {
-        assert_eq!(
-            source_paths("a\n`wal/log.rs` `x y.rs` `b.md`"),
-            [(2, "wal/log.rs")]
-        );
+        assert_eq!(source_paths("a\n`wal/log.rs` `x y.rs` `b.md`"), [(2, "wal/log.rs")]);
     }
 }

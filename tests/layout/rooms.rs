@@ -21,41 +21,15 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("append", &["base", "model", "wal", "series"]),
     (
         "scrape",
-        &[
-            "base",
-            "model",
-            "exposition",
-            "relabel",
-            "http",
-            "mail",
-            "wal",
-            "series",
-            "append",
-        ],
+        &["base", "model", "exposition", "relabel", "http", "mail", "wal", "series", "append"],
     ),
-    (
-        "send",
-        &[
-            "base", "model", "relabel", "wire", "http", "mail", "wal", "series",
-        ],
-    ),
-    (
-        "shard",
-        &[
-            "base", "model", "mail", "wal", "series", "append", "scrape", "send",
-        ],
-    ),
+    ("send", &["base", "model", "relabel", "wire", "http", "mail", "wal", "series"]),
+    ("shard", &["base", "model", "mail", "wal", "series", "append", "scrape", "send"]),
     ("io", &["base", "tls"]),
     ("disk", &["base", "model", "wal"]),
-    (
-        "driver",
-        &["base", "tls", "mail", "wal", "shard", "io", "disk"],
-    ),
+    ("driver", &["base", "tls", "mail", "wal", "shard", "io", "disk"]),
     ("telemetry", &["base", "model", "mail"]),
-    (
-        "discovery",
-        &["base", "model", "config", "mail", "telemetry"],
-    ),
+    ("discovery", &["base", "model", "config", "mail", "telemetry"]),
     ("web", &["base", "model", "relabel", "mail", "telemetry"]),
     ("flags", &["base", "mail", "telemetry"]),
     ("coordinator", ALL),
@@ -102,9 +76,8 @@ pub fn out_of_order(table: &[(&str, &[&str])]) -> Vec<String> {
     for (at, (room, row)) in table.iter().enumerate() {
         for used in *row {
             if !table[..at].iter().any(|(above, _)| above == used) {
-                findings.push(format!(
-                    "table: {room} may use {used}, which does not stand above it"
-                ));
+                findings
+                    .push(format!("table: {room} may use {used}, which does not stand above it"));
             }
         }
     }
@@ -129,10 +102,7 @@ pub fn used_rooms(code: &str) -> Vec<(usize, String)> {
 }
 
 fn word_at(code: &str, from: usize) -> Option<String> {
-    let word = code[from..]
-        .bytes()
-        .take_while(|&byte| is_word(byte))
-        .count();
+    let word = code[from..].bytes().take_while(|&byte| is_word(byte)).count();
     (word > 0).then(|| code[from..from + word].to_owned())
 }
 
@@ -198,10 +168,7 @@ pub fn door_row(comments: &str) -> Option<BTreeSet<String>> {
             _ => {}
         }
     }
-    let names: BTreeSet<String> = plain
-        .split(',')
-        .map(|name| name.trim().to_owned())
-        .collect();
+    let names: BTreeSet<String> = plain.split(',').map(|name| name.trim().to_owned()).collect();
     if names.contains("everything below it") {
         return Some(ALL.iter().map(|&name| name.to_owned()).collect());
     }
@@ -224,11 +191,8 @@ pub fn doors_and_table(files: &[Source]) -> Vec<String> {
             findings.push(file.finding(0, "the door has no line \"May use:\""));
             continue;
         };
-        let wanted: BTreeSet<String> = row(room)
-            .unwrap_or_default()
-            .iter()
-            .map(|&name| name.to_owned())
-            .collect();
+        let wanted: BTreeSet<String> =
+            row(room).unwrap_or_default().iter().map(|&name| name.to_owned()).collect();
         if sign != wanted {
             let at = file.comments.find("May use:").unwrap_or(0);
             let message = format!("the door says {sign:?}, the table {wanted:?}");
@@ -271,15 +235,11 @@ pub fn stale(files: &[Source]) -> Vec<String> {
 pub fn floor_plan(lib: &Source) -> Vec<String> {
     let mut findings = Vec::new();
     let lines = lib.code.lines();
-    let named: BTreeSet<&str> = lines
-        .filter_map(|line| line.trim().strip_prefix("pub mod ")?.strip_suffix(';'))
-        .collect();
+    let named: BTreeSet<&str> =
+        lines.filter_map(|line| line.trim().strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     let rooms: BTreeSet<&str> = MAY_USE.iter().map(|(room, _)| *room).collect();
     for room in named.symmetric_difference(&rooms) {
-        findings.push(format!(
-            "{}: {room} is not both here and in the table",
-            lib.path
-        ));
+        findings.push(format!("{}: {room} is not both here and in the table", lib.path));
     }
     findings
 }
@@ -299,10 +259,7 @@ mod tests {
             "src/http/url.rs",
             "fn f() {}\n#[cfg(test)] mod t { use crate::wal::Log; }",
         );
-        assert_eq!(
-            forbidden(&[bad]),
-            ["src/http/url.rs:2: http may not use wal"]
-        );
+        assert_eq!(forbidden(&[bad]), ["src/http/url.rs:2: http may not use wal"]);
         let strange = Source::new("src/utils/mod.rs", "");
         assert_eq!(forbidden(&[strange]).len(), 1);
     }
@@ -326,17 +283,11 @@ mod tests {
         let sign =
             "//! A.\n//!\n//! May use: base, mail, wal (disk\n//! mail only), tls. Unsafe: none.\n";
         let row = door_row(sign).expect("there");
-        assert_eq!(
-            row.into_iter().collect::<Vec<_>>(),
-            ["base", "mail", "tls", "wal"]
-        );
+        assert_eq!(row.into_iter().collect::<Vec<_>>(), ["base", "mail", "tls", "wal"]);
         assert_eq!(door_row("//! May use: nothing.\n"), Some(BTreeSet::new()));
         assert_eq!(door_row("//! A room.\n"), None);
         let bad = Source::new("src/model/mod.rs", "//! May use: base, web.\n");
         let findings = doors_and_table(&[bad]);
-        assert!(
-            findings[0].starts_with("src/model/mod.rs:1: the door says"),
-            "{findings:?}"
-        );
+        assert!(findings[0].starts_with("src/model/mod.rs:1: the door says"), "{findings:?}");
     }
 }

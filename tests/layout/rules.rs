@@ -6,11 +6,7 @@ const LINES_MAX: usize = 800;
 const SCRIPT_LINES_MAX: usize = 60;
 
 /// Words that promise to do something later; written in two parts so that this file does not promise anything.
-const PROMISES: [&str; 3] = [
-    concat!("TO", "DO"),
-    concat!("FIX", "ME"),
-    concat!("XX", "X"),
-];
+const PROMISES: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 
 /// A path of the place where the program was written.
 const WORKPLACE: &str = concat!("/wo", "rk/");
@@ -60,14 +56,10 @@ pub fn text(path: &str, text: &str) -> Vec<String> {
     }
     for (at, _) in text.match_indices(WORKPLACE) {
         let line = line_of(text, at);
-        findings.push(format!(
-            "{path}:{line}: names the place where it was written"
-        ));
+        findings.push(format!("{path}:{line}: names the place where it was written"));
     }
     if path.starts_with("scripts/") && text.lines().count() >= SCRIPT_LINES_MAX {
-        findings.push(format!(
-            "{path}:1: a script has fewer than {SCRIPT_LINES_MAX} lines"
-        ));
+        findings.push(format!("{path}:1: a script has fewer than {SCRIPT_LINES_MAX} lines"));
     }
     findings
 }
@@ -79,15 +71,9 @@ mod tests {
     #[test]
     fn logic_in_a_door_is_found() {
         let door = Source::new("src/wal/mod.rs", "//! The log.\n\npub fn open() {}\n");
-        assert_eq!(
-            doors(&[door]),
-            ["src/wal/mod.rs:3: a door holds no function"]
-        );
+        assert_eq!(doors(&[door]), ["src/wal/mod.rs:3: a door holds no function"]);
         let door = Source::new("src/wal/mod.rs", "mod log;\n");
-        assert_eq!(
-            doors(&[door]),
-            ["src/wal/mod.rs:1: a door begins with its sign"]
-        );
+        assert_eq!(doors(&[door]), ["src/wal/mod.rs:1: a door begins with its sign"]);
         let plain = Source::new("src/wal/log.rs", "fn open() {}\n");
         assert_eq!(doors(&[plain]), [""; 0]);
     }
@@ -98,10 +84,7 @@ mod tests {
         assert_eq!(files(&[long]), ["src/a/b.rs:1: 801 lines, at most 800"]);
         let bad = "use super::super::x;\n#[ignore]\nfn f() { dbg!(1); }\n// dbg!(2) super::super\n";
         let found = files(&[Source::new("src/a/b.rs", bad)]);
-        let lines: Vec<_> = found
-            .iter()
-            .filter_map(|line| line.split(':').nth(1))
-            .collect();
+        let lines: Vec<_> = found.iter().filter_map(|line| line.split(':').nth(1)).collect();
         assert_eq!(lines, ["1", "2", "3"], "{found:?}");
     }
 
@@ -112,9 +95,6 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].starts_with("scripts/x:2:") && found[1].starts_with("scripts/x:3:"));
         assert_eq!(text("scripts/x", &"\n".repeat(60)).len(), 1);
-        assert_eq!(
-            text("a.md", "TODOS are not it; a network is fine\n"),
-            [""; 0]
-        );
+        assert_eq!(text("a.md", "TODOS are not it; a network is fine\n"), [""; 0]);
     }
 }

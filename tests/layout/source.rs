@@ -38,9 +38,7 @@ impl Source {
     /// The room that the file stands in: a folder of `src`, or a file there.
     pub fn room(&self) -> Option<&str> {
         let below = self.below_src()?;
-        let (first, _) = below
-            .split_once('/')
-            .unwrap_or((below.strip_suffix(".rs")?, ""));
+        let (first, _) = below.split_once('/').unwrap_or((below.strip_suffix(".rs")?, ""));
         Some(first)
     }
 
@@ -69,13 +67,11 @@ pub fn is_word(byte: u8) -> bool {
 /// Places of `word` where it stands alone.
 pub fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let bytes = text.as_bytes();
-    text.match_indices(word)
-        .map(|(at, _)| at)
-        .filter(move |&at| {
-            let before = at.checked_sub(1).map(|before| bytes[before]);
-            let after = bytes.get(at + word.len()).copied();
-            !before.is_some_and(is_word) && !after.is_some_and(is_word)
-        })
+    text.match_indices(word).map(|(at, _)| at).filter(move |&at| {
+        let before = at.checked_sub(1).map(|before| bytes[before]);
+        let after = bytes.get(at + word.len()).copied();
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })
 }
 
 /// Takes a Rust text apart. Knows just enough of the language: nested comments, raw strings, characters, lifetimes.
@@ -124,10 +120,7 @@ impl Split {
 }
 
 fn push_blank(out: &mut String, text: &str) {
-    out.extend(
-        text.bytes()
-            .map(|byte| if byte == b'\n' { '\n' } else { ' ' }),
-    );
+    out.extend(text.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
 }
 
 enum Kind {
@@ -153,32 +146,20 @@ fn piece(rest: &str, before: Option<char>) -> (Kind, usize) {
             if hashes[count..].starts_with('"') && rest.len() - raw.len() <= 1 {
                 let end = format!("\"{}", "#".repeat(count));
                 let from = rest.len() - hashes.len() + count + 1;
-                let close = rest[from..]
-                    .find(&end)
-                    .map_or(rest.len(), |at| from + at + end.len());
+                let close = rest[from..].find(&end).map_or(rest.len(), |at| from + at + end.len());
                 return (Kind::Literal, close);
             }
         }
     }
-    let quoted = if in_word {
-        rest
-    } else {
-        rest.strip_prefix('b').unwrap_or(rest)
-    };
+    let quoted = if in_word { rest } else { rest.strip_prefix('b').unwrap_or(rest) };
     if quoted.starts_with('"') {
-        return (
-            Kind::Literal,
-            rest.len() - quoted.len() + quote(quoted, b'"'),
-        );
+        return (Kind::Literal, rest.len() - quoted.len() + quote(quoted, b'"'));
     }
     if let Some(after) = quoted.strip_prefix('\'') {
         let mut chars = after.chars();
         let escaped = after.starts_with('\\');
         if escaped || (chars.next().is_some() && chars.next() == Some('\'')) {
-            return (
-                Kind::Character,
-                rest.len() - quoted.len() + quote(quoted, b'\''),
-            );
+            return (Kind::Character, rest.len() - quoted.len() + quote(quoted, b'\''));
         }
     }
     (Kind::Code, 0)
@@ -247,11 +228,7 @@ pub fn walk(folder: &str, out: &mut Vec<String>) {
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if folder.is_empty() {
-            name
-        } else {
-            format!("{folder}/{name}")
-        };
+        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
         if NOT_OURS.contains(&path.as_str()) {
             continue;
         }
@@ -280,11 +257,7 @@ mod tests {
             assert!(source.code.contains(kept), "{kept}: {}", source.code);
         }
         assert!(source.comments.contains("z \"q") && !source.comments.contains("let"));
-        let literals: Vec<_> = source
-            .literals
-            .iter()
-            .map(|(line, it)| (*line, &**it))
-            .collect();
+        let literals: Vec<_> = source.literals.iter().map(|(line, it)| (*line, &**it)).collect();
         assert_eq!(literals, [(1, "x // y"), (2, "raw \"w")]);
     }
 

@@ -15,10 +15,7 @@ pub const INTERVAL: &str = "250ms";
 
 /// A configuration: a job named `test` with static targets, given by their ports, and remote-write endpoints.
 pub fn config(ports: &[u16], urls: &[String]) -> String {
-    let targets: Vec<String> = ports
-        .iter()
-        .map(|port| format!("\"127.0.0.1:{port}\""))
-        .collect();
+    let targets: Vec<String> = ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
     let mut yaml = format!(
         "global:\n  scrape_interval: {INTERVAL}\n  scrape_timeout: {INTERVAL}\n\
          scrape_configs:\n  - job_name: test\n    static_configs:\n      - targets: [{}]\n",
@@ -144,11 +141,7 @@ impl Agent {
         let mut targets = found["data"]["activeTargets"].as_array()?.iter();
         let url = format!("//127.0.0.1:{port}/");
         targets
-            .find(|target| {
-                target["scrapeUrl"]
-                    .as_str()
-                    .is_some_and(|found| found.contains(&url))
-            })
+            .find(|target| target["scrapeUrl"].as_str().is_some_and(|found| found.contains(&url)))
             .cloned()
     }
 

@@ -22,9 +22,8 @@ struct Liar {
 
 impl Liar {
     fn start(port: u16, answer: &'static [u8]) -> Liar {
-        let listener = wait::until("the port is free", || {
-            TcpListener::bind(("127.0.0.1", port)).ok()
-        });
+        let listener =
+            wait::until("the port is free", || TcpListener::bind(("127.0.0.1", port)).ok());
         let done = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&done);
         let thread = thread::spawn(move || {
@@ -37,11 +36,7 @@ impl Liar {
                 drop(stream.shutdown(Shutdown::Write));
             }
         });
-        Liar {
-            port,
-            done,
-            thread: Some(thread),
-        }
+        Liar { port, done, thread: Some(thread) }
     }
 }
 

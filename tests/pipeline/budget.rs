@@ -34,37 +34,26 @@ fn a_full_disk_budget_sheds_the_oldest_and_counts_each() {
     assert!(largest <= BUDGET, "{largest} bytes of {BUDGET}");
     receiver.start();
     exporter.more(10);
+    let last = exporter.hold();
     fs::write(agent.config(), fast(&[])).unwrap();
     assert_eq!(agent.reload().status, 200);
     let figures = Figures::at_rest(&agent);
 
-    let last = exporter.pages();
     let missing = receiver.missing(&exporter, last);
     let (Some(first), Some(end)) = (missing.first(), missing.last()) else {
         panic!("nothing was shed");
     };
     let whole: Vec<u64> = (*first..=*end).collect();
     assert_eq!(missing, whole, "a hole in what was shed");
-    assert!(
-        *first > 3,
-        "what was acknowledged before the outage was shed: {missing:?}"
-    );
+    assert!(*first > 3, "what was acknowledged before the outage was shed: {missing:?}");
     assert!(*end < fed, "the newest were shed: {missing:?}");
 
     let of = |name: &str, label: &str| figures.sum(name, label);
-    assert_eq!(
-        of("corelane_samples_refused_total", ""),
-        0,
-        "samples were refused"
-    );
+    assert_eq!(of("corelane_samples_refused_total", ""), 0, "samples were refused");
     let shed = of("corelane_endpoint_samples_lost_total", "reason=\"shed\"");
     assert_eq!(of("corelane_endpoint_samples_lost_total", ""), shed);
     let (samples, series) = receiver.count("{job=\"test\"}");
     let appended = of("corelane_wal_appended_samples_total", "");
     // One staleness marker per series, which the receiver does not count.
-    assert_eq!(
-        appended,
-        samples + series + shed,
-        "{samples} in {series} series, {shed} shed"
-    );
+    assert_eq!(appended, samples + series + shed, "{samples} in {series} series, {shed} shed");
 }

@@ -45,14 +45,7 @@ impl Stopped {
         exporter.more(pages);
         let last = exporter.hold();
         assert!(agent.stop().success());
-        Stopped {
-            scratch,
-            receiver,
-            exporter,
-            agent,
-            delivered,
-            last,
-        }
+        Stopped { scratch, receiver, exporter, agent, delivered, last }
     }
 
     /// Files whose name ends so, in the order of their names.
@@ -101,15 +94,11 @@ fn flip(path: &PathBuf, at: usize) {
     let file = File::options().read(true).write(true).open(path).unwrap();
     let mut bytes = [0; 4];
     file.read_exact_at(&mut bytes, at as u64).unwrap();
-    file.write_all_at(&bytes.map(|byte| byte ^ 0x55), at as u64)
-        .unwrap();
+    file.write_all_at(&bytes.map(|byte| byte ^ 0x55), at as u64).unwrap();
 }
 
 fn unreadable(figures: &Figures) -> u64 {
-    figures.sum(
-        "corelane_endpoint_samples_lost_total",
-        "reason=\"unreadable\"",
-    )
+    figures.sum("corelane_endpoint_samples_lost_total", "reason=\"unreadable\"")
 }
 
 #[test]
@@ -121,10 +110,7 @@ fn flipped_bytes_cost_their_own_page_which_is_counted() {
     assert_eq!(missing.len(), 1, "{missing:?}");
     let page = (BALLAST + NUMBERED_SERIES) as u64;
     let lost = unreadable(&figures);
-    assert!(
-        [page, page + REPORT].contains(&lost),
-        "{lost} for a page of {page}"
-    );
+    assert!([page, page + REPORT].contains(&lost), "{lost} for a page of {page}");
     assert!(figures.sum("corelane_wal_damage_total", "") >= 1);
 }
 
@@ -139,10 +125,7 @@ fn flipped_bytes_of_an_older_segment_are_found_when_it_is_sent() {
     assert_eq!(missing.len(), 1, "{missing:?}");
     let page = (BALLAST + NUMBERED_SERIES) as u64;
     let lost = unreadable(&figures);
-    assert!(
-        [page, page + REPORT].contains(&lost),
-        "{lost} for a page of {page}"
-    );
+    assert!([page, page + REPORT].contains(&lost), "{lost} for a page of {page}");
 }
 
 #[test]
@@ -152,8 +135,7 @@ fn a_truncated_segment_loses_its_tail_only_and_is_named() {
     assert!(segments.len() >= 3, "{segments:?}");
     let (path, end) = &segments[segments.len() - 2];
     let file = File::options().write(true).open(path).unwrap();
-    file.set_len((RECORDS_AT + (end - RECORDS_AT) / 2) as u64)
-        .unwrap();
+    file.set_len((RECORDS_AT + (end - RECORDS_AT) / 2) as u64).unwrap();
     let (missing, figures) = stopped.go_on();
     assert!(!missing.is_empty());
     let whole: Vec<u64> = (missing[0]..=missing[missing.len() - 1]).collect();
@@ -217,9 +199,7 @@ fn a_damaged_dictionary_puts_no_sample_under_another_name() {
             stopped.receiver.values(&selector).last() == Some(&(last as f64))
         });
         let values = stopped.receiver.values(&selector);
-        let strange = values
-            .iter()
-            .any(|value| value.fract() != 0.0 || *value > last as f64);
+        let strange = values.iter().any(|value| value.fract() != 0.0 || *value > last as f64);
         assert!(!strange, "{selector} holds another's samples: {values:?}");
     }
     let log = stopped.agent.log();

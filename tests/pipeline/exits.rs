@@ -33,11 +33,7 @@ fn usual(config: &Path, data: &Path, port: u16) -> Vec<String> {
 #[test]
 fn a_missing_file_is_2_an_unknown_flag_1_a_server_flag_3() {
     let cases: [(&str, i32, &[&str]); 3] = [
-        (
-            "--config.file=/nonexistent/p.yml",
-            2,
-            &["/nonexistent/p.yml"],
-        ),
+        ("--config.file=/nonexistent/p.yml", 2, &["/nonexistent/p.yml"]),
         ("--no.such.flag", 1, &["no.such.flag"]),
         (
             "--storage.tsdb.path=x",
@@ -55,11 +51,10 @@ fn a_missing_file_is_2_an_unknown_flag_1_a_server_flag_3() {
         flags.push(flag.to_owned());
         let (found, text) = run(&scratch, &flags);
         assert_eq!(found, Some(code), "{flag}: {text}");
+        let errors = text.lines().filter(|line| !line.contains("level=INFO"));
+        assert_eq!(errors.count(), 1, "{flag}: not one line: {text}");
         for part in parts {
-            assert!(
-                text.contains(part),
-                "{flag}: {text:?} does not say {part:?}"
-            );
+            assert!(text.contains(part), "{flag}: {text:?} does not say {part:?}");
         }
     }
 }
@@ -68,16 +63,24 @@ fn a_missing_file_is_2_an_unknown_flag_1_a_server_flag_3() {
 #[test]
 fn a_bad_file_is_2_and_the_text_says_where() {
     let scratch = Scratch::new();
-    let bad = scratch.write(
-        "bad.yml",
-        "global:\n  scrape_interval: 1s\n  scrape_intervall: 2s\n",
-    );
+    let bad = scratch.write("bad.yml", "global:\n  scrape_interval: 1s\n  scrape_intervall: 2s\n");
     let (code, text) = run(&scratch, &usual(&bad, &scratch.path("data"), free_port()));
     assert_eq!(code, Some(2), "{text}");
-    assert!(
-        text.contains("bad.yml:3: ") && text.contains("scrape_intervall"),
-        "{text}"
-    );
+    assert!(text.contains("bad.yml:3: ") && text.contains("scrape_intervall"), "{text}");
+}
+
+#[test]
+fn more_cores_than_cpus_is_1_and_the_text_says_what_to_do() {
+    let scratch = Scratch::new();
+    let good = scratch.write("good.yml", "global: {}\n");
+    let mut flags = usual(&good, &scratch.path("data"), free_port());
+    flags.push("--cores=4096".to_owned());
+    let (code, text) = run(&scratch, &flags);
+    assert_eq!(code, Some(1), "{text}");
+    for part in ["--cores=4096", "CPU", "lower --cores", "--no-pin"] {
+        assert!(text.contains(part), "{text:?} does not say {part:?}");
+    }
+    assert!(!scratch.path("data").exists(), "it touched the data first");
 }
 
 #[test]
@@ -102,10 +105,7 @@ fn a_second_program_on_the_same_data_is_1_and_harms_nothing() {
     let (code, text) = run(&scratch, &usual(agent.config(), agent.data(), free_port()));
     assert_eq!(code, Some(1), "{text}");
     let folder = agent.data().display().to_string();
-    assert!(
-        text.contains("in use by another process") && text.contains(&folder),
-        "{text}"
-    );
+    assert!(text.contains("in use by another process") && text.contains(&folder), "{text}");
     exporter.more(4);
     let last = exporter.hold();
     receiver.assert_complete(&exporter, last);
@@ -126,23 +126,12 @@ fn the_log_of_a_real_prometheus_is_refused_and_left_as_it_was() {
     theirs.signal("TERM");
     theirs.wait();
     let before = contents(&data);
-    assert!(
-        before
-            .iter()
-            .any(|file| file.0.to_string_lossy().contains("/wal/")),
-        "{before:?}"
-    );
+    assert!(before.iter().any(|file| file.0.to_string_lossy().contains("/wal/")), "{before:?}");
     let pages = exporter.pages();
     let (code, text) = run(&scratch, &flags);
     assert_eq!(code, Some(1), "{text}");
-    assert!(
-        text.contains("Prometheus") && text.contains("wal"),
-        "{text}"
-    );
-    assert!(
-        contents(&data) == before,
-        "files of the other program were changed"
-    );
+    assert!(text.contains("Prometheus") && text.contains("wal"), "{text}");
+    assert!(contents(&data) == before, "files of the other program were changed");
     assert_eq!(exporter.pages(), pages, "it scraped before it refused");
 }
 
@@ -152,11 +141,7 @@ fn quit_over_http_ends_with_0() {
     let mut agent = Agent::new(&scratch, "global: {}\n");
     agent.start();
     let answer = web::post(agent.port(), "/-/quit").unwrap();
-    assert_eq!(
-        (answer.status, answer.body.contains("Goodbye")),
-        (200, true),
-        "{answer:?}"
-    );
+    assert_eq!((answer.status, answer.body.contains("Goodbye")), (200, true), "{answer:?}");
     let status = wait::until("the agent ends", || agent.ended());
     assert_eq!(status.code(), Some(0));
 }

@@ -36,10 +36,7 @@ impl Numbered {
 
     /// Each page has so many more series, whose values hardly compress: it fills a disk.
     pub fn with_ballast(series: usize) -> Numbered {
-        let state = Arc::new(State {
-            ballast: series,
-            ..State::default()
-        });
+        let state = Arc::new(State { ballast: series, ..State::default() });
         let shared = Arc::clone(&state);
         let port = serve(move |stream, _| shared.answer(stream));
         Numbered { port, state }
@@ -179,10 +176,7 @@ fn ok(more: &str, body: &str) -> String {
 /// Calls `answer` for each request; false closes the connection. Gives the port.
 fn serve(answer: impl Fn(&mut TcpStream, u16) -> io::Result<bool> + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let port = listener
-        .local_addr()
-        .expect("a listener has an address")
-        .port();
+    let port = listener.local_addr().expect("a listener has an address").port();
     let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {

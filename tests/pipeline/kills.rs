@@ -59,10 +59,7 @@ fn uring_permitted() -> bool {
     });
     let Some(status) = ended else { return true };
     let log = agent.log();
-    assert!(
-        !status.success() && log.contains("io_uring"),
-        "ended with {status}:\n{log}"
-    );
+    assert!(!status.success() && log.contains("io_uring"), "ended with {status}:\n{log}");
     false
 }
 

@@ -61,11 +61,7 @@ fn a_stop_in_an_outage_is_clean_and_the_next_run_delivers() {
     exporter.hold();
     let asked = Instant::now();
     let status = agent.stop();
-    assert!(
-        asked.elapsed() < Duration::from_secs(2),
-        "the stop took {:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_secs(2), "the stop took {:?}", asked.elapsed());
     assert_eq!(status.code(), Some(0));
     exporter.release();
     receiver.start();

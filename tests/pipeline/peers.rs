@@ -5,16 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// The program of a package. Panics when it is not there: a test that skips says nothing.
 fn peer(package: &str, program: &str) -> PathBuf {
-    let folder = env::var_os("CORELANE_PEERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers"),
-        PathBuf::from,
-    );
+    let folder = env::var_os("CORELANE_PEERS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers"), PathBuf::from);
     let path = folder.join(package).join("usr/bin").join(program);
-    assert!(
-        path.exists(),
-        "{} is missing: run scripts/peers once",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run scripts/peers once", path.display());
     path
 }
 

@@ -19,26 +19,16 @@ impl Program {
         let file = File::options().create(true).append(true).open(log);
         let file = file.expect("the log can be written");
         let copy = file.try_clone().expect("a file can be shared");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(copy)
-            .stderr(file)
-            .spawn();
+        let child = command.stdin(Stdio::null()).stdout(copy).stderr(file).spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-        Program {
-            child,
-            log: log.to_owned(),
-        }
+        Program { child, log: log.to_owned() }
     }
 
     /// Sends a signal by name, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").arg("-c").arg(kill).status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "no signal could be sent"
-        );
+        assert!(status.is_ok_and(|status| status.success()), "no signal could be sent");
     }
 
     /// SIGKILL.

@@ -29,25 +29,15 @@ fn a_hang_up_adds_a_target_and_a_bad_file_changes_nothing() {
     let answer = agent.reload();
     assert_eq!(answer.status, 500, "{answer:?}");
     for part in ["failed to reload config", ".yml:4: ", "scrape_konfigs"] {
-        assert!(
-            answer.body.contains(part),
-            "{:?} does not say {part:?}",
-            answer.body
-        );
+        assert!(answer.body.contains(part), "{:?} does not say {part:?}", answer.body);
     }
     first.more(2);
     second.more(2);
 
-    fs::write(
-        agent.config(),
-        config(&[second.port(), third.port()], &urls),
-    )
-    .unwrap();
+    fs::write(agent.config(), config(&[second.port(), third.port()], &urls)).unwrap();
     assert_eq!(agent.reload().status, 200);
     third.more(2);
-    wait::until_true("the first target is gone", || {
-        agent.target(first.port()).is_none()
-    });
+    wait::until_true("the first target is gone", || agent.target(first.port()).is_none());
     let gone = first.pages();
     second.more(4);
     assert_eq!(first.pages(), gone, "a removed target is still scraped");

@@ -26,17 +26,10 @@ fn certificates(scratch: &Scratch) {
          openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 \
            -extfile server.ext -out server.pem"
     );
-    let output = Command::new("sh")
-        .arg("-c")
-        .arg(script)
-        .current_dir(scratch.path(""))
-        .output();
+    let output = Command::new("sh").arg("-c").arg(script).current_dir(scratch.path("")).output();
     let output = output.expect("a shell starts");
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "openssl is needed for this test: {text}"
-    );
+    assert!(output.status.success(), "openssl is needed for this test: {text}");
 }
 
 /// A node_exporter that speaks TLS and wants a user and a password.
@@ -115,16 +108,9 @@ fn secrets_and_certificates_are_presented_and_checked() {
             receiver.values(&selector).last() == Some(&up)
         });
     }
-    assert!(
-        !receiver
-            .samples("node_cpu_seconds_total{job=\"good\"}")
-            .is_empty()
-    );
+    assert!(!receiver.samples("node_cpu_seconds_total{job=\"good\"}").is_empty());
     let strangers = receiver.samples("node_cpu_seconds_total{job!=\"good\"}");
     assert!(strangers.is_empty(), "a page came without the right to it");
     let log = agent.log();
-    assert!(
-        !log.contains("token-of-the-agent"),
-        "a secret is in the log: {log}"
-    );
+    assert!(!log.contains("token-of-the-agent"), "a secret is in the log: {log}");
 }

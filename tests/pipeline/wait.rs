@@ -15,11 +15,7 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         let waited = started.elapsed();
-        assert!(
-            waited < DEADLINE,
-            "not within {} s: {what}",
-            DEADLINE.as_secs()
-        );
+        assert!(waited < DEADLINE, "not within {} s: {what}", DEADLINE.as_secs());
         thread::sleep(PAUSE);
     }
 }

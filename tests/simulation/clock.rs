@@ -25,10 +25,7 @@ impl Clock {
 
     pub fn now(&self) -> Now {
         let ms = (self.instant.0 / 1_000_000) as i64 + self.wall_offset_ms;
-        Now {
-            instant: self.instant,
-            timestamp: Timestamp(ms),
-        }
+        Now { instant: self.instant, timestamp: Timestamp(ms) }
     }
 
     pub fn advance(&mut self, to: Instant) {
@@ -52,10 +49,7 @@ pub struct Agenda<T> {
 
 impl<T> Agenda<T> {
     pub fn new() -> Agenda<T> {
-        Agenda {
-            entries: BTreeMap::new(),
-            entered: 0,
-        }
+        Agenda { entries: BTreeMap::new(), entered: 0 }
     }
 
     pub fn at(&mut self, when: Instant, what: T) {
@@ -65,10 +59,7 @@ impl<T> Agenda<T> {
 
     /// The next entry not later than `until`.
     pub fn next(&mut self, until: Instant) -> Option<(Instant, T)> {
-        let first = self
-            .entries
-            .first_entry()
-            .filter(|entry| entry.key().0 <= until)?;
+        let first = self.entries.first_entry().filter(|entry| entry.key().0 <= until)?;
         let when = first.key().0;
         Some((when, first.remove()))
     }

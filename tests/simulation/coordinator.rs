@@ -28,20 +28,11 @@ pub struct Coordinator {
 
 impl Coordinator {
     pub fn new(options: &Options) -> Coordinator {
-        let jobs = (0..options.intervals_ms.len())
-            .map(|at| job(at, options))
-            .collect();
-        let endpoints = options
-            .endpoints
-            .iter()
-            .enumerate()
-            .map(|(at, o)| endpoint(at, o))
-            .collect();
+        let jobs = (0..options.intervals_ms.len()).map(|at| job(at, options)).collect();
+        let endpoints =
+            options.endpoints.iter().enumerate().map(|(at, o)| endpoint(at, o)).collect();
         let mut external_labels = Vec::new();
-        pack(
-            [EXTERNAL].into_iter().collect::<Labels>().iter(),
-            &mut external_labels,
-        );
+        pack([EXTERNAL].into_iter().collect::<Labels>().iter(), &mut external_labels);
         Coordinator {
             assignment: Assignment {
                 generation: 1,
@@ -77,24 +68,12 @@ impl Coordinator {
         if known.len() < shards {
             return None;
         }
-        let least = known
-            .values()
-            .copied()
-            .min()
-            .unwrap_or(u32::MAX)
-            .min(self.epoch);
-        if self
-            .released
-            .get(endpoint)
-            .is_some_and(|&before| before >= least)
-        {
+        let least = known.values().copied().min().unwrap_or(u32::MAX).min(self.epoch);
+        if self.released.get(endpoint).is_some_and(|&before| before >= least) {
             return None;
         }
         self.released.insert(endpoint.to_owned(), least);
-        Some(Order::Release {
-            endpoint: endpoint.to_owned(),
-            epoch: least,
-        })
+        Some(Order::Release { endpoint: endpoint.to_owned(), epoch: least })
     }
 
     /// All orders that say which targets the shard owns.
@@ -116,11 +95,7 @@ impl Coordinator {
 }
 
 fn job(at: usize, options: &Options) -> Job {
-    let drops = if options.metric_relabel {
-        vec![dropping(JOB_DROPS)]
-    } else {
-        Vec::new()
-    };
+    let drops = if options.metric_relabel { vec![dropping(JOB_DROPS)] } else { Vec::new() };
     let pairs = [
         (
             "Accept",
@@ -154,16 +129,9 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         name: format!("endpoint-{at}"),
         identity: url.clone(),
         url: Url::parse(&url).expect("a URL"),
-        headers: headers
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect(),
+        headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         tls: 0,
-        relabel: if options.filter {
-            vec![dropping(ENDPOINT_DROPS)]
-        } else {
-            Vec::new()
-        },
+        relabel: if options.filter { vec![dropping(ENDPOINT_DROPS)] } else { Vec::new() },
         connections: options.connections,
         samples_max: options.samples_max,
         bytes_max: options.bytes_max,

@@ -46,11 +46,7 @@ struct Dir {
 impl Disk {
     pub fn new(seed: u64, name: &str, segment_bytes: usize, power_cuts: bool) -> Disk {
         let base = Path::new("/dev/shm");
-        let base = if base.is_dir() {
-            base.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
+        let base = if base.is_dir() { base.to_owned() } else { std::env::temp_dir() };
         let root = base.join(format!("corelane-simulation-{}-{name}", std::process::id()));
         // Left over by a run of the same process id, or by an earlier turn of this seed.
         fs::remove_dir_all(&root).unwrap_or_default();
@@ -72,26 +68,15 @@ impl Disk {
         let path = self.root.join(format!("shard-{shard:03}"));
         self.dirs.entry(shard).or_insert_with(|| {
             fs::create_dir_all(&path).expect("a shard's directory");
-            Dir {
-                path,
-                spares: BTreeSet::new(),
-                retired: VecDeque::new(),
-                next_slot: 0,
-            }
+            Dir { path, spares: BTreeSet::new(), retired: VecDeque::new(), next_slot: 0 }
         });
-        let adopted = self
-            .dirs
-            .keys()
-            .filter(|&&dir| dir >= shards && dir % shards == shard);
+        let adopted = self.dirs.keys().filter(|&&dir| dir >= shards && dir % shards == shard);
         std::iter::once(shard).chain(adopted.copied()).collect()
     }
 
     /// What recovery finds in a directory.
     pub fn survey(&mut self, number: u16, adopted: bool) -> FoundLog {
-        let dir = self
-            .dirs
-            .get_mut(&number)
-            .expect("surveyed directories exist");
+        let dir = self.dirs.get_mut(&number).expect("surveyed directories exist");
         let options = SurveyOptions {
             store: STORE,
             backend: Backend::Mmap,
@@ -101,11 +86,7 @@ impl Disk {
         let surveyed = survey(&dir.path, &options).expect("a survey");
         let damage = surveyed.damage;
         assert!(damage.is_empty() || self.was_cut, "nothing damages the files: {damage:?}");
-        let spares = surveyed
-            .files
-            .segments
-            .iter()
-            .filter(|file| file.state == FileState::Spare);
+        let spares = surveyed.files.segments.iter().filter(|file| file.state == FileState::Spare);
         dir.retired.clear();
         dir.spares = spares.map(|file| (file.kind, file.slot)).collect();
         let mut found = FoundLog {
@@ -142,56 +123,34 @@ impl Disk {
             }
             DiskRequest::RemoveLog { log } => {
                 assert!(log > 0, "a shard's own directory is never removed");
-                let gone = self
-                    .dirs
-                    .remove(&logs[log as usize])
-                    .expect("a directory is there once");
+                let gone =
+                    self.dirs.remove(&logs[log as usize]).expect("a directory is there once");
                 fs::remove_dir_all(&gone.path).expect("removing a directory");
                 Some(DiskAnswer::Removed { log })
             }
-            DiskRequest::Retire {
-                log,
-                kind,
-                slot,
-                region,
-            } => {
+            DiskRequest::Retire { log, kind, slot, region } => {
                 drop(region);
                 self.retire(logs, log, kind, slot);
                 None
             }
-            DiskRequest::StoreCursor {
-                log,
-                file,
-                page,
-                sequence,
-            } => {
+            DiskRequest::StoreCursor { log, file, page, sequence } => {
                 let path = self.dir(logs, log).path.join(&file);
                 let cursor = open(&path);
                 if cursor.metadata().expect("a file").len() == 0 {
-                    cursor
-                        .write_all_at(&[0; CURSOR_FILE_BYTES], 0)
-                        .expect("making a cursor");
+                    cursor.write_all_at(&[0; CURSOR_FILE_BYTES], 0).expect("making a cursor");
                 }
                 let at = CURSOR_SLOTS[(sequence % 2) as usize];
-                cursor
-                    .write_all_at(&page[..], at)
-                    .expect("storing a cursor");
+                cursor.write_all_at(&page[..], at).expect("storing a cursor");
                 let now = newest(&fs::read(&path).expect("a cursor")).expect("just written");
                 assert_eq!(now.sequence, sequence, "cursor pages are numbered upwards");
-                Some(DiskAnswer::CursorStored {
-                    log,
-                    file,
-                    sequence,
-                })
+                Some(DiskAnswer::CursorStored { log, file, sequence })
             }
         }
     }
 
     fn dir(&mut self, logs: &[u16], log: u16) -> &mut Dir {
         let dir = logs[log as usize];
-        self.dirs
-            .get_mut(&dir)
-            .unwrap_or_else(|| panic!("directory {dir} was removed"))
+        self.dirs.get_mut(&dir).unwrap_or_else(|| panic!("directory {dir} was removed"))
     }
 
     fn load(&mut self, logs: &[u16], log: u16, seq: Seq, slot: u16) -> DiskAnswer {
@@ -201,21 +160,14 @@ impl Disk {
         let len = file.metadata().expect("a segment file").len() as usize;
         let region = Region::mapped_read_only(&file, len).expect("mapping a segment");
         let header = Header::decode(region.bytes()).expect("a loaded segment has a header");
-        assert_eq!(
-            header.seq, seq,
-            "slot {slot} holds another segment than the shard thinks"
-        );
+        assert_eq!(header.seq, seq, "slot {slot} holds another segment than the shard thinks");
         DiskAnswer::Loaded { log, seq, region }
     }
 
     fn prepare(&mut self, logs: &[u16], kind: SegmentKind) -> DiskAnswer {
         let full = self.full;
         let len = self.segment_bytes;
-        if !self.power_cuts
-            && !self.dir(logs, 0).spares
-            .iter()
-            .any(|(found, _)| *found == kind)
-        {
+        if !self.power_cuts && !self.dir(logs, 0).spares.iter().any(|(found, _)| *found == kind) {
             let all = self.dir(logs, 0).retired.len();
             self.recycle(logs, 0, all);
         }
@@ -223,11 +175,7 @@ impl Disk {
         let spare = dir.spares.iter().find(|(found, _)| *found == kind).copied();
         if full && spare.is_none() {
             let message = "no space left on device".to_owned();
-            return DiskAnswer::PrepareFailed {
-                kind,
-                full: true,
-                message,
-            };
+            return DiskAnswer::PrepareFailed { kind, full: true, message };
         }
         let slot = spare.map_or_else(
             || {
@@ -240,8 +188,7 @@ impl Disk {
         let file = open(&file_of(&dir.path, kind, slot));
         // Behind its header, content of an earlier use stays: it must never verify again.
         if file.metadata().expect("a file").len() < len as u64 {
-            file.write_all_at(&vec![0; len], 0)
-                .expect("writing a spare");
+            file.write_all_at(&vec![0; len], 0).expect("writing a spare");
         } else {
             file.write_all_at(&[0; 4096], 0).expect("writing a spare");
         }
@@ -254,8 +201,7 @@ impl Disk {
         let dir = self.dir(logs, log);
         let mut head = vec![0; 4096];
         let file = open(&file_of(&dir.path, kind, slot));
-        file.read_exact_at(&mut head, 0)
-            .unwrap_or_else(|_| panic!("retires slot {slot}"));
+        file.read_exact_at(&mut head, 0).unwrap_or_else(|_| panic!("retires slot {slot}"));
         if let Ok(header) = Header::decode(&head)
             && kind == SegmentKind::Samples
         {
@@ -284,7 +230,9 @@ impl Disk {
             return;
         }
         for (log, number) in logs.iter().enumerate() {
-            let Some(dir) = self.dirs.get(number) else { continue };
+            let Some(dir) = self.dirs.get(number) else {
+                continue;
+            };
             for path in files_of(&dir.path) {
                 let bytes = fs::read(&path).expect("a file of ours");
                 self.synced.insert(path, bytes);
@@ -323,9 +271,7 @@ impl Disk {
             if log > 0 {
                 fs::remove_file(path).expect("removing a segment");
             } else {
-                open(&path)
-                    .write_all_at(&[0; 4096], 0)
-                    .expect("wiping a header");
+                open(&path).write_all_at(&[0; 4096], 0).expect("wiping a header");
                 dir.spares.insert((kind, slot));
             }
         }

@@ -140,11 +140,8 @@ impl Exporter {
         let mut samples = 0;
         let mut body = String::new();
         for &key in &series {
-            let repeats = if key > 0 && self.random.chance(faults.duplicate, 20_000) {
-                2
-            } else {
-                1
-            };
+            let repeats =
+                if key > 0 && self.random.chance(faults.duplicate, 20_000) { 2 } else { 1 };
             for repeat in 0..repeats {
                 self.line(&mut body, key, number, repeat, now, faults);
                 samples += 1;
@@ -175,15 +172,10 @@ impl Exporter {
     fn check(&self, head: &str) {
         let mut lines = head.split("\r\n");
         let first = lines.next().unwrap_or("");
-        assert_eq!(
-            first, "GET /metrics?of=sim HTTP/1.1",
-            "request line of a scrape"
-        );
+        assert_eq!(first, "GET /metrics?of=sim HTTP/1.1", "request line of a scrape");
         let host = format!("host: {}", self.target.address);
         assert_eq!(
-            lines
-                .filter(|line| line.to_ascii_lowercase() == host)
-                .count(),
+            lines.filter(|line| line.to_ascii_lowercase() == host).count(),
             1,
             "one Host header {host:?} in {head:?}"
         );
@@ -277,10 +269,7 @@ impl Exporter {
             return (plain(&text, Ending::Keep), false);
         }
         if r.chance(faults.garbage, 1000) {
-            return (
-                plain("\u{0}\u{1}GARBAGE 99\n\n\r\n\r\nsim_x 1\n", Ending::Close),
-                false,
-            );
+            return (plain("\u{0}\u{1}GARBAGE 99\n\n\r\n\r\nsim_x 1\n", Ending::Close), false);
         }
         if r.chance(faults.hang, 1000) {
             return (plain("", Ending::Hang), false);
@@ -305,28 +294,11 @@ impl Exporter {
             let keep = out.len() - 6 - r.below(out.len() as u64 / 2) as usize;
             out.truncate(keep);
             let ending = [Ending::Close, Ending::Reset, Ending::Hang][r.below(3) as usize];
-            return (
-                Answer {
-                    pieces: vec![(Duration::ZERO, out)],
-                    ending,
-                    tag: None,
-                },
-                false,
-            );
+            return (Answer { pieces: vec![(Duration::ZERO, out)], ending, tag: None }, false);
         }
-        let pieces = if r.chance(faults.slow, 1000) {
-            drip(r, &out)
-        } else {
-            vec![(Duration::ZERO, out)]
-        };
-        (
-            Answer {
-                pieces,
-                ending,
-                tag: None,
-            },
-            true,
-        )
+        let pieces =
+            if r.chance(faults.slow, 1000) { drip(r, &out) } else { vec![(Duration::ZERO, out)] };
+        (Answer { pieces, ending, tag: None }, true)
     }
 }
 
@@ -369,8 +341,5 @@ fn drip(r: &mut Random, bytes: &[u8]) -> Vec<(Duration, Vec<u8>)> {
     let count = 2 + r.below(6);
     let size = bytes.len() / count as usize + 1;
     let pause = r.below(2_000 / count);
-    bytes
-        .chunks(size)
-        .map(|piece| (ms(pause), piece.to_vec()))
-        .collect()
+    bytes.chunks(size).map(|piece| (ms(pause), piece.to_vec())).collect()
 }

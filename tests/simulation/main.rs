@@ -10,6 +10,7 @@
 mod clock;
 mod coordinator;
 mod disk;
+mod diskwork;
 mod exporter;
 mod laws;
 mod net;
@@ -31,9 +32,7 @@ const SEEDS: u64 = 300;
 const THREADS: u64 = 2;
 
 fn variable(name: &str) -> Option<u64> {
-    std::env::var(name)
-        .ok()
-        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
 fn run(seed: u64, name: &str) -> Result<Summary, String> {
@@ -57,13 +56,9 @@ fn the_laws_hold_for_many_seeds() {
         mine.map(|seed| run(seed, "many")).collect::<Vec<_>>()
     };
     let results: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
-            .map(|thread| scope.spawn(move || share(thread)))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().expect("panics are caught"))
-            .collect()
+        let threads: Vec<_> =
+            (0..THREADS).map(|thread| scope.spawn(move || share(thread))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("panics are caught")).collect()
     });
     let mut sum = Summary::default();
     let mut failures = Vec::new();
@@ -73,16 +68,8 @@ fn the_laws_hold_for_many_seeds() {
             Err(failure) => failures.push(failure),
         }
     }
-    println!(
-        "{} of {seeds} seeds: {sum:?}",
-        seeds - failures.len() as u64
-    );
-    assert!(
-        failures.is_empty(),
-        "{} seeds failed:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    println!("{} of {seeds} seeds: {sum:?}", seeds - failures.len() as u64);
+    assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]

@@ -104,9 +104,7 @@ impl Net {
         if let Some(at) = number("exporter-").filter(|&at| at < exporters) {
             return Peer::Exporter(at);
         }
-        number("remote-")
-            .filter(|&at| at < remotes)
-            .map_or(Peer::Nobody, Peer::Remote)
+        number("remote-").filter(|&at| at < remotes).map_or(Peer::Nobody, Peer::Remote)
     }
 }
 

@@ -52,14 +52,7 @@ impl World {
             link.deaf = true;
             link.to_shard = link.to_shard.max(self.clock.instant + latency);
             let at = link.to_shard;
-            self.agenda.at(
-                at,
-                Happening::End {
-                    link: id,
-                    orderly: true,
-                    cause: "idle too long",
-                },
-            );
+            self.agenda.at(at, Happening::End { link: id, orderly: true, cause: "idle too long" });
         }
     }
 
@@ -95,80 +88,78 @@ impl World {
     }
 
     pub fn peer_gets(&mut self, id: u32, bytes: Vec<u8>) {
-        let now = self.clock.now();
-        let Some(link) = self.net.links.get_mut(&id).filter(|link| !link.deaf) else {
+        let Some((head, body)) = self.whole_request(id, &bytes) else {
             return;
         };
-        assert!(
-            !link.busy,
-            "a request before the answer to the one before it"
-        );
-        link.request.extend_from_slice(&bytes);
-        let Some((head, body)) = whole_head(&link.request) else {
-            return;
-        };
-        if link.request.len() < head + body {
-            return;
-        }
-        assert_eq!(
-            link.request.len(),
-            head + body,
-            "bytes after a request's end"
-        );
-        let request = std::mem::take(&mut link.request);
-        link.busy = true;
-        let (life, shard, peer) = (link.life, link.shard, link.peer);
-        let text = std::str::from_utf8(&request[..head]).expect("checked to be text");
         let resets = self.faults && self.random.chance(self.options.net.reset, 1000);
         if resets && self.random.chance(1, 2) {
             self.reset(id);
             return;
         }
-        let answer = match peer {
-            Peer::Exporter(at) => {
-                let mut faults = self.options.exporter.clone();
-                if !self.faults {
-                    faults.stop();
-                }
-                self.exporters[at].answer(text, life, now, &faults)
-            }
-            Peer::Remote(at) => {
-                let remote = &mut self.remotes[at];
-                match remote.mode {
-                    // Whether a hanging remote has kept what it was given, nobody knows.
-                    Mode::Hanging if self.random.chance(1, 2) => return,
-                    Mode::Hanging => {
-                        remote.answer(text, &request[head..], Sender { life, shard }, now);
-                        return;
-                    }
-                    _ => remote.answer(text, &request[head..], Sender { life, shard }, now),
-                }
-            }
-            Peer::Nobody => unreachable!("nobody opens no connections"),
+        let Some(answer) = self.ask(id, &head, &body) else {
+            return;
         };
+        let status = answer.pieces.first().map_or(&[][..], |(_, bytes)| bytes);
+        let status = String::from_utf8_lossy(&status[..status.len().min(12)]);
+        let peer = self.net.links[&id].peer;
         let span = match peer {
             Peer::Remote(at) => self.remotes[at].span,
             Peer::Exporter(_) | Peer::Nobody => [0; 3],
         };
-        let status = answer
-            .pieces
-            .first()
-            .map_or(&[][..], |(_, bytes)| &bytes[..bytes.len().min(12)]);
+        let numbers = [id.into(), answer.pieces.len() as u64, span[0] as u64];
+        let (ending, tag) = (answer.ending, answer.tag);
         self.trace.step(
-            now.instant,
+            self.clock.instant,
             "answer",
-            [id.into(), answer.pieces.len() as u64, span[0] as u64],
-            format_args!(
-                "{id} {peer:?} {:?} completes {:?} {:?} {span:?}",
-                answer.ending,
-                answer.tag,
-                String::from_utf8_lossy(status)
-            ),
+            numbers,
+            format_args!("{id} {peer:?} {ending:?} completes {tag:?} {status:?} {span:?}"),
         );
         if resets {
             self.reset(id);
         } else {
             self.send_answer(id, answer);
+        }
+    }
+
+    /// Head and body, once all of a request is at the peer.
+    fn whole_request(&mut self, id: u32, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
+        let link = self.net.links.get_mut(&id).filter(|link| !link.deaf)?;
+        assert!(!link.busy, "a request before the answer to the one before it");
+        link.request.extend_from_slice(bytes);
+        let (head, body) = whole_head(&link.request)?;
+        if link.request.len() < head + body {
+            return None;
+        }
+        assert_eq!(link.request.len(), head + body, "bytes after a request's end");
+        let mut request = std::mem::take(&mut link.request);
+        link.busy = true;
+        let body = request.split_off(head);
+        Some((String::from_utf8(request).expect("checked to be text"), body))
+    }
+
+    /// What the peer answers, if it does at all.
+    fn ask(&mut self, id: u32, head: &str, body: &[u8]) -> Option<Answer> {
+        let now = self.clock.now();
+        let link = &self.net.links[&id];
+        let sender = Sender { life: link.life, shard: link.shard };
+        match link.peer {
+            Peer::Exporter(at) => {
+                let mut faults = self.options.exporter.clone();
+                if !self.faults {
+                    faults.stop();
+                }
+                Some(self.exporters[at].answer(head, sender.life, now, &faults))
+            }
+            Peer::Remote(at) => {
+                let hangs = self.remotes[at].mode == Mode::Hanging;
+                // Whether a hanging remote has kept what it was given, nobody knows.
+                if hangs && self.random.chance(1, 2) {
+                    return None;
+                }
+                let answer = self.remotes[at].answer(head, body, sender);
+                (!hangs).then_some(answer)
+            }
+            Peer::Nobody => unreachable!("nobody opens no connections"),
         }
     }
 
@@ -178,14 +169,7 @@ impl World {
             link.deaf = true;
             link.to_shard = link.to_shard.max(self.clock.instant + latency);
             let at = link.to_shard;
-            self.agenda.at(
-                at,
-                Happening::End {
-                    link: id,
-                    orderly: false,
-                    cause: "reset by peer",
-                },
-            );
+            self.agenda.at(at, Happening::End { link: id, orderly: false, cause: "reset by peer" });
         }
     }
 
@@ -205,24 +189,15 @@ impl World {
         match answer.ending {
             Ending::Keep if idle => {
                 let pause = ms(self.random.below(8000));
-                self.agenda
-                    .at(at + pause, Happening::PeerCloses { link: id });
+                self.agenda.at(at + pause, Happening::PeerCloses { link: id });
             }
             Ending::Keep | Ending::Hang => {}
             Ending::Close => {
-                let end = Happening::End {
-                    link: id,
-                    orderly: true,
-                    cause: "closed by peer",
-                };
+                let end = Happening::End { link: id, orderly: true, cause: "closed by peer" };
                 self.agenda.at(at, end);
             }
             Ending::Reset => {
-                let end = Happening::End {
-                    link: id,
-                    orderly: false,
-                    cause: "reset by peer",
-                };
+                let end = Happening::End { link: id, orderly: false, cause: "reset by peer" };
                 self.agenda.at(at, end);
             }
         }
@@ -246,11 +221,7 @@ impl World {
             let partial = self.faults && self.random.chance(self.options.net.partial, 1000);
             // A driver reads no more than this at once.
             let most = rest.len().min(corelane::base::limits::READ_BYTES);
-            let len = if partial {
-                1 + self.random.below(most as u64) as usize
-            } else {
-                most
-            };
+            let len = if partial { 1 + self.random.below(most as u64) as usize } else { most };
             let (piece, left) = rest.split_at(len);
             rest = left;
             let last = rest.is_empty();

@@ -7,10 +7,11 @@ use corelane::base::{Conn, Instant};
 use corelane::mail::{Notice, Order, Report};
 use corelane::model::Refusal;
 use corelane::shard::{Effect, Event, Plan, Shard};
-use corelane::wal::{DiskAnswer, DiskRequest, Identity};
+use corelane::wal::{DiskAnswer, Identity};
 
 use crate::clock::{ms, us};
 use crate::disk::STORE;
+use crate::diskwork::answer_name;
 use crate::laws;
 use crate::net::{Net, Peer};
 use crate::remote::Mode;
@@ -26,7 +27,8 @@ pub struct Host {
     inbox: VecDeque<Inbox>,
     turn_due: bool,
     wake_at: Option<Instant>,
-    disk_free: Instant,
+    /// When its helper has nothing more to do.
+    pub disk_free: Instant,
     stopped: bool,
     reported: Option<Box<Report>>,
     /// Pages read to the end since the shard last came to rest: exporter and number.
@@ -67,18 +69,10 @@ impl World {
         );
         for shard in 0..shards as u16 {
             let logs = self.disk.logs_of(shard, shards as u16);
-            let found = logs
-                .iter()
-                .map(|&dir| self.disk.survey(dir, dir != shard))
-                .collect();
+            let found = logs.iter().map(|&dir| self.disk.survey(dir, dir != shard)).collect();
             let plan = Plan {
                 shard,
-                identity: Identity {
-                    store: STORE,
-                    shard,
-                    start: self.life,
-                    epoch,
-                },
+                identity: Identity { store: STORE, shard, start: self.life, epoch },
                 segment_bytes: self.options.segment_bytes,
                 seed: self.options.seed ^ u64::from(self.life) << 32 ^ u64::from(shard),
                 phase_seed: self.options.seed,
@@ -107,10 +101,7 @@ impl World {
 
     pub fn send_targets(&mut self) {
         for shard in 0..self.hosts.len() as u16 {
-            for order in self
-                .coordinator
-                .targets(&self.exporters, shard, self.hosts.len())
-            {
+            for order in self.coordinator.targets(&self.exporters, shard, self.hosts.len()) {
                 self.order(shard, order);
             }
         }
@@ -128,10 +119,7 @@ impl World {
             host.turn_due = true;
             let stalled = self.faults && self.random.chance(self.options.stall, 5000);
             let stall = ms(if stalled { self.random.below(400) } else { 0 });
-            let turn = Happening::Turn {
-                life: self.life,
-                shard,
-            };
+            let turn = Happening::Turn { life: self.life, shard };
             self.agenda.at(self.clock.instant + delay + stall, turn);
         }
     }
@@ -198,7 +186,8 @@ impl World {
                 let before = self.hosts[shard as usize].disk_full;
                 let certain = self.report(shard).scrape.refused.get(Refusal::DiskFull) == before;
                 for (exporter, page) in read {
-                    self.exporters[exporter].pages[page].certain = certain;
+                    let page = &mut self.exporters[exporter].pages[page];
+                    (page.certain, page.committed) = (certain, now);
                 }
             }
             self.plan_wake(shard);
@@ -211,13 +200,7 @@ impl World {
         );
         if !host.turn_due {
             host.turn_due = true;
-            self.agenda.at(
-                now + us(1),
-                Happening::Turn {
-                    life: self.life,
-                    shard,
-                },
-            );
+            self.agenda.at(now + us(1), Happening::Turn { life: self.life, shard });
         }
     }
 
@@ -233,13 +216,7 @@ impl World {
         let stall = ms(if stalled { self.random.below(400) } else { 0 });
         let at = deadline.max(self.clock.instant) + late + stall;
         host.wake_at = Some(at);
-        self.agenda.at(
-            at,
-            Happening::Wake {
-                life: self.life,
-                shard,
-            },
-        );
+        self.agenda.at(at, Happening::Wake { life: self.life, shard });
     }
 
     fn hand(&mut self, shard: u16, item: Inbox) {
@@ -250,11 +227,9 @@ impl World {
                     now.instant,
                     "disk",
                     [shard.into(), 0, 0],
-                    format_args!("{shard} hears {}", name_of(&answer)),
+                    format_args!("{shard} hears {}", answer_name(&answer)),
                 );
-                self.hosts[shard as usize]
-                    .shard
-                    .handle(now, Event::Disk(answer));
+                self.hosts[shard as usize].shard.handle(now, Event::Disk(answer));
             }
             Inbox::Opened(link) => {
                 let Some(found) = self.net.links.get_mut(&link).filter(|link| !link.forgotten)
@@ -263,9 +238,7 @@ impl World {
                 };
                 found.open = true;
                 let conn = found.conn;
-                self.hosts[shard as usize]
-                    .shard
-                    .handle(now, Event::Opened(conn));
+                self.hosts[shard as usize].shard.handle(now, Event::Opened(conn));
                 self.take_later(link);
             }
             Inbox::Order(order) => {
@@ -275,9 +248,7 @@ impl World {
                     [shard.into(), 0, 0],
                     format_args!("{shard} {}", order_name(&order)),
                 );
-                self.hosts[shard as usize]
-                    .shard
-                    .handle(now, Event::Order(order));
+                self.hosts[shard as usize].shard.handle(now, Event::Order(order));
             }
             Inbox::Readable(link) => self.hand_bytes(shard, link),
             Inbox::Take(link) => self.take(shard, link),
@@ -287,11 +258,7 @@ impl World {
     /// One piece of what has come, or the end.
     fn hand_bytes(&mut self, shard: u16, id: u32) {
         let now = self.clock.now();
-        let Some(link) = self
-            .net
-            .links
-            .get_mut(&id)
-            .filter(|link| !link.forgotten && !link.paused)
+        let Some(link) = self.net.links.get_mut(&id).filter(|link| !link.forgotten && !link.paused)
         else {
             return;
         };
@@ -309,9 +276,7 @@ impl World {
                 [id.into(), len, 0],
                 format_args!("{peer:?} {len} bytes"),
             );
-            self.hosts[shard as usize]
-                .shard
-                .handle(now, Event::Read(conn, &piece.bytes));
+            self.hosts[shard as usize].shard.handle(now, Event::Read(conn, &piece.bytes));
             match (piece.completes, peer) {
                 (Some(page), Peer::Exporter(at)) => self.page_read(shard, at, page, began),
                 (Some(request), Peer::Remote(at)) => self.remotes[at].told(request, now),
@@ -329,14 +294,7 @@ impl World {
             );
             self.net.links.remove(&id);
             self.hosts[shard as usize].conns.remove(&conn);
-            self.hosts[shard as usize].shard.handle(
-                now,
-                Event::Closed {
-                    conn,
-                    orderly,
-                    cause,
-                },
-            );
+            self.hosts[shard as usize].shard.handle(now, Event::Closed { conn, orderly, cause });
         }
     }
 
@@ -358,11 +316,7 @@ impl World {
     /// The socket takes some of what waits to be written.
     fn take(&mut self, shard: u16, id: u32) {
         let now = self.clock.now();
-        let Some(link) = self
-            .net
-            .links
-            .get_mut(&id)
-            .filter(|link| !link.forgotten && link.open)
+        let Some(link) = self.net.links.get_mut(&id).filter(|link| !link.forgotten && link.open)
         else {
             return;
         };
@@ -388,9 +342,7 @@ impl World {
             format_args!("{peer:?} {len} bytes"),
         );
         self.send_to_peer(id, bytes);
-        self.hosts[shard as usize]
-            .shard
-            .handle(now, Event::Wrote(conn, len));
+        self.hosts[shard as usize].shard.handle(now, Event::Wrote(conn, len));
         if left > 0 {
             self.take_later(id);
         }
@@ -416,12 +368,9 @@ impl World {
     fn effect(&mut self, shard: u16, effect: Effect) {
         let now = self.clock.instant;
         match effect {
-            Effect::Open {
-                conn,
-                host,
-                port,
-                tls,
-            } => self.effect_open(shard, conn, &host, port, tls),
+            Effect::Open { conn, host, port, tls } => {
+                self.effect_open(shard, conn, &host, port, tls)
+            }
             Effect::Write(conn) => {
                 let id = self.link_of(shard, conn, "Write");
                 let Some(link) = id.and_then(|id| self.net.links.get_mut(&id)) else {
@@ -454,7 +403,7 @@ impl World {
                     self.tell(shard, Inbox::Readable(id.unwrap_or_default()));
                 }
             }
-            Effect::Disk(request) => self.effect_disk(shard, request),
+            Effect::Disk(request) => self.ask_disk(shard, request),
             Effect::Notice(notice) => self.notice(shard, notice),
             Effect::Stopped => self.hosts[shard as usize].stopped = true,
         }
@@ -463,10 +412,7 @@ impl World {
     /// A connection that the network ended is unknown for as long as the shard has not been told, but not longer.
     fn link_of(&self, shard: u16, conn: Conn, what: &str) -> Option<u32> {
         let found = self.hosts[shard as usize].conns.get(&conn).copied();
-        assert!(
-            found.is_some(),
-            "{what} for connection {conn:?}, which is not open"
-        );
+        assert!(found.is_some(), "{what} for connection {conn:?}, which is not open");
         found
     }
 
@@ -474,18 +420,11 @@ impl World {
         let now = self.clock.instant;
         assert_eq!(tls, None, "plain URLs need no TLS");
         let peer = Net::peer(host, self.exporters.len(), self.remotes.len());
-        let wanted_port = if matches!(peer, Peer::Exporter(_)) {
-            9100
-        } else {
-            9009
-        };
+        let wanted_port = if matches!(peer, Peer::Exporter(_)) { 9100 } else { 9009 };
         assert_eq!(port, wanted_port, "port of {host}");
         let id = self.net.open(self.life, shard, conn, peer, now);
         let before = self.hosts[shard as usize].conns.insert(conn, id);
-        assert_eq!(
-            before, None,
-            "connection {conn:?} is opened while it is open"
-        );
+        assert_eq!(before, None, "connection {conn:?} is opened while it is open");
         self.trace.step(
             now,
             "open",
@@ -495,11 +434,7 @@ impl World {
         laws::connections_bounded(self, shard);
         let latency = 2 * us(self.random.below(self.options.net.latency_us + 1));
         let net = &self.options.net;
-        let (refuse, hole) = if self.faults {
-            (net.refuse, net.black_hole)
-        } else {
-            (0, 0)
-        };
+        let (refuse, hole) = if self.faults { (net.refuse, net.black_hole) } else { (0, 0) };
         let mode = match peer {
             Peer::Remote(at) => self.remotes[at].mode,
             _ => Mode::Well,
@@ -510,63 +445,11 @@ impl World {
         let refused =
             peer == Peer::Nobody || mode == Mode::Refusing || self.random.chance(refuse, 1000);
         let happening = if refused {
-            Happening::End {
-                link: id,
-                orderly: false,
-                cause: "connection refused",
-            }
+            Happening::End { link: id, orderly: false, cause: "connection refused" }
         } else {
             Happening::Opened { link: id }
         };
         self.agenda.at(now + latency, happening);
-    }
-
-    fn effect_disk(&mut self, shard: u16, request: DiskRequest) {
-        let faults = &self.options.disk;
-        let mut delay = us(self.random.below(faults.delay_us + 1));
-        if self.faults && self.random.chance(faults.late, 1000) {
-            delay += ms(self.random.below(3000));
-        }
-        let asked = self.clock.instant;
-        let host = &mut self.hosts[shard as usize];
-        host.disk_free = host.disk_free.max(asked) + delay;
-        let at = host.disk_free;
-        self.agenda.at(
-            at,
-            Happening::Disk {
-                life: self.life,
-                shard,
-                request,
-                asked,
-            },
-        );
-    }
-
-    pub fn disk(&mut self, life: u32, shard: u16, request: DiskRequest, asked: Instant) {
-        if life != self.life || self.hosts.is_empty() {
-            return;
-        }
-        let text = format!("{}: {}", shard, request_name(&request));
-        self.trace.step(
-            self.clock.instant,
-            "diskwork",
-            [shard.into(), 0, 0],
-            format_args!("{text}"),
-        );
-        match &request {
-            DiskRequest::StoreCursor { log, file, .. } => {
-                self.cursor_stores
-                    .insert((life, shard, *log, file.clone()), asked);
-            }
-            DiskRequest::Retire { .. } => self.books.retired += 1,
-            _ => {}
-        }
-        if let Some(answer) = self
-            .disk
-            .carry_out(request, &self.hosts[shard as usize].logs)
-        {
-            self.tell(shard, Inbox::Disk(answer));
-        }
     }
 
     fn notice(&mut self, shard: u16, notice: Notice) {
@@ -576,34 +459,17 @@ impl World {
                 self.hosts[shard as usize].reported = Some(report);
             }
             Notice::Beat { .. } | Notice::Stopped { .. } => {}
-            Notice::Epoch {
-                shard: from,
-                endpoint,
-                lowest,
-            } => {
+            Notice::Epoch { shard: from, endpoint, lowest } => {
                 assert_eq!(from, shard);
                 let shards = self.hosts.len();
-                let release = self
-                    .coordinator
-                    .epoch_notice(shard, &endpoint, lowest, shards);
+                let release = self.coordinator.epoch_notice(shard, &endpoint, lowest, shards);
                 if let Some(Order::Release { endpoint, epoch }) = release {
                     for shard in 0..shards as u16 {
-                        self.order(
-                            shard,
-                            Order::Release {
-                                endpoint: endpoint.clone(),
-                                epoch,
-                            },
-                        );
+                        self.order(shard, Order::Release { endpoint: endpoint.clone(), epoch });
                     }
                 }
             }
-            Notice::Log {
-                message,
-                fields,
-                level,
-                ..
-            } => {
+            Notice::Log { message, fields, level, .. } => {
                 self.trace.step(
                     self.clock.instant,
                     "log",
@@ -619,13 +485,7 @@ impl World {
         let host = &mut self.hosts[shard as usize];
         host.reports_asked += 1;
         let number = host.reports_asked;
-        host.shard.handle(
-            now,
-            Event::Order(Order::Report {
-                number,
-                targets: false,
-            }),
-        );
+        host.shard.handle(now, Event::Order(Order::Report { number, targets: false }));
         self.effects(shard);
         let reported = self.hosts[shard as usize].reported.take();
         let report = *reported.expect("an order to report is answered at once");
@@ -637,15 +497,13 @@ impl World {
         };
         let between =
             !host.conns.values().any(reading) && host.shard.deadline(now.instant) > now.instant;
-        laws::books_balance(&report, between);
+        laws::books_balance(&report, between, self.disk.was_cut);
         self.hosts[shard as usize].disk_full = report.scrape.refused.get(Refusal::DiskFull);
         report
     }
 
     pub fn reports(&mut self) -> Vec<Report> {
-        (0..self.hosts.len() as u16)
-            .map(|shard| self.report(shard))
-            .collect()
+        (0..self.hosts.len() as u16).map(|shard| self.report(shard)).collect()
     }
 
     /// A clean stop; the process ends when every shard has stopped.
@@ -655,16 +513,12 @@ impl World {
             self.order(shard, Order::Stop);
         }
         let late = self.clock.instant + ms(15_000);
-        self.agenda
-            .at(late, Happening::StopLate { life: self.life });
+        self.agenda.at(late, Happening::StopLate { life: self.life });
     }
 
     /// A stop needs neither network nor remote, only the disk, which may have been slow.
     pub fn stop_late(&self, life: u32) {
-        assert!(
-            life != self.life || self.hosts.is_empty(),
-            "life {life} does not stop"
-        );
+        assert!(life != self.life || self.hosts.is_empty(), "life {life} does not stop");
     }
 
     /// The end of a life, whether it was asked for or not.
@@ -675,10 +529,7 @@ impl World {
             now.instant,
             "die",
             [clean.into(), 0, 0],
-            format_args!(
-                "life {} ends, clean: {clean}, wall {}",
-                self.life, now.timestamp.0
-            ),
+            format_args!("life {} ends, clean: {clean}, wall {}", self.life, now.timestamp.0),
         );
         for report in self.reports() {
             self.books.appended += report.log.appended;
@@ -697,38 +548,6 @@ impl World {
         // Long enough for what was on the wire to have arrived: an old request must not come after a new one.
         let pause = 2 * us(self.options.net.latency_us) + ms(100 + self.random.below(3000));
         self.agenda.at(now.instant + pause, Happening::Restart);
-    }
-}
-
-fn name_of(answer: &DiskAnswer) -> &'static str {
-    match answer {
-        DiskAnswer::CursorFailed { .. } => "cursor failed",
-        DiskAnswer::CursorStored { .. } => "cursor stored",
-        DiskAnswer::Loaded { .. } => "loaded",
-        DiskAnswer::LoadFailed { .. } => "load failed",
-        DiskAnswer::PrepareFailed { .. } => "prepare failed",
-        DiskAnswer::Prepared { .. } => "prepared",
-        DiskAnswer::Removed { .. } => "removed",
-        DiskAnswer::SyncFailed { .. } => "sync failed",
-    }
-}
-
-fn request_name(request: &DiskRequest) -> String {
-    match request {
-        DiskRequest::DeleteCursor { log, file } => format!("delete cursor {log} {file}"),
-        DiskRequest::Load { log, seq, slot } => format!("load {log} {seq:?} {slot}"),
-        DiskRequest::Prepare { kind } => format!("prepare {kind:?}"),
-        DiskRequest::Release(_) => "release".to_owned(),
-        DiskRequest::RemoveLog { log } => format!("remove log {log}"),
-        DiskRequest::Retire {
-            log, kind, slot, ..
-        } => format!("retire {log} {kind:?} {slot}"),
-        DiskRequest::StoreCursor {
-            log,
-            file,
-            sequence,
-            ..
-        } => format!("store cursor {log} {file} {sequence}"),
     }
 }
 

@@ -40,19 +40,13 @@ pub fn identify(stored: &Stored, exporters: &[Exporter], options: &Options) -> (
         let found = stored.labels.iter().find(|(found, _)| found == name);
         found.map_or("", |(_, value)| value.as_str())
     };
-    let at = exporters
-        .iter()
-        .position(|exporter| exporter.target.address == get("instance"));
+    let at = exporters.iter().position(|exporter| exporter.target.address == get("instance"));
     let at = at.unwrap_or_else(|| panic!("whose is {:?}?", stored.labels));
     let name = get("__name__");
     let what = match REPORTS.iter().position(|report| *report == name) {
         Some(report) => What::Report(report),
         None if name == PAGE_SERIES => What::Key(0),
-        None => What::Key(
-            get("key")
-                .parse()
-                .unwrap_or_else(|_| panic!("{:?}", stored.labels)),
-        ),
+        None => What::Key(get("key").parse().unwrap_or_else(|_| panic!("{:?}", stored.labels))),
     };
     let (name, mut labels) = match what {
         What::Key(key) => labels_of(key, options.label_bytes),
@@ -108,8 +102,6 @@ pub struct Replay<'a> {
     life: u32,
     live: BTreeSet<u32>,
     page: Option<usize>,
-    /// Pages that were met.
-    pub met: BTreeSet<usize>,
 }
 
 impl<'a> Replay<'a> {
@@ -119,16 +111,7 @@ impl<'a> Replay<'a> {
         options: &'a Options,
         ends: &'a [i64],
     ) -> Replay<'a> {
-        Replay {
-            target,
-            exporter,
-            options,
-            ends,
-            life: 1,
-            live: BTreeSet::new(),
-            page: None,
-            met: BTreeSet::new(),
-        }
+        Replay { target, exporter, options, ends, life: 1, live: BTreeSet::new(), page: None }
     }
 
     pub fn step(&mut self, timestamp: i64, group: &Group) {
@@ -141,32 +124,16 @@ impl<'a> Replay<'a> {
         let Some(&up) = group.reports.get(&0) else {
             panic!("C3: {at}: samples without `up`: {group:?}")
         };
-        assert_eq!(
-            group.reports.len(),
-            REPORTS.len(),
-            "C3: {at}: all report series: {group:?}"
-        );
+        assert_eq!(group.reports.len(), REPORTS.len(), "C3: {at}: all report series: {group:?}");
         if is_stale(up) {
-            assert!(
-                group.values.is_empty(),
-                "{at}: a target that is gone has values"
-            );
-            assert_eq!(
-                group.markers, self.live,
-                "L8: {at}: markers of a target that is gone"
-            );
-            assert!(
-                group.reports.values().all(|value| is_stale(*value)),
-                "L8: {at}"
-            );
+            assert!(group.values.is_empty(), "{at}: a target that is gone has values");
+            assert_eq!(group.markers, self.live, "L8: {at}: markers of a target that is gone");
+            assert!(group.reports.values().all(|value| is_stale(*value)), "L8: {at}");
             self.live.clear();
             return;
         }
         if up == 0.0 {
-            assert!(
-                group.values.is_empty(),
-                "C4: {at}: a failed scrape has values: {group:?}"
-            );
+            assert!(group.values.is_empty(), "C4: {at}: a failed scrape has values: {group:?}");
             assert_eq!(
                 group.markers, self.live,
                 "L8: {at}: a failed scrape marks all that were live"
@@ -189,13 +156,9 @@ impl<'a> Replay<'a> {
             self.page
         );
         self.page = Some(number);
-        self.met.insert(number);
         let page = &self.exporter.pages[number];
         assert!(page.whole, "C4: {at}: page {number} was not whole");
-        assert_eq!(
-            page.life, self.life,
-            "{at}: page {number} was served to another life"
-        );
+        assert_eq!(page.life, self.life, "{at}: page {number} was served to another life");
         let kept: Vec<u32> = page
             .series
             .iter()
@@ -208,18 +171,11 @@ impl<'a> Replay<'a> {
             .filter(|key| !dated(key))
             .map(|&key| (key, value_of(key, number).to_bits()))
             .collect();
-        let found: BTreeMap<u32, u64> = group
-            .values
-            .iter()
-            .map(|(key, value)| (*key, value.to_bits()))
-            .collect();
+        let found: BTreeMap<u32, u64> =
+            group.values.iter().map(|(key, value)| (*key, value.to_bits())).collect();
         assert_eq!(found, wanted, "L3: {at}: what is there of page {number}");
-        let gone: BTreeSet<u32> = self
-            .live
-            .iter()
-            .copied()
-            .filter(|key| !wanted.contains_key(key))
-            .collect();
+        let gone: BTreeSet<u32> =
+            self.live.iter().copied().filter(|key| !wanted.contains_key(key)).collect();
         assert_eq!(group.markers, gone, "L8: {at}: markers with page {number}");
         assert_eq!(
             group.reports[&2], page.samples as f64,

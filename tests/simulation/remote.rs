@@ -167,59 +167,40 @@ impl Remote {
     }
 
     /// Answers one whole request.
-    pub fn answer(&mut self, head: &str, body: &[u8], sender: Sender, now: Now) -> Answer {
+    pub fn answer(&mut self, head: &str, body: &[u8], sender: Sender) -> Answer {
         let request = self.read(head, body);
         self.span = span(&request);
         let size = snap::raw::decompress_len(body).expect("counted before");
         let latency = us(self.random.below(self.options.latency_us + 1));
         let refusal = self.refusal(size);
         if let Some((status, stores, headers)) = refusal {
-            let samples = if stores {
-                self.store(&request, sender, now)
-            } else {
-                Vec::new()
-            };
+            let samples = if stores { self.store(&request, sender) } else { Vec::new() };
             let tag = self.note(sender, samples);
             return self.reply(status, headers, latency, tag);
         }
         if let Some(stores_rest) = self.poisoned(&request, sender) {
-            let whole = self.split_off_poison(request, sender, stores_rest, now);
+            let whole = self.split_off_poison(request, sender, stores_rest);
             let tag = self.note(sender, whole);
             return self.reply(400, "", latency, tag);
         }
-        let samples = self.store(&request, sender, now);
+        let samples = self.store(&request, sender);
         let tag = self.note(sender, samples);
         self.requests[tag].good = true;
         self.good_reply(latency, tag)
     }
 
     fn note(&mut self, sender: Sender, samples: Vec<(usize, i64)>) -> usize {
-        self.requests.push(Request {
-            sender,
-            samples,
-            good: false,
-        });
+        self.requests.push(Request { sender, samples, good: false });
         self.requests.len() - 1
     }
 
     fn read(&mut self, head: &str, body: &[u8]) -> Vec<(usize, Vec<WireSample>)> {
         let lower = head.to_ascii_lowercase();
-        assert!(
-            lower.starts_with("post /api/v1/write http/1.1\r\n"),
-            "request line: {head:?}"
-        );
-        for header in [
-            "content-encoding: snappy",
-            "content-type: application/x-protobuf",
-        ] {
-            assert!(
-                lower.lines().any(|line| line == header),
-                "{header:?} is missing in {head:?}"
-            );
+        assert!(lower.starts_with("post /api/v1/write http/1.1\r\n"), "request line: {head:?}");
+        for header in ["content-encoding: snappy", "content-type: application/x-protobuf"] {
+            assert!(lower.lines().any(|line| line == header), "{header:?} is missing in {head:?}");
         }
-        let bytes = snap::raw::Decoder::new()
-            .decompress_vec(body)
-            .expect("a request is Snappy");
+        let bytes = snap::raw::Decoder::new().decompress_vec(body).expect("a request is Snappy");
         assert!(
             bytes.len() <= self.options.bytes_max.max(2000),
             "S3: request of {} bytes, limit {}",
@@ -227,53 +208,24 @@ impl Remote {
             self.options.bytes_max
         );
         let message = WriteRequest::decode(&bytes[..]).expect("a request is a WriteRequest");
-        let samples: usize = message
-            .timeseries
-            .iter()
-            .map(|series| series.samples.len())
-            .sum();
-        assert!(
-            samples <= self.options.samples_max,
-            "S3: {samples} samples in a request"
-        );
+        let samples: usize = message.timeseries.iter().map(|series| series.samples.len()).sum();
+        assert!(samples <= self.options.samples_max, "S3: {samples} samples in a request");
         assert!(samples > 0, "an empty request");
-        message
-            .timeseries
-            .into_iter()
-            .map(|series| self.intern(series))
-            .collect()
+        message.timeseries.into_iter().map(|series| self.intern(series)).collect()
     }
 
     /// The series' number here; its labels must be as the specification wants them.
     fn intern(&mut self, series: TimeSeries) -> (usize, Vec<WireSample>) {
-        let labels: Vec<_> = series
-            .labels
-            .into_iter()
-            .map(|label| (label.name, label.value))
-            .collect();
-        assert!(
-            !series.samples.is_empty(),
-            "a series without samples: {labels:?}"
-        );
+        let labels: Vec<_> =
+            series.labels.into_iter().map(|label| (label.name, label.value)).collect();
+        assert!(!series.samples.is_empty(), "a series without samples: {labels:?}");
         if let Some(&at) = self.by_labels.get(&labels) {
             return (at, series.samples);
         }
-        assert!(
-            labels.is_sorted_by(|a, b| a.0 < b.0),
-            "labels not sorted or repeated: {labels:?}"
-        );
-        assert!(
-            labels.iter().all(|(n, v)| !n.is_empty() && !v.is_empty()),
-            "empty: {labels:?}"
-        );
-        assert!(
-            labels.iter().any(|(name, _)| name == "__name__"),
-            "no name: {labels:?}"
-        );
-        self.series.push(Stored {
-            labels: labels.clone(),
-            samples: Vec::new(),
-        });
+        assert!(labels.is_sorted_by(|a, b| a.0 < b.0), "labels not sorted or repeated: {labels:?}");
+        assert!(labels.iter().all(|(n, v)| !n.is_empty() && !v.is_empty()), "empty: {labels:?}");
+        assert!(labels.iter().any(|(name, _)| name == "__name__"), "no name: {labels:?}");
+        self.series.push(Stored { labels: labels.clone(), samples: Vec::new() });
         self.by_labels.insert(labels, self.series.len() - 1);
         (self.series.len() - 1, series.samples)
     }
@@ -298,11 +250,7 @@ impl Remote {
             return Some((503, false, "Retry-After: 2\r\n"));
         }
         if self.random.chance(options.too_many, 1000) {
-            return Some((
-                429,
-                false,
-                ["Retry-After: 1\r\n", ""][self.random.below(2) as usize],
-            ));
+            return Some((429, false, ["Retry-After: 1\r\n", ""][self.random.below(2) as usize]));
         }
         None
     }
@@ -311,10 +259,7 @@ impl Remote {
     fn poisoned(&mut self, request: &[(usize, Vec<WireSample>)], sender: Sender) -> Option<bool> {
         let old = self.options.in_order
             && request.iter().any(|(series, samples)| {
-                let last = self.series[*series]
-                    .samples
-                    .last()
-                    .map_or(i64::MIN, |s| s.timestamp);
+                let last = self.series[*series].samples.last().map_or(i64::MIN, |s| s.timestamp);
                 samples.iter().any(|sample| sample.timestamp <= last)
             });
         if old {
@@ -337,7 +282,6 @@ impl Remote {
         request: Vec<(usize, Vec<WireSample>)>,
         sender: Sender,
         stores_rest: bool,
-        now: Now,
     ) -> Vec<(usize, i64)> {
         let knows = self.acknowledged.contains(&sender);
         let mut rest = Vec::new();
@@ -352,26 +296,21 @@ impl Remote {
             }
             rest.push((series, good));
         }
-        self.store(&rest, sender, now)
+        self.store(&rest, sender)
     }
 
-    fn store(
-        &mut self,
-        request: &[(usize, Vec<WireSample>)],
-        sender: Sender,
-        now: Now,
-    ) -> Vec<(usize, i64)> {
+    fn store(&mut self, request: &[(usize, Vec<WireSample>)], sender: Sender) -> Vec<(usize, i64)> {
         let mut noted = Vec::new();
         for (series, samples) in request {
             for sample in samples {
-                self.store_one(*series, sample, sender, now);
+                self.store_one(*series, sample, sender);
                 noted.push((*series, sample.timestamp));
             }
         }
         noted
     }
 
-    fn store_one(&mut self, series: usize, sample: &WireSample, sender: Sender, now: Now) {
+    fn store_one(&mut self, series: usize, sample: &WireSample, sender: Sender) {
         let timely = self.timely;
         let Stored { labels, samples } = &mut self.series[series];
         let found = samples.binary_search_by_key(&sample.timestamp, |sample| sample.timestamp);
@@ -409,11 +348,8 @@ impl Remote {
                     &samples[samples.len().saturating_sub(3)..]
                 );
                 self.stored_samples += 1;
-                let new = Sample {
-                    timestamp: sample.timestamp,
-                    value: sample.value,
-                    acknowledged: None,
-                };
+                let new =
+                    Sample { timestamp: sample.timestamp, value: sample.value, acknowledged: None };
                 samples.insert(at, new);
             }
         }
@@ -421,27 +357,16 @@ impl Remote {
 
     fn reply(&mut self, status: u16, headers: &str, delay: Duration, tag: usize) -> Answer {
         let unkept = self.faults && self.random.chance(self.options.unkept, 1000);
-        let (close, ending) = if unkept {
-            ("Connection: close\r\n", Ending::Close)
-        } else {
-            ("", Ending::Keep)
-        };
-        let text = if (200..300).contains(&status) {
-            ""
-        } else {
-            "because of the sim"
-        };
+        let (close, ending) =
+            if unkept { ("Connection: close\r\n", Ending::Close) } else { ("", Ending::Keep) };
+        let text = if (200..300).contains(&status) { "" } else { "because of the sim" };
         let length = if status == 204 {
             String::new()
         } else {
             format!("Content-Length: {}\r\n", text.len())
         };
         let answer = format!("HTTP/1.1 {status} Words\r\n{headers}{close}{length}\r\n{text}");
-        Answer {
-            pieces: vec![(delay, answer.into_bytes())],
-            ending,
-            tag: Some(tag),
-        }
+        Answer { pieces: vec![(delay, answer.into_bytes())], ending, tag: Some(tag) }
     }
 
     /// A good answer, or what is left of it on the way.
@@ -456,16 +381,10 @@ impl Remote {
         if self.random.chance(options.late, 1000) {
             answer.pieces[0].0 = options.timeout + ms(self.random.below(2000));
         } else if self.random.chance(options.lost_answer, 1000) {
-            answer = Answer {
-                pieces: Vec::new(),
-                ending: ends,
-                tag: None,
-            };
+            answer = Answer { pieces: Vec::new(), ending: ends, tag: None };
         } else if self.random.chance(options.cut_answer, 1000) {
             // Never so much that a reader could take the head for whole.
-            answer.pieces[0]
-                .1
-                .truncate(1 + self.random.below(20) as usize);
+            answer.pieces[0].1.truncate(1 + self.random.below(20) as usize);
             (answer.ending, answer.tag) = (ends, None);
         } else if self.random.chance(options.garbage, 1000) {
             answer.pieces[0].1 = b"\x00\x01 no protocol \r\n\r\n\r\n".to_vec();
@@ -476,15 +395,8 @@ impl Remote {
 }
 
 fn span(request: &[(usize, Vec<WireSample>)]) -> [i64; 3] {
-    let times = || {
-        request
-            .iter()
-            .flat_map(|(_, samples)| samples.iter().map(|s| s.timestamp))
-    };
-    let bounds = (
-        times().min().unwrap_or_default(),
-        times().max().unwrap_or_default(),
-    );
+    let times = || request.iter().flat_map(|(_, samples)| samples.iter().map(|s| s.timestamp));
+    let bounds = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
     [times().count() as i64, bounds.0, bounds.1]
 }
 

@@ -103,11 +103,7 @@ pub struct DiskFaults {
 
 /// Half of the seeds leave a fault out; the others have it at a rate of up to `most` thousandths.
 fn rate(random: &mut Random, most: u64) -> u64 {
-    if random.chance(1, 2) {
-        0
-    } else {
-        1 + random.below(most)
-    }
+    if random.chance(1, 2) { 0 } else { 1 + random.below(most) }
 }
 
 fn some(random: &mut Random, share: u64, low_s: u64, high_s: u64) -> Option<Duration> {
@@ -138,15 +134,11 @@ impl Options {
             intervals_ms: if heavy {
                 vec![1000]
             } else {
-                (0..1 + r.below(3))
-                    .map(|_| pick(r, &[1000, 2000, 5000, 15_000]))
-                    .collect()
+                (0..1 + r.below(3)).map(|_| pick(r, &[1000, 2000, 5000, 15_000])).collect()
             },
             safety: Duration::from_secs(if heavy { 200 } else { 30 + r.below(200) }),
             exporter: ExporterFaults::new(r, heavy),
-            endpoints: (0..1 + r.below(2))
-                .map(|n| RemoteOptions::new(r, n == 0))
-                .collect(),
+            endpoints: (0..1 + r.below(2)).map(|n| RemoteOptions::new(r, n == 0)).collect(),
             net: NetFaults {
                 latency_us: pick(r, &[10, 300, 5_000, 60_000]),
                 partial: rate(r, 500),
@@ -156,11 +148,7 @@ impl Options {
             },
             disk: DiskFaults {
                 late: rate(r, 300),
-                full: if r.chance(1, 5) {
-                    300 + r.below(500)
-                } else {
-                    0
-                },
+                full: if r.chance(1, 5) { 300 + r.below(500) } else { 0 },
                 delay_us: pick(r, &[50, 2_000, 200_000]),
                 cursor_error: rate(r, 30),
                 load_error: rate(r, 200),
@@ -175,9 +163,7 @@ impl Options {
             stall: rate(r, 10),
             drain_between_events: r.chance(1, 2),
             metric_relabel: r.chance(1, 4),
-            shed_over_bytes: r
-                .chance(1, 8)
-                .then(|| (1 + r.below(3)) * SEGMENT_BYTES_MIN as u64),
+            shed_over_bytes: r.chance(1, 8).then(|| (1 + r.below(3)) * SEGMENT_BYTES_MIN as u64),
             power_cuts: r.chance(1, 8),
         }
     }

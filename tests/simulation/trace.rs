@@ -13,11 +13,7 @@ pub struct Trace {
 
 impl Trace {
     pub fn new(loud: bool) -> Trace {
-        Trace {
-            hash: 0,
-            steps: 0,
-            loud,
-        }
+        Trace { hash: 0, steps: 0, loud }
     }
 
     /// Folds one step in. `what` is formatted only when the trace is printed, so it must not hold anything that the
@@ -31,9 +27,8 @@ impl Trace {
     ) {
         self.steps += 1;
         let mut bytes = [0u8; 40];
-        for (slot, number) in [self.hash, at.0, numbers[0], numbers[1], numbers[2]]
-            .into_iter()
-            .enumerate()
+        for (slot, number) in
+            [self.hash, at.0, numbers[0], numbers[1], numbers[2]].into_iter().enumerate()
         {
             bytes[slot * 8..slot * 8 + 8].copy_from_slice(&number.to_le_bytes());
         }

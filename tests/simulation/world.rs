@@ -24,57 +24,25 @@ const START_MS: i64 = 1_767_225_600_123;
 
 #[derive(Debug)]
 pub enum Happening {
-    Arrive {
-        link: u32,
-        bytes: Vec<u8>,
-        completes: Option<usize>,
-        last: bool,
-    },
-    Disk {
-        life: u32,
-        shard: u16,
-        request: DiskRequest,
-        asked: Instant,
-    },
+    Arrive { link: u32, bytes: Vec<u8>, completes: Option<usize>, last: bool },
+    Disk { life: u32, shard: u16, request: DiskRequest, asked: Instant },
     DiskFull(bool),
-    End {
-        link: u32,
-        orderly: bool,
-        cause: &'static str,
-    },
+    End { link: u32, orderly: bool, cause: &'static str },
     Kill,
-    Opened {
-        link: u32,
-    },
-    PeerCloses {
-        link: u32,
-    },
-    PeerGets {
-        link: u32,
-        bytes: Vec<u8>,
-    },
+    Opened { link: u32 },
+    PeerCloses { link: u32 },
+    PeerGets { link: u32, bytes: Vec<u8> },
     Reload,
-    RemoteMode {
-        remote: usize,
-    },
-    RemoteWell {
-        remote: usize,
-    },
+    RemoteMode { remote: usize },
+    RemoteWell { remote: usize },
     Restart,
     Shed,
-    StopLate {
-        life: u32,
-    },
+    StopLate { life: u32 },
+    Sync,
     TargetChange,
     Truncate,
-    Turn {
-        life: u32,
-        shard: u16,
-    },
-    Wake {
-        life: u32,
-        shard: u16,
-    },
+    Turn { life: u32, shard: u16 },
+    Wake { life: u32, shard: u16 },
     WallJump,
 }
 
@@ -97,6 +65,7 @@ pub struct World {
     pub ends: Vec<i64>,
     pub faults: bool,
     pub stopping: bool,
+    pub synced_at: Instant,
     /// When set, the process dies after so many more events.
     pub kill_armed: Option<u64>,
     pub books: Books,
@@ -156,10 +125,8 @@ impl World {
             agenda: Agenda::new(),
             trace: Trace::new(loud),
             net: Net::default(),
-            disk: Disk::new(seed, name, options.segment_bytes),
-            exporters: (0..options.targets)
-                .map(|at| Exporter::new(at, &options))
-                .collect(),
+            disk: Disk::new(seed, name, options.segment_bytes, options.power_cuts),
+            exporters: (0..options.targets).map(|at| Exporter::new(at, &options)).collect(),
             remotes: (options.endpoints.iter().cloned().enumerate())
                 .map(|(at, endpoint)| {
                     let timely = !options.jumps_back() && options.shed_over_bytes.is_none();
@@ -172,6 +139,7 @@ impl World {
             ends: vec![0],
             faults: true,
             stopping: false,
+            synced_at: Instant(0),
             kill_armed: None,
             books: Books::default(),
             target_changes: BTreeMap::new(),
@@ -183,8 +151,10 @@ impl World {
     pub fn run(mut self) -> Summary {
         self.start();
         self.calendar();
-        self.agenda
-            .at(self.clock.instant + ms(1000), Happening::Truncate);
+        self.agenda.at(self.clock.instant + ms(1000), Happening::Truncate);
+        if self.options.power_cuts {
+            self.agenda.at(self.clock.instant, Happening::Sync);
+        }
         let end = self.clock.instant + self.options.safety;
         self.run_until(end);
         self.calm();
@@ -205,17 +175,9 @@ impl World {
             trace: self.trace.hash(),
             steps: self.trace.steps(),
             lives: self.books.lives,
-            pages: self
-                .exporters
-                .iter()
-                .map(|exporter| exporter.pages.len() as u64)
-                .sum(),
+            pages: self.exporters.iter().map(|exporter| exporter.pages.len() as u64).sum(),
             appended: self.books.appended,
-            stored: self
-                .remotes
-                .iter()
-                .map(|remote| remote.stored_samples)
-                .sum(),
+            stored: self.remotes.iter().map(|remote| remote.stored_samples).sum(),
             duplicates: self.remotes.iter().map(|remote| remote.duplicates).sum(),
             retired: self.books.retired,
         }
@@ -236,26 +198,14 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Arrive {
-                link,
-                bytes,
-                completes,
-                last,
-            } => {
+            Happening::Arrive { link, bytes, completes, last } => {
                 self.arrive(link, bytes, completes, last);
             }
-            Happening::Disk {
-                life,
-                shard,
-                request,
-                asked,
-            } => self.disk(life, shard, request, asked),
+            Happening::Disk { life, shard, request, asked } => {
+                self.disk(life, shard, request, asked)
+            }
             Happening::DiskFull(full) => self.disk_full(full),
-            Happening::End {
-                link,
-                orderly,
-                cause,
-            } => self.end(link, orderly, cause),
+            Happening::End { link, orderly, cause } => self.end(link, orderly, cause),
             Happening::Kill => self.kill_due(),
             Happening::Opened { link } => self.opened(link),
             Happening::PeerCloses { link } => self.peer_closes(link),
@@ -266,6 +216,7 @@ impl World {
             Happening::Restart => self.start(),
             Happening::Shed => self.shed(),
             Happening::StopLate { life } => self.stop_late(life),
+            Happening::Sync => self.sync(),
             Happening::TargetChange => self.target_change(),
             Happening::Truncate => self.truncate(),
             Happening::Turn { life, shard } => {
@@ -310,6 +261,8 @@ impl World {
         }
         if self.random.chance(self.options.stop_share, 1000) {
             self.stop();
+        } else if self.options.power_cuts && self.random.chance(1, 2) {
+            self.cut_power();
         } else if self.random.chance(1, 2) {
             // In the middle of a turn to come, with effects that nobody will carry out.
             self.kill_armed = Some(self.random.below(40));
@@ -382,37 +335,41 @@ impl World {
         };
         let now = self.clock.instant;
         let mode = self.remotes[remote].mode;
-        self.trace.step(
-            now,
-            "remote",
-            [remote as u64, 0, 0],
-            format_args!("{remote} is {mode:?}"),
-        );
+        self.trace.step(now, "remote", [remote as u64, 0, 0], format_args!("{remote} is {mode:?}"));
         let length = ms(self.random.below(options.outage_max.as_millis() as u64));
-        self.agenda
-            .at(now + length, Happening::RemoteWell { remote });
+        self.agenda.at(now + length, Happening::RemoteWell { remote });
+    }
+
+    /// Once a second, as the helpers do; all at one moment.
+    fn sync(&mut self) {
+        self.agenda.at(self.clock.instant + ms(1000), Happening::Sync);
+        self.synced_at = self.clock.instant;
+        for host in &self.hosts {
+            self.disk.sync(&host.logs);
+        }
+    }
+
+    /// What was committed after the last sync may or may not be there.
+    fn cut_power(&mut self) {
+        self.trace.step(self.clock.instant, "power", [0; 3], format_args!("is cut"));
+        self.kill();
+        self.disk.cut();
+        for page in self.exporters.iter_mut().flat_map(|exporter| &mut exporter.pages) {
+            page.certain &= page.committed <= self.synced_at;
+        }
     }
 
     /// The coordinator's truncation: what every endpoint is past. That the shard keeps what its stored cursors need is
     /// put to the test by asking for more now and then.
     fn truncate(&mut self) {
         let pause = ms(500 + self.random.below(5000));
-        self.agenda
-            .at(self.clock.instant + pause, Happening::Truncate);
+        self.agenda.at(self.clock.instant + pause, Happening::Truncate);
         for shard in 0..self.hosts.len() as u16 {
             let report = self.report(shard);
-            let lowest = report
-                .endpoints
-                .iter()
-                .map(|endpoint| endpoint.cursor_segment)
-                .min();
+            let lowest = report.endpoints.iter().map(|endpoint| endpoint.cursor_segment).min();
             for log in 0..self.hosts[shard as usize].logs.len() as u16 {
                 let all = log > 0 || self.random.chance(1, 4);
-                let below = if all {
-                    u32::MAX
-                } else {
-                    lowest.unwrap_or(0) as u32
-                };
+                let below = if all { u32::MAX } else { lowest.unwrap_or(0) as u32 };
                 self.order(shard, Order::Truncate { log, below });
             }
         }
@@ -420,19 +377,12 @@ impl World {
 
     fn disk_full(&mut self, full: bool) {
         self.disk.full = full && self.faults;
-        let next = if full {
-            ms(self.random.below(10_000))
-        } else {
-            ms(20_000)
-        };
+        let next = if full { ms(self.random.below(10_000)) } else { ms(20_000) };
         self.again(Some(next), Happening::DiskFull(!full));
     }
 
     fn shed(&mut self) {
-        self.again(
-            self.options.shed_over_bytes.map(|_| ms(1000)),
-            Happening::Shed,
-        );
+        self.again(self.options.shed_over_bytes.map(|_| ms(1000)), Happening::Shed);
         let Some(limit) = self.options.shed_over_bytes.filter(|_| self.faults) else {
             return;
         };
@@ -445,13 +395,7 @@ impl World {
                     break;
                 }
                 excess = excess.saturating_sub(held.bytes);
-                self.order(
-                    shard,
-                    Order::Shed {
-                        log: held.log,
-                        below: held.seq + 1,
-                    },
-                );
+                self.order(shard, Order::Shed { log: held.log, below: held.seq + 1 });
             }
         }
     }
@@ -462,12 +406,7 @@ impl World {
         self.faults = false;
         self.kill_armed = None;
         self.disk.full = false;
-        self.trace.step(
-            self.clock.instant,
-            "calm",
-            [0; 3],
-            format_args!("no more faults"),
-        );
+        self.trace.step(self.clock.instant, "calm", [0; 3], format_args!("no more faults"));
         for remote in &mut self.remotes {
             remote.faults = false;
             remote.mode = Mode::Well;
@@ -487,48 +426,29 @@ impl World {
         let slowest = self.remotes.iter().map(|remote| {
             let options = &remote.options;
             let round = options.latency_us + 4 * self.options.net.latency_us + 20_000;
-            let size = options
-                .size_limit
-                .unwrap_or(options.bytes_max)
-                .min(options.bytes_max);
+            let size = options.size_limit.unwrap_or(options.bytes_max).min(options.bytes_max);
             let per_request = options.samples_max.min(size / 1000).max(1) as u64;
             // Looking for what is refused takes many requests for few samples.
-            let per_request = if options.poison || options.in_order {
-                1
-            } else {
-                per_request
-            };
+            let per_request = if options.poison || options.in_order { 1 } else { per_request };
             (self.books.appended + 200_000) / per_request * round
         });
         let slowest = slowest.max().expect("an endpoint");
         let limit = self.clock.instant + Duration::from_micros(slowest) + ms(300_000);
         loop {
             let reports = self.reports();
-            let settled = |report: &Report| {
-                report
-                    .endpoints
-                    .iter()
-                    .all(|endpoint| endpoint.pending == 0)
-            };
+            let settled =
+                |report: &Report| report.endpoints.iter().all(|endpoint| endpoint.pending == 0);
             if !reports.is_empty() && reports.iter().all(settled) {
                 return;
             }
-            assert!(
-                self.clock.instant < limit,
-                "not drained in time: {:#?}",
-                brief(&reports)
-            );
+            assert!(self.clock.instant < limit, "not drained in time: {:#?}", brief(&reports));
             self.run_for(ms(1000));
         }
     }
 
     /// A clean stop and another start must find nothing left to do.
     fn stop_and_look_again(&mut self) {
-        let before: Vec<_> = self
-            .remotes
-            .iter()
-            .map(|remote| remote.requests.len())
-            .collect();
+        let before: Vec<_> = self.remotes.iter().map(|remote| remote.requests.len()).collect();
         let life = self.life;
         self.stop();
         self.run_for(ms(20_000));
@@ -536,20 +456,10 @@ impl World {
         assert!(!self.hosts.is_empty(), "there was no restart");
         let reports = self.reports();
         for endpoint in reports.iter().flat_map(|report| &report.endpoints) {
-            assert_eq!(
-                endpoint.pending, 0,
-                "pending after a clean restart: {endpoint:?}"
-            );
+            assert_eq!(endpoint.pending, 0, "pending after a clean restart: {endpoint:?}");
         }
-        let after: Vec<_> = self
-            .remotes
-            .iter()
-            .map(|remote| remote.requests.len())
-            .collect();
-        assert_eq!(
-            before, after,
-            "requests after a clean restart with nothing new"
-        );
+        let after: Vec<_> = self.remotes.iter().map(|remote| remote.requests.len()).collect();
+        assert_eq!(before, after, "requests after a clean restart with nothing new");
         self.kill();
     }
 }

@@ -22,9 +22,7 @@ fn the_dictionary_survives_churn_cleaning_and_restarts() {
             dictionary.give_spare(slot, region);
         }
         let labels = vec![round as u8; 20 + round as usize % 50];
-        let at = dictionary
-            .define(SeriesRef(round), &labels, now)
-            .expect("spare");
+        let at = dictionary.define(SeriesRef(round), &labels, now).expect("spare");
         table.0.insert(SeriesRef(round), (at, labels));
         if round >= 50 {
             let gone = SeriesRef(round - 50);
@@ -43,12 +41,7 @@ fn the_dictionary_survives_churn_cleaning_and_restarts() {
             let (opened, found) = Table::open(&disk);
             assert_eq!(opened.dead_bytes(), dictionary.dead_bytes());
             assert_eq!(opened.counters().damaged, 0);
-            assert!(
-                table
-                    .0
-                    .iter()
-                    .all(|(series, (_, labels))| found.0[series].1 == *labels)
-            );
+            assert!(table.0.iter().all(|(series, (_, labels))| found.0[series].1 == *labels));
             assert_eq!(found.0.len(), table.0.len());
             (dictionary, table) = (opened, found);
             table.check(&dictionary);
@@ -62,28 +55,17 @@ fn a_changed_byte_in_the_dictionary_costs_at_most_one_definition_and_never_a_wro
     let (mut dictionary, _) = Table::open(&Disk::default());
     dictionary.give_spare(0, Region::heap(SEGMENT));
     for series in 0..20 {
-        dictionary
-            .define(SeriesRef(series), &[series as u8; 30], Timestamp(0))
-            .expect("spare");
+        dictionary.define(SeriesRef(series), &[series as u8; 30], Timestamp(0)).expect("spare");
     }
     let mut disk = Disk::default();
     disk.keep(dictionary.regions());
-    let used = disk.0[&0]
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .expect("not empty")
-        + 1;
+    let used = disk.0[&0].iter().rposition(|byte| *byte != 0).expect("not empty") + 1;
     for at in RECORDS_AT..used {
         let mut changed = disk.clone();
         changed.0.get_mut(&0).expect("one file")[at] ^= 0x41;
         let (mut dictionary, table) = Table::open(&changed);
         assert!(table.0.len() >= 19, "byte {at}");
-        assert!(
-            table
-                .0
-                .iter()
-                .all(|(series, (_, labels))| *labels == [series.0 as u8; 30])
-        );
+        assert!(table.0.iter().all(|(series, (_, labels))| *labels == [series.0 as u8; 30]));
         if table.0.len() < 20 {
             assert_eq!(dictionary.counters().damaged, 1);
             assert_eq!(
@@ -101,17 +83,11 @@ fn the_dictionary_killed_between_any_two_stores_has_whole_definitions() {
     dictionary.give_spare(0, Region::traced(vec![0; SEGMENT]));
     for series in 0..5u32 {
         dictionary
-            .define(
-                SeriesRef(series),
-                &vec![7; 9 * series as usize],
-                Timestamp(0),
-            )
+            .define(SeriesRef(series), &vec![7; 9 * series as usize], Timestamp(0))
             .expect("spare");
     }
-    let states: Vec<Vec<u8>> = dictionary
-        .regions()
-        .flat_map(|(_, region)| region.states().iter().cloned())
-        .collect();
+    let states: Vec<Vec<u8>> =
+        dictionary.regions().flat_map(|(_, region)| region.states().iter().cloned()).collect();
     let mut seen = 0;
     for state in states {
         let (dictionary, table) = Table::open(&Disk(BTreeMap::from([(0, state)])));

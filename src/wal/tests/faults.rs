@@ -11,9 +11,7 @@ use crate::wal::*;
 
 #[test]
 fn any_prefix_of_a_segment_gives_a_prefix_of_its_records() {
-    let rows: Vec<Row> = (0..8)
-        .map(|number| row(number, 5 + number as usize))
-        .collect();
+    let rows: Vec<Row> = (0..8).map(|number| row(number, 5 + number as usize)).collect();
     let disk = segment_of(&rows);
     for len in 0..SEGMENT {
         let mut cut = disk.clone();
@@ -27,15 +25,9 @@ fn any_prefix_of_a_segment_gives_a_prefix_of_its_records() {
 
 #[test]
 fn any_changed_byte_costs_at_most_its_record_and_the_loss_is_exact() {
-    let rows: Vec<Row> = (0..12)
-        .map(|number| row(number, 3 + number as usize))
-        .collect();
+    let rows: Vec<Row> = (0..12).map(|number| row(number, 3 + number as usize)).collect();
     let disk = segment_of(&rows);
-    let used = disk.0[&0]
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .expect("not empty")
-        + 1;
+    let used = disk.0[&0].iter().rposition(|byte| *byte != 0).expect("not empty") + 1;
     for at in (0..512).chain(RECORDS_AT..used + 24) {
         for flip in [0x01, 0x80, 0xff] {
             let mut changed = disk.clone();
@@ -47,21 +39,11 @@ fn any_changed_byte_costs_at_most_its_record_and_the_loss_is_exact() {
             }
             let missing: Vec<&Row> = rows.iter().filter(|row| !visited.contains(row)).collect();
             assert!(missing.len() <= 1, "byte {at}: {} records", missing.len());
-            assert!(
-                visited.iter().all(|row| rows.contains(row)),
-                "byte {at}: a wrong value"
-            );
+            assert!(visited.iter().all(|row| rows.contains(row)), "byte {at}: a wrong value");
             let last = missing.iter().any(|row| **row == rows[rows.len() - 1]);
-            let lost = if last {
-                0
-            } else {
-                missing.iter().map(|row| row.1.len() as u64).sum()
-            };
+            let lost = if last { 0 } else { missing.iter().map(|row| row.1.len() as u64).sum() };
             assert_eq!(log.counters().lost, lost, "byte {at}");
-            assert!(
-                missing.is_empty() || log.counters().damaged == 1,
-                "byte {at}"
-            );
+            assert!(missing.is_empty() || log.counters().damaged == 1, "byte {at}");
             assert_eq!(drain(&log, Place::ZERO), (visited, lost), "byte {at}");
         }
     }
@@ -69,15 +51,9 @@ fn any_changed_byte_costs_at_most_its_record_and_the_loss_is_exact() {
 
 #[test]
 fn killed_between_any_two_stores_the_record_is_whole_or_not_there() {
-    let rows: Vec<Row> = (0..6)
-        .map(|number| row(number, 4 + 3 * number as usize))
-        .collect();
+    let rows: Vec<Row> = (0..6).map(|number| row(number, 4 + 3 * number as usize)).collect();
     // A recycled file: plausible old records everywhere but in the header page.
-    let old = segment_of(
-        &(0..24)
-            .map(|number| row(100 + number, 12))
-            .collect::<Vec<_>>(),
-    );
+    let old = segment_of(&(0..24).map(|number| row(100 + number, 12)).collect::<Vec<_>>());
     let mut bytes = old.0[&0].clone();
     bytes[..RECORDS_AT].fill(0);
     let (mut log, _) = Disk::default().open(2, Seq(1));
@@ -85,26 +61,17 @@ fn killed_between_any_two_stores_the_record_is_whole_or_not_there() {
     let mut appended_at = Vec::new();
     for row in &rows {
         append(&mut log, row).expect("fits");
-        appended_at.push(
-            log.regions()
-                .map(|(_, region)| region.states().len())
-                .sum::<usize>(),
-        );
+        appended_at.push(log.regions().map(|(_, region)| region.states().len()).sum::<usize>());
     }
-    let states: Vec<Vec<u8>> = log
-        .regions()
-        .flat_map(|(_, region)| region.states().iter().cloned())
-        .collect();
+    let states: Vec<Vec<u8>> =
+        log.regions().flat_map(|(_, region)| region.states().iter().cloned()).collect();
     for (step, state) in states.iter().enumerate() {
         let whole = appended_at.iter().filter(|end| **end <= step + 1).count();
         let disk = Disk(BTreeMap::from([(0, state.clone())]));
         let (log, visited) = disk.open(3, Seq(2));
         assert_eq!(visited, rows[..whole], "after store {step}");
         assert_eq!(log.counters().damaged, 0, "after store {step}");
-        assert!(
-            matches!(Header::decode(state), Ok(_) | Err(Damage::Blank)),
-            "after store {step}"
-        );
+        assert!(matches!(Header::decode(state), Ok(_) | Err(Damage::Blank)), "after store {step}");
     }
 }
 
@@ -184,11 +151,7 @@ fn a_sequence_given_twice_after_power_loss_has_another_salt() {
         log.give_spare(slot, region);
         append(&mut log, &row).expect("fits");
         let now = log.regions().next().expect("the head").1.bytes().to_vec();
-        salts.push(
-            Header::decode(&now)
-                .map(|header| (header.seq, header.salt))
-                .expect("valid"),
-        );
+        salts.push(Header::decode(&now).map(|header| (header.seq, header.salt)).expect("valid"));
         disk = Disk::default();
     }
     assert!(salts.iter().all(|(seq, _)| *seq == Seq(1)));
@@ -224,13 +187,7 @@ fn holes_and_lost_segments_are_counted_exactly_at_every_reading() {
     }
     let mut log = Log::open(IDENTITY, SEGMENT, found, Seq(0), 6, &mut |_, _| {});
     assert_eq!(log.total(), 4000);
-    assert_eq!(
-        log.read(Place::ZERO),
-        Step::Moved {
-            next: log.start(),
-            lost: 0
-        }
-    );
+    assert_eq!(log.read(Place::ZERO), Step::Moved { next: log.start(), lost: 0 });
     assert_eq!(log.read(log.start()), Step::Absent(segments[0].seq));
     for segment in &segments {
         if let Some(bytes) = disk.0.get(&segment.slot) {
@@ -241,11 +198,8 @@ fn holes_and_lost_segments_are_counted_exactly_at_every_reading() {
     let (read, lost) = drain(&log, Place::ZERO);
     assert_eq!(samples_of(&read) + lost, 4000);
     assert!(lost > segments[2].total_before - segments[1].total_before);
-    let kept: Vec<Row> = rows
-        .iter()
-        .map(|(_, row)| row.clone())
-        .filter(|row| read.contains(row))
-        .collect();
+    let kept: Vec<Row> =
+        rows.iter().map(|(_, row)| row.clone()).filter(|row| read.contains(row)).collect();
     assert_eq!(read, kept);
     assert_eq!(log.unload(&|_| false).len(), segments.len() - 2);
     assert!(log.is_loaded(newest));

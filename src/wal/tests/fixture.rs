@@ -8,26 +8,18 @@ use crate::wal::record::RECORDS_AT;
 use crate::wal::*;
 
 pub(super) const SEGMENT: usize = 8192;
-pub(super) const IDENTITY: Identity = Identity {
-    store: *b"0123456789abcdef",
-    shard: 1,
-    start: 1,
-    epoch: 1,
-};
+pub(super) const IDENTITY: Identity =
+    Identity { store: *b"0123456789abcdef", shard: 1, start: 1, epoch: 1 };
 
 /// A scrape as the tests keep it: (time, refs, bits of values).
 pub(super) type Row = (i64, Vec<u32>, Vec<u64>);
 
 pub(super) fn row(number: u64, len: usize) -> Row {
-    let refs = (0..len as u32)
-        .map(|i| i + (number % 7) as u32 * 3)
-        .collect();
+    let refs = (0..len as u32).map(|i| i + (number % 7) as u32 * 3).collect();
     let values = (0..len as u64).map(|i| match i % 3 {
         0 => ((number * 1000 + i) as f64).to_bits(),
         1 => (number as f64 + 0.1).to_bits(),
-        _ => number
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(i as u32),
+        _ => number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(i as u32),
     });
     (1_000_000 + number as i64 * 15, refs, values.collect())
 }
@@ -38,8 +30,7 @@ pub(super) struct Disk(pub(super) BTreeMap<u16, Vec<u8>>);
 
 impl Disk {
     pub(super) fn keep<'a>(&mut self, regions: impl Iterator<Item = (u16, &'a Region)>) {
-        self.0
-            .extend(regions.map(|(slot, region)| (slot, region.bytes().to_vec())));
+        self.0.extend(regions.map(|(slot, region)| (slot, region.bytes().to_vec())));
     }
 
     pub(super) fn found(&self) -> Vec<FoundSegment> {
@@ -57,25 +48,16 @@ impl Disk {
     pub(super) fn open(&self, start: u32, cursor_max: Seq) -> (Log, Vec<Row>) {
         let mut rows = Vec::new();
         let identity = Identity { start, ..IDENTITY };
-        let log = Log::open(
-            identity,
-            SEGMENT,
-            self.found(),
-            cursor_max,
-            5,
-            &mut |payload, base| {
+        let log =
+            Log::open(identity, SEGMENT, self.found(), cursor_max, 5, &mut |payload, base| {
                 rows.push(decoded(payload, base));
-            },
-        );
+            });
         (log, rows)
     }
 
     /// A blank or recycled file for the log.
     pub(super) fn spare(&mut self) -> (u16, Region) {
-        let blank = self
-            .0
-            .iter()
-            .find(|(_, bytes)| Header::decode(bytes).is_err());
+        let blank = self.0.iter().find(|(_, bytes)| Header::decode(bytes).is_err());
         let (slot, bytes) = match blank {
             Some((slot, bytes)) => (*slot, bytes.clone()),
             None => (self.0.len() as u16, vec![0; SEGMENT]),
@@ -99,11 +81,7 @@ pub(super) fn decoded(payload: &[u8], base: i64) -> Row {
     decode_samples(payload, base, &mut out).expect("a verified record decodes");
     assert_eq!(lane_of(payload), Some(out.lane));
     let refs = out.refs.iter().map(|series| series.0).collect();
-    (
-        out.time,
-        refs,
-        out.values.iter().map(|value| value.to_bits()).collect(),
-    )
+    (out.time, refs, out.values.iter().map(|value| value.to_bits()).collect())
 }
 
 pub(super) fn append(log: &mut Log, row: &Row) -> Result<Place, Full> {
@@ -131,13 +109,7 @@ pub(super) fn drain(log: &Log, mut at: Place) -> (Vec<Row>, u64) {
                 sum += lost;
                 at = next;
             }
-            Step::Record {
-                place,
-                next,
-                samples,
-                payload,
-                base_time,
-            } => {
+            Step::Record { place, next, samples, payload, base_time } => {
                 assert!(place == at && next > at);
                 let row = decoded(payload, base_time);
                 assert_eq!(row.1.len(), samples as usize);
@@ -175,19 +147,12 @@ impl Table {
     pub(super) fn open(disk: &Disk) -> (Dictionary, Table) {
         let mut table = Table::default();
         let dictionary =
-            Dictionary::open(
-                IDENTITY,
-                SEGMENT,
-                disk.found(),
-                5,
-                &mut |entry| match entry {
-                    DictionaryEntry::Define { series, at, labels } => table
-                        .0
-                        .insert(series, (at, labels.to_vec()))
-                        .map(|(at, _)| at),
-                    DictionaryEntry::Forget { series } => table.0.remove(&series).map(|(at, _)| at),
-                },
-            );
+            Dictionary::open(IDENTITY, SEGMENT, disk.found(), 5, &mut |entry| match entry {
+                DictionaryEntry::Define { series, at, labels } => {
+                    table.0.insert(series, (at, labels.to_vec())).map(|(at, _)| at)
+                }
+                DictionaryEntry::Forget { series } => table.0.remove(&series).map(|(at, _)| at),
+            });
         (dictionary, table)
     }
 

@@ -14,20 +14,10 @@ fn a_segment_is_these_bytes() {
     let disk = segment_of(&[row]);
     let bytes = &disk.0[&0];
     let header = Header::decode(bytes).expect("valid");
-    assert_eq!(
-        (header.seq, header.size, header.base_time),
-        (Seq(1), SEGMENT as u32, 1_000_015)
-    );
+    assert_eq!((header.seq, header.size, header.base_time), (Seq(1), SEGMENT as u32, 1_000_015));
     assert_eq!(header.salt, GOLDEN_SALT);
-    assert_eq!(
-        bytes[RECORDS_AT..RECORDS_AT + GOLDEN_RECORD.len()],
-        GOLDEN_RECORD
-    );
-    assert!(
-        bytes[RECORDS_AT + GOLDEN_RECORD.len()..]
-            .iter()
-            .all(|byte| *byte == 0)
-    );
+    assert_eq!(bytes[RECORDS_AT..RECORDS_AT + GOLDEN_RECORD.len()], GOLDEN_RECORD);
+    assert!(bytes[RECORDS_AT + GOLDEN_RECORD.len()..].iter().all(|byte| *byte == 0));
 }
 
 const GOLDEN_SALT: u32 = 2_990_702_517;
@@ -129,13 +119,7 @@ fn new_records_are_never_below_a_cursor_that_power_loss_left_ahead() {
     let disk = segment_of(&[row(0, 3)]);
     let (mut log, _) = disk.open(2, Seq(7));
     let ahead = Place::new(Seq(7), 9000);
-    assert_eq!(
-        log.read(ahead),
-        Step::Moved {
-            next: log.end(),
-            lost: 0
-        }
-    );
+    assert_eq!(log.read(ahead), Step::Moved { next: log.end(), lost: 0 });
     log.give_spare(9, Region::heap(SEGMENT));
     let place = append(&mut log, &row(1, 3)).expect("spare");
     assert!(place > ahead);
@@ -163,11 +147,7 @@ fn all_backings_of_a_region_hold_the_same_bytes() {
     let file = |name: &str| {
         let path = dir.join(name);
         fs::write(&path, vec![0xa5; SEGMENT]).expect("written");
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .expect("opened")
+        OpenOptions::new().read(true).write(true).open(path).expect("opened")
     };
     let regions = [
         Region::heap_from(vec![0xa5; SEGMENT]),
@@ -203,18 +183,9 @@ fn after_closing_the_head_reading_goes_over_into_the_next_segment() {
         append(&mut log, &row(number, 3)).expect("a spare");
         let end = log.end();
         log.close_head();
-        assert_eq!(
-            log.read(end),
-            Step::Moved {
-                next: log.end(),
-                lost: 0
-            }
-        );
+        assert_eq!(log.read(end), Step::Moved { next: log.end(), lost: 0 });
         assert_eq!(log.read(log.end()), Step::End);
     }
     assert_eq!(log.segments().count(), 3);
-    assert_eq!(
-        drain(&log, Place::ZERO),
-        ((0..3).map(|number| row(number, 3)).collect(), 0)
-    );
+    assert_eq!(drain(&log, Place::ZERO), ((0..3).map(|number| row(number, 3)).collect(), 0));
 }

@@ -1,0 +1,98 @@
+//! What becomes of a shard's requests to its disk: each helper works on one after the other, late or with an error at
+//! times, and leaves undone what it has not done when the process dies.
+
+use corelane::base::Instant;
+use corelane::wal::{DiskAnswer, DiskRequest};
+
+use crate::clock::{ms, us};
+use crate::process::Inbox;
+use crate::world::{Happening, World};
+
+impl World {
+    pub fn ask_disk(&mut self, shard: u16, request: DiskRequest) {
+        let faults = &self.options.disk;
+        let mut delay = us(self.random.below(faults.delay_us + 1));
+        if self.faults && self.random.chance(faults.late, 1000) {
+            delay += ms(self.random.below(3000));
+        }
+        let asked = self.clock.instant;
+        let host = &mut self.hosts[shard as usize];
+        host.disk_free = host.disk_free.max(asked) + delay;
+        let at = host.disk_free;
+        self.agenda.at(at, Happening::Disk { life: self.life, shard, request, asked });
+    }
+
+    pub fn disk(&mut self, life: u32, shard: u16, request: DiskRequest, asked: Instant) {
+        if life != self.life || self.hosts.is_empty() {
+            return;
+        }
+        let text = format!("{}: {}", shard, request_name(&request));
+        self.trace.step(
+            self.clock.instant,
+            "diskwork",
+            [shard.into(), 0, 0],
+            format_args!("{text}"),
+        );
+        if let Some(refusal) = self.disk_refuses(&request) {
+            self.tell(shard, Inbox::Disk(refusal));
+            return;
+        }
+        match &request {
+            DiskRequest::StoreCursor { log, file, .. } => {
+                self.cursor_stores.insert((life, shard, *log, file.clone()), asked);
+            }
+            DiskRequest::Retire { .. } => self.books.retired += 1,
+            _ => {}
+        }
+        if let Some(answer) = self.disk.carry_out(request, &self.hosts[shard as usize].logs) {
+            self.tell(shard, Inbox::Disk(answer));
+        }
+    }
+
+    /// An error instead of the answer.
+    fn disk_refuses(&mut self, request: &DiskRequest) -> Option<DiskAnswer> {
+        let faults = &self.options.disk;
+        let (cursor, load) =
+            if self.faults { (faults.cursor_error, faults.load_error) } else { (0, 0) };
+        let message = "the sim says no".to_owned();
+        match request {
+            DiskRequest::StoreCursor { log, file, sequence, .. }
+                if self.random.chance(cursor, 1000) =>
+            {
+                let (log, file, sequence) = (*log, file.clone(), *sequence);
+                Some(DiskAnswer::CursorFailed { log, file, sequence, message })
+            }
+            DiskRequest::Load { log, seq, .. } if self.random.chance(load, 1000) => {
+                Some(DiskAnswer::LoadFailed { log: *log, seq: *seq, message })
+            }
+            _ => None,
+        }
+    }
+}
+
+pub fn answer_name(answer: &DiskAnswer) -> &'static str {
+    match answer {
+        DiskAnswer::CursorFailed { .. } => "cursor failed",
+        DiskAnswer::CursorStored { .. } => "cursor stored",
+        DiskAnswer::Loaded { .. } => "loaded",
+        DiskAnswer::LoadFailed { .. } => "load failed",
+        DiskAnswer::PrepareFailed { .. } => "prepare failed",
+        DiskAnswer::Prepared { .. } => "prepared",
+        DiskAnswer::Removed { .. } => "removed",
+        DiskAnswer::SyncFailed { .. } => "sync failed",
+    }
+}
+
+fn request_name(request: &DiskRequest) -> String {
+    match request {
+        DiskRequest::DeleteCursor { log, file } => format!("delete cursor {log} {file}"),
+        DiskRequest::Load { log, seq, slot } => format!("load {log} {seq:?} {slot}"),
+        DiskRequest::Prepare { kind } => format!("prepare {kind:?}"),
+        DiskRequest::Release(_) => "release".to_owned(),
+        DiskRequest::RemoveLog { log } => format!("remove log {log}"),
+        DiskRequest::Retire { log, kind, slot, .. } => format!("retire {log} {kind:?} {slot}"),
+        DiskRequest::StoreCursor { log, file, sequence, .. } => {
+            format!("store cursor {log} {file} {sequence}")
+        }
+    }
+}
