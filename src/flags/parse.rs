@@ -93,10 +93,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, Exit> {
         ErrorKind::DisplayHelp => {
             Exit { code: 0, stdout: error.render().to_string(), stderr: String::new() }
         }
-        _ => {
-            let text = error.render().to_string();
-            wrong(text.strip_prefix("error: ").unwrap_or(&text).trim_end())
-        }
+        _ => wrong(&one_line(&error.render().to_string())),
     })?;
     if matches.get_flag("version") {
         return Err(Exit { code: 0, stdout: build::version_text(), stderr: String::new() });
@@ -218,6 +215,15 @@ impl Given {
             _ => self.text(spec.name),
         }
     }
+}
+
+/// What is said over several paragraphs, without the usage.
+fn one_line(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let lines = text.lines().map(|line| line.trim().trim_end_matches('.'));
+    let said: Vec<&str> =
+        lines.filter(|line| !line.is_empty() && !line.starts_with("Usage:")).collect();
+    said.join("; ")
 }
 
 fn wrong(message: &str) -> Exit {

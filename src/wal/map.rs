@@ -18,10 +18,8 @@ const NEVER_HEAD: &str = "a read-only region is never the head of a log";
 
 /// The bytes of one segment. `Send`, so that a helper thread prepares it and takes it back; used by
 /// one thread at a time. All backings hold the same bytes after the same calls.
-#[derive(Debug)]
 pub struct Region(Backing);
 
-#[derive(Debug)]
 enum Backing {
     /// Memory that is only read: a sealed segment read whole.
     Fixed(Vec<u8>),
@@ -37,6 +35,22 @@ enum Backing {
     /// Memory that remembers every state it was in, so that tests can die between any two stores.
     #[cfg(test)]
     Traced { bytes: Vec<u8>, states: Vec<Vec<u8>> },
+}
+
+impl core::fmt::Debug for Region {
+    /// Kind and length: the bytes are nobody's reading.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let kind = match &self.0 {
+            Backing::Fixed(_) => "fixed",
+            Backing::Heap(_) => "heap",
+            Backing::Mapped { .. } => "mapped",
+            Backing::ReadOnly { .. } => "read-only",
+            Backing::Written { .. } => "written",
+            #[cfg(test)]
+            Backing::Traced { .. } => "traced",
+        };
+        write!(f, "Region({kind}, {} bytes)", self.len())
+    }
 }
 
 impl Region {
