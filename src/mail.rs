@@ -52,6 +52,10 @@ pub enum Notice {
         endpoint: String,
         lowest: u32,
     },
+    /// The disk or the budget gave no room for a spare: the budget is to be looked at now.
+    Full {
+        shard: u16,
+    },
     Log {
         shard: u16,
         level: Level,

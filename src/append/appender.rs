@@ -56,6 +56,11 @@ impl Batch {
         self.refs.len()
     }
 
+    /// Refs that must not be given to other series meanwhile.
+    pub fn refs(&self) -> &[SeriesRef] {
+        &self.refs
+    }
+
     pub fn is_empty(&self) -> bool {
         self.refs.is_empty()
     }

@@ -79,6 +79,10 @@ pub struct Coordinator {
     auto_reload_at: Instant,
     config_text: Option<Vec<u8>>,
     stopping: Option<Instant>,
+    /// A shard has no room: its next report is acted on at once.
+    pressed: bool,
+    /// What has been given up, and said, by shard and log.
+    given_up: HashMap<(u16, u16), u32>,
 }
 
 /// Somebody waits for a report of every shard.
@@ -116,6 +120,8 @@ impl Coordinator {
             auto_reload_at: Instant::NEVER,
             config_text: text,
             stopping: None,
+            pressed: false,
+            given_up: HashMap::new(),
             parts,
         };
         if let Some(every) = coordinator.parts.flags.auto_reload {
@@ -195,6 +201,15 @@ impl Coordinator {
                     }
                 }
             }
+            Notice::Full { shard } => {
+                // What is known of it may be a second old: ask, then decide.
+                self.pressed = true;
+                self.number += 1;
+                let number = self.number;
+                if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
+                    core.send(Order::Report { number, targets: false });
+                }
+            }
             Notice::Log { shard, level, message, fields } => {
                 let mut fields = fields;
                 fields.push(("shard", shard.to_string()));
@@ -219,6 +234,9 @@ impl Coordinator {
         }
         if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
             core.report = Report { targets: Vec::new(), ..report };
+        }
+        if core::mem::take(&mut self.pressed) {
+            self.truncate();
         }
     }
 
@@ -441,7 +459,9 @@ impl Coordinator {
         let orders = decide(&logs, self.parts.budget);
         let shares = shares(&logs, self.parts.budget);
         for (shard, order) in orders {
-            if let Order::Shed { log, below } = &order {
+            if let Order::Shed { log, below } = &order
+                && self.given_up.insert((shard, *log), *below) < Some(*below)
+            {
                 let fields = [
                     ("shard", shard.to_string()),
                     ("log", log.to_string()),

@@ -67,6 +67,14 @@ struct Changed {
     places: Option<HashMap<u64, u32>>,
 }
 
+impl Pass {
+    /// Refs met or learned since the page first differed from the last one.
+    pub fn series(&self) -> impl Iterator<Item = SeriesRef> {
+        let entries = self.changed.iter().flat_map(|changed| &changed.entries);
+        entries.filter_map(|entry| entry.series())
+    }
+}
+
 /// How far ahead a removed line is looked for before the whole page is.
 const REACH: usize = 16;
 

@@ -5,7 +5,7 @@ use crate::base::{Now, limits, seeded_hash};
 use crate::exposition::{Entry as Item, Format, ParseError, Parser, Series};
 use crate::http::Decoder;
 use crate::mail::Job;
-use crate::model::{Labels, Refusal, Refusals};
+use crate::model::{Labels, Refusal, Refusals, SeriesRef};
 use crate::scrape::cache::{Cache, Entry, Pass};
 use crate::scrape::labels::{Broken, Resolved, Resolver};
 use crate::series::Feed;
@@ -123,6 +123,11 @@ impl Page {
         }
         self.undecoded.extend_from_slice(body);
         self.work(around)
+    }
+
+    /// Every ref that this page will put into the log or the cache.
+    pub fn series(&self) -> impl Iterator<Item = SeriesRef> {
+        self.batch.refs().iter().copied().chain(self.pass.series())
     }
 
     /// True while bytes wait for the next turn.

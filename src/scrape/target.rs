@@ -117,7 +117,8 @@ impl Scrape {
     }
 
     pub fn cached_series(&self) -> impl Iterator<Item = SeriesRef> {
-        self.cache.series().chain(self.report.into_iter().flatten())
+        let page = self.page.iter().flat_map(|page| page.series());
+        self.cache.series().chain(self.report.into_iter().flatten()).chain(page)
     }
 
     /// The phase is found anew; a running scrape goes on.

@@ -185,7 +185,7 @@ impl Endpoint {
     pub fn shed(&mut self, feed: usize, below: Seq) {
         if let Some(limit) = self.shed_below.get_mut(feed) {
             *limit = (*limit).max(below);
-            self.prompt_all();
+            self.lanes.iter_mut().for_each(|lane| lane.shed(feed, below));
         }
     }
 
@@ -308,9 +308,13 @@ impl Endpoint {
         (0..self.cursors.len()).all(|feed| self.cursors[feed].quiet(&self.places(feed)))
     }
 
-    /// The lowest segment of this feed that a restart would read.
+    /// The lowest segment of this feed that a restart would read, or that a connection has still to go through to
+    /// count what was settled there before.
     pub fn needed(&self, feed: usize) -> Seq {
-        self.cursors.get(feed).and_then(|cursor| cursor.stored).map_or(Seq(0), Place::seq)
+        let Some(cursor) = self.cursors.get(feed) else { return Seq(0) };
+        let stored = cursor.stored.map_or(Seq(0), Place::seq);
+        let counted = self.lanes.iter().map(|lane| lane.counted(feed).place.seq());
+        counted.min().map_or(stored, |counted| counted.min(stored))
     }
 
     /// True if nothing of this feed is unsettled or unstored.

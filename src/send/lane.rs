@@ -103,12 +103,11 @@ struct Isolation {
     /// The refused request ended here.
     until: Mark,
     samples_max: u64,
-    /// Single samples refused with nothing accepted in between.
-    refused_alone: u32,
 }
 
-/// After so many single refusals in a row the rest of the frame goes the same way.
-const ALONE_MAX: u32 = 64;
+/// Samples that may be found out one by one: more than a resend can contain. An endpoint that goes on refusing after that
+/// is taken at its word, a frame at a time, until it takes a whole request again.
+const PATIENCE: u64 = 4 * limits::REQUEST_SAMPLES as u64;
 /// Pause after a refusal by an endpoint that never acknowledged anything.
 const STRANGER_PAUSE: Duration = Duration::from_secs(5);
 /// An endpoint that asks for more is asked again all the same.
@@ -136,6 +135,8 @@ pub struct Lane {
     backoff: Duration,
     hold: Duration,
     isolation: Option<Isolation>,
+    /// Single refusals that are left before frames are dropped whole.
+    patience: u64,
     /// Since when a request that is not full has waited.
     waiting_since: Option<Instant>,
     /// More can be read at once.
@@ -170,6 +171,7 @@ impl Lane {
             backoff: Duration::ZERO,
             hold: Duration::ZERO,
             isolation: None,
+            patience: PATIENCE,
             waiting_since: None,
             more: true,
             quiet_until: Instant(0),
@@ -195,8 +197,7 @@ impl Lane {
 
     pub fn wake(&self, now: Instant) -> Instant {
         match self.state {
-            State::Idle if self.more => now.max(self.quiet_until),
-            State::Idle if self.due != Instant::NEVER => self.due.max(self.quiet_until),
+            State::Idle if self.more => now,
             _ => self.due,
         }
     }
@@ -210,7 +211,6 @@ impl Lane {
     pub fn tick(&mut self, shared: &mut Shared<'_>) {
         let due = self.due <= shared.now.instant;
         match self.state {
-            State::Idle if self.quiet_until > shared.now.instant => {}
             State::Idle if self.more || due => self.gather(shared),
             State::Waiting if due => {
                 // Samples may have grown too old while they waited (RW-39).
@@ -262,10 +262,11 @@ impl Lane {
         let since = *self.waiting_since.get_or_insert(now);
         let deadline = since + shared.plan.batch_deadline;
         // While parts of a refused request are tried, nothing newer is waited for.
-        if stop == Stop::Full || deadline <= now || self.isolation.is_some() {
+        let ready = stop == Stop::Full || self.isolation.is_some();
+        let deadline = if ready { now } else { deadline };
+        self.due = deadline.max(self.quiet_until);
+        if self.due <= now {
             self.send(shared);
-        } else {
-            self.due = deadline;
         }
     }
 
@@ -521,9 +522,9 @@ impl Lane {
         }
         self.backoff = Duration::ZERO;
         self.hold = Duration::ZERO;
-        if let Some(isolation) = &mut self.isolation {
-            isolation.refused_alone = 0;
-            isolation.samples_max = isolation.samples_max.saturating_mul(2);
+        match &mut self.isolation {
+            Some(found) => found.samples_max = found.samples_max.saturating_mul(2),
+            None => self.patience = PATIENCE,
         }
         self.next(shared);
     }
@@ -593,46 +594,21 @@ impl Lane {
     fn isolate(&mut self, words: String, shared: &mut Shared<'_>) {
         shared.meters.requests_failed += 1;
         self.say(words, shared);
-        let until = self.progress[self.request.feed].at;
+        let end = self.progress[self.request.feed].at;
+        let until = self.isolation.map_or(end, |found| found.until);
         let (samples, frames) = (self.request.samples, self.request.frames);
-        let mut isolation = match self.isolation {
-            Some(isolation) => isolation,
-            None => Isolation { until, samples_max: samples, refused_alone: 0 },
-        };
-        if samples > 1 {
-            // First frame by frame, then halves of a frame.
-            isolation.samples_max = if frames > 1 { samples } else { samples.div_ceil(2) };
-            self.isolation = Some(isolation);
-            return self.rebuild();
+        if frames <= 1 && (samples == 1 || self.patience == 0) {
+            self.patience = self.patience.saturating_sub(1);
+            let whole = shared.plan.samples_max as u64;
+            let samples_max = if self.patience == 0 { whole } else { samples };
+            self.isolation = Some(Isolation { until, samples_max });
+            self.reject(shared);
+            return self.next(shared);
         }
-        isolation.refused_alone += 1;
-        isolation.samples_max = 1;
-        self.isolation = Some(isolation);
-        if isolation.refused_alone > ALONE_MAX {
-            return self.refuse_rest_of_frame(shared);
-        }
-        self.reject(shared);
-        self.next(shared);
-    }
-
-    /// Nothing of this frame is wanted, as far as can be told.
-    fn refuse_rest_of_frame(&mut self, shared: &mut Shared<'_>) {
-        self.reject(shared);
-        let feed = self.request.feed;
-        let at = self.progress[feed].at;
-        if at.skip > 0
-            && let crate::wal::Step::Record { next, samples, .. } =
-                shared.feeds[feed].log.read(at.place)
-        {
-            let rest = u64::from(samples.saturating_sub(at.skip));
-            self.request.lost.add(Loss::Rejected, rest);
-            self.progress[feed].at = Mark { place: next, skip: 0 };
-        }
-        if let Some(isolation) = &mut self.isolation {
-            isolation.refused_alone = 0;
-            isolation.samples_max = shared.plan.samples_max as u64;
-        }
-        self.next(shared);
+        // First frame by frame, then halves of a frame.
+        let samples_max = if frames > 1 { samples } else { samples.div_ceil(2) };
+        self.isolation = Some(Isolation { until, samples_max });
+        self.rebuild();
     }
 
     fn reject(&mut self, shared: &mut Shared<'_>) {
@@ -664,6 +640,17 @@ impl Lane {
             shared.says.push(Said { message, err: words.clone() });
             shared.meters.last_error = words;
         }
+    }
+
+    /// Segments of this feed below are given up. What waits for another attempt is not waited for, but the next
+    /// request comes no sooner.
+    pub fn shed(&mut self, feed: usize, below: Seq) {
+        let from = self.request.from.place.seq();
+        if self.state == State::Waiting && self.request.feed == feed && from < below {
+            self.quiet_until = self.due;
+            self.rebuild();
+        }
+        self.prompt();
     }
 
     /// Gives up its connection: the endpoint is gone or has changed.

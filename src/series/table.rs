@@ -74,6 +74,8 @@ impl Table {
             self.hashes[slot] == hash && dictionary.labels(self.at[slot]) == labels
         });
         if let Some(&found) = known {
+            let last = &mut self.segments[found as usize];
+            *last = segment.max(*last);
             return Ok((SeriesRef(found), false));
         }
         let series = self.free.last().copied().unwrap_or(self.newest.len() as u32);
@@ -98,15 +100,13 @@ impl Table {
         before
     }
 
-    /// After dictionary and log have been read: refs with no definition may be given out, but for
-    /// `lost`, which the log still speaks of. Its samples must not go out under another's labels.
-    pub fn recovered(&mut self, lost: &BTreeSet<u32>) {
-        let mentioned = lost.last().map_or(0, |&last| last as usize + 1);
-        self.grow(mentioned.max(self.segments.len()));
-        self.free = (0..self.segments.len() as u32)
-            .rev()
-            .filter(|series| self.segments[*series as usize] == Seq(0) && !lost.contains(series))
-            .collect();
+    /// After dictionary and log have been read. Only refs that were forgotten in so many words may be given out again;
+    /// one below `bound` that merely has no definition may stand in a record whose definition was lost, and its samples
+    /// must not go out under another's labels.
+    pub fn recovered(&mut self, forgotten: &BTreeSet<u32>, bound: u32) {
+        self.grow(self.segments.len().max(bound as usize));
+        let free = |series: &&u32| self.segments.get(**series as usize) == Some(&Seq(0));
+        self.free = forgotten.iter().rev().filter(free).copied().collect();
     }
 
     fn grow(&mut self, len: usize) {

@@ -427,8 +427,8 @@ impl Shard {
                 );
             }
             DiskAnswer::Prepared { kind, slot, region } => self.prepared(kind, slot, region),
-            DiskAnswer::PrepareFailed { full, message, .. } => {
-                self.prepare_failed(now, full, message)
+            DiskAnswer::PrepareFailed { kind, full, message } => {
+                self.prepare_failed(now, kind, full, message)
             }
             DiskAnswer::SyncFailed { message } => {
                 self.upkeep.sync_failures += 1;
@@ -445,6 +445,10 @@ impl Shard {
         for endpoint in self.endpoints.iter_mut().flatten() {
             endpoint.prompt_all();
         }
+    }
+
+    pub(super) fn tell(&mut self, notice: Notice) {
+        self.effects.push_back(Effect::Notice(notice));
     }
 
     pub(super) fn ask_disk(&mut self, request: DiskRequest) {

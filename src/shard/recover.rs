@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::SeriesRef;
 use crate::series::{Feed, Table};
 use crate::shard::FoundLog;
 use crate::wal::{Decoded, Dictionary, DictionaryEntry, Identity, Log, Seq, decode_samples};
 
 /// Reads the dictionary in full, and the samples of the segments that came with their bytes: for the newest
-/// timestamps, and for refs whose definition was lost (the survey brings all segments where that may be).
+/// timestamps, and for refs that they mention.
 pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64) -> Feed {
     let mut table = Table::new(seed);
-    // No series' newest sample lies later than in the segment that comes next.
-    let newest = Seq(found.highest_seq.0.saturating_add(1));
+    // No series' newest sample lies later than in the segment that comes next (R1).
+    let written = found.samples.iter().map(|segment| segment.header.seq).max();
+    let newest = written.unwrap_or_default().max(found.highest_seq);
+    let newest = Seq(newest.0.saturating_add(1));
+    let mut forgotten = BTreeSet::new();
     let dictionary = Dictionary::open(
         identity,
         segment_bytes,
@@ -20,18 +22,20 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
         seed ^ 0x6469_6374,
         &mut |entry| match entry {
             DictionaryEntry::Define { series, at, labels } => {
+                forgotten.remove(&series.0);
                 table.recover(series, at, labels, newest)
             }
             DictionaryEntry::Forget { series } => {
+                forgotten.insert(series.0);
                 let before = table.at(series);
                 table.remove(series);
                 before
             }
         },
     );
-    let mut lost = BTreeSet::new();
     let mut decoded = Decoded::default();
-    let log = Log::open(
+    let mut bound = 0;
+    let mut log = Log::open(
         identity,
         segment_bytes,
         found.samples,
@@ -39,19 +43,73 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
         seed,
         &mut |payload, base_time| {
             if decode_samples(payload, base_time, &mut decoded).is_ok() {
-                note(&mut table, &decoded.refs, &decoded.times, &mut lost);
+                for (series, time) in decoded.refs.iter().zip(&decoded.times) {
+                    // Forgotten before the record was written, or its definition is lost.
+                    forgotten.remove(&series.0);
+                    bound = bound.max(series.0.saturating_add(1));
+                    table.recover_sample(*series, *time);
+                }
             }
         },
     );
-    table.recovered(&lost);
+    bound = bound.max(log.refs_bound()).max(table.bound() as u32);
+    table.recovered(&forgotten, bound);
+    log.set_refs_bound(bound);
     Feed { log, dictionary, table }
 }
 
-fn note(table: &mut Table, refs: &[SeriesRef], times: &[i64], lost: &mut BTreeSet<u32>) {
-    for (series, time) in refs.iter().zip(times) {
-        if table.at(*series).is_none() {
-            lost.insert(series.0);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Timestamp, limits};
+    use crate::model::{SeriesRef, pack_label};
+    use crate::wal::{FoundSegment, Header, Region, Samples};
+
+    const SEGMENT: usize = limits::SEGMENT_BYTES_MIN;
+
+    fn found(regions: Vec<(u16, Vec<u8>)>) -> Vec<FoundSegment> {
+        let segment = |(slot, bytes): (u16, Vec<u8>)| FoundSegment {
+            header: Header::decode(&bytes).expect("written above"),
+            slot,
+            region: Some(Region::heap_from(bytes)),
+        };
+        regions.into_iter().map(segment).collect()
+    }
+
+    #[test]
+    fn a_series_is_not_forgotten_while_a_recovered_segment_may_speak_of_it() {
+        let identity = Identity { store: [1; 16], shard: 0, start: 1, epoch: 1 };
+        let mut dictionary = Dictionary::open(identity, SEGMENT, vec![], 1, &mut |_| None);
+        dictionary.give_spare(0, Region::heap(SEGMENT));
+        let mut labels = Vec::new();
+        pack_label(&mut labels, b"__name__", b"up");
+        dictionary.define(SeriesRef(0), &labels, Timestamp(0)).expect("room");
+        let mut log = Log::open(identity, SEGMENT, vec![], Seq(0), 1, &mut |_, _| {});
+        let refs = vec![SeriesRef(0); 4096];
+        let values: Vec<f64> = (0..4096).map(|n| f64::from(n) + 0.1).collect();
+        let mut slot = 0;
+        while log.segments().count() < 4 {
+            if log.wants_spare() {
+                log.give_spare(slot, Region::heap(SEGMENT));
+                slot += 1;
+            }
+            let time = Timestamp(i64::from(slot));
+            let frame = Samples { lane: 0, time, refs: &refs, values: &values, times: &[] };
+            log.append(&frame, time).expect("room");
         }
-        table.recover_sample(*series, *time);
+        let copy = |(slot, region): (u16, &Region)| (slot, region.bytes().to_vec());
+        let begun = |(_, bytes): &(u16, Vec<u8>)| Header::decode(bytes).is_ok();
+        let log_found = FoundLog {
+            samples: found(log.regions().map(copy).filter(begun).collect()),
+            dictionary: found(dictionary.regions().map(copy).filter(begun).collect()),
+            // As after an outage: the cursor is far behind.
+            highest_seq: Seq(1),
+            ..FoundLog::default()
+        };
+        let next = Identity { start: 2, ..identity };
+        let mut feed = feed(next, SEGMENT, log_found, 2);
+        let newest = feed.log.segments().map(|segment| segment.seq).max().expect("some");
+        feed.log.retire(newest);
+        assert_eq!(feed.table.outlived(feed.log.start().seq(), |_| false), []);
     }
 }

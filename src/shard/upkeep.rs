@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::base::{Instant, Now};
-use crate::mail::Level;
+use crate::mail::{Level, Notice};
 use crate::model::SeriesRef;
 use crate::shard::Shard;
 use crate::wal::{DiskRequest, Region, SegmentKind, Seq};
@@ -16,7 +16,9 @@ pub struct Upkeep {
     /// The disk gives no spare.
     pub full: bool,
     pub sync_failures: u64,
-    retry_spare: Option<Instant>,
+    /// When a spare is asked for again, by what it is for.
+    retry_samples: Option<Instant>,
+    retry_dictionary: Option<Instant>,
     prompt: Option<Instant>,
     /// Segments were retired since series were last swept.
     retired: bool,
@@ -34,7 +36,8 @@ const CLEANED_A_TURN: usize = 256;
 
 impl Upkeep {
     pub fn wake(&self) -> Instant {
-        let retry = self.retry_spare.unwrap_or(Instant::NEVER);
+        let retries = [self.retry_samples, self.retry_dictionary];
+        let retry = retries.into_iter().flatten().min().unwrap_or(Instant::NEVER);
         let prompt = self.prompt.unwrap_or(Instant::NEVER);
         let clean = if self.cleaned.is_some() { Instant(0) } else { Instant::NEVER };
         retry.min(prompt).min(clean)
@@ -51,18 +54,19 @@ impl Shard {
             self.upkeep.prompt = None;
             self.prompt_endpoints();
         }
-        if self.upkeep.retry_spare.is_some_and(|at| at <= now.instant) {
-            self.upkeep.retry_spare = None;
+        if self.upkeep.retry_samples.is_some_and(|at| at <= now.instant) {
+            self.upkeep.retry_samples = None;
             self.feeds[0].log.spare_failed();
+        }
+        if self.upkeep.retry_dictionary.is_some_and(|at| at <= now.instant) {
+            self.upkeep.retry_dictionary = None;
             self.feeds[0].dictionary.spare_failed();
         }
-        if self.upkeep.retry_spare.is_none() {
-            if self.feeds[0].log.wants_spare() {
-                self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Samples });
-            }
-            if self.feeds[0].dictionary.wants_spare() {
-                self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Dictionary });
-            }
+        if self.feeds[0].log.wants_spare() {
+            self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Samples });
+        }
+        if self.feeds[0].dictionary.wants_spare() {
+            self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Dictionary });
         }
         if self.upkeep.retired && self.upkeep.next_sweep <= now.instant {
             self.upkeep.next_sweep = now.instant + SWEEP_EVERY;
@@ -80,13 +84,24 @@ impl Shard {
         }
     }
 
-    pub(super) fn prepare_failed(&mut self, now: Now, full: bool, message: String) {
+    pub(super) fn prepare_failed(
+        &mut self,
+        now: Now,
+        kind: SegmentKind,
+        full: bool,
+        message: String,
+    ) {
         if !self.upkeep.full {
             let level = if full { Level::Warn } else { Level::Error };
             self.log(level, "No room for the log to grow", vec![("err", message)]);
         }
         self.upkeep.full = true;
-        self.upkeep.retry_spare = Some(now.instant + RETRY_SPARE);
+        self.tell(Notice::Full { shard: self.number });
+        let again = Some(now.instant + RETRY_SPARE);
+        match kind {
+            SegmentKind::Samples => self.upkeep.retry_samples = again,
+            SegmentKind::Dictionary => self.upkeep.retry_dictionary = again,
+        }
     }
 
     /// Retires segments that the coordinator no longer wants and no stored cursor needs (W4, W8).

@@ -246,6 +246,7 @@ impl Dictionary {
             total_before: self.counters.records,
             previous_end: previous
                 .map_or(Place::ZERO, |(seq, tail)| Place::new(seq, tail.end as u32)),
+            refs_bound: 0,
         };
         self.place(index, Entry { segment: Segment::begin(header, slot, region), live: 0 });
         self.next_seq = Seq(after);

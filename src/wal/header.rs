@@ -37,6 +37,9 @@ pub struct Header {
     pub total_before: u64,
     /// Where the segment before it ended when this one was begun; `Place::ZERO` for a log's first.
     pub previous_end: Place,
+    /// One more than the highest series ref that any earlier record of the log mentions: refs below that have no
+    /// definition must not be given to other series.
+    pub refs_bound: u32,
 }
 
 impl Header {
@@ -57,6 +60,7 @@ impl Header {
         put(56, &self.total_before.to_le_bytes());
         put(64, &self.previous_end.0.to_le_bytes());
         put(72, &self.identity.epoch.to_le_bytes());
+        put(76, &self.refs_bound.to_le_bytes());
         let check = crc32c(0, &out[..CHECK_AT]);
         out[CHECK_AT..].copy_from_slice(&check.to_le_bytes());
         out
@@ -98,6 +102,7 @@ impl Header {
             base_time: i64::from_le_bytes(field(sector, 48)),
             total_before: u64::from_le_bytes(field(sector, 56)),
             previous_end: Place(u64::from_le_bytes(field(sector, 64))),
+            refs_bound: u32::from_le_bytes(field(sector, 76)),
         };
         let size = header.size as usize;
         if size <= PAGE_BYTES || !size.is_multiple_of(PAGE_BYTES) {
@@ -149,6 +154,7 @@ mod tests {
             base_time: 1_700_000_000_000,
             total_before: 12_345,
             previous_end: Place::new(Seq(8), 4096),
+            refs_bound: 5,
         }
     }
 
@@ -164,7 +170,7 @@ mod tests {
             0x00, 0x68, 0xe5, 0xcf, 0x8b, 0x01, 0, 0, 0x39, 0x30, 0, 0, 0, 0, 0,
             0, // base time, total
             0, 0x10, 0, 0, 8, 0, 0, 0, // previous end
-            2, 0, 0, 0, // epoch
+            2, 0, 0, 0, 5, 0, 0, 0, // epoch, refs
         ];
         assert_eq!(bytes[..golden.len()], golden);
         assert!(bytes[golden.len()..CHECK_AT].iter().all(|byte| *byte == 0));

@@ -33,6 +33,8 @@ pub struct Log {
     next_seq: Seq,
     /// Samples appended ever: those before the last segment's end.
     total: u64,
+    /// One more than the highest ref that a record of this log mentions.
+    refs_bound: u32,
     spare: Option<(u16, Region)>,
     spare_asked: bool,
     body: Vec<u8>,
@@ -114,6 +116,7 @@ impl Log {
             has_head: false,
             next_seq: Seq(1),
             total: 0,
+            refs_bound: 0,
             spare: None,
             spare_asked: false,
             body: Vec::new(),
@@ -131,6 +134,8 @@ impl Log {
                 log.recover(index, visit);
             }
         }
+        let bounds = log.segments.iter().map(|segment| segment.header.refs_bound);
+        log.refs_bound = bounds.max().unwrap_or(0);
         let newest = log.segments.back();
         log.total = newest.map_or(0, |segment| {
             segment.header.total_before + segment.tail.map_or(0, |tail| u64::from(tail.count))
@@ -165,6 +170,17 @@ impl Log {
             }
         }
         self.segments[index].tail = Some(scan.tail);
+    }
+
+    /// One more than the highest series ref that any record held may mention, as far as headers tell; records of the
+    /// segments that were read at the start are for the caller to look at.
+    pub fn refs_bound(&self) -> u32 {
+        self.refs_bound
+    }
+
+    /// Records mention refs up to this one: goes into the headers of later segments.
+    pub fn set_refs_bound(&mut self, bound: u32) {
+        self.refs_bound = self.refs_bound.max(bound);
     }
 
     /// Samples that one append may have, whatever they are; longer scrapes are split by the caller.
@@ -203,6 +219,8 @@ impl Log {
         let place = Place::new(head.header.seq, at as u32);
         self.body = body;
         self.total += u64::from(count);
+        let highest = samples.refs.iter().map(|series| series.0).max().unwrap_or(0);
+        self.refs_bound = self.refs_bound.max(highest.saturating_add(1));
         self.counters.records += 1;
         self.counters.bytes += u64::from(self.end().offset() - place.offset());
         self.counters.write_failures += u64::from(failed);
@@ -234,6 +252,7 @@ impl Log {
             total_before: self.total,
             previous_end: previous
                 .map_or(Place::ZERO, |(seq, tail)| Place::new(seq, tail.end as u32)),
+            refs_bound: self.refs_bound,
         };
         self.segments.push_back(Segment::begin(header, slot, region));
         self.has_head = true;

@@ -19,6 +19,7 @@
 //!    56  8  samples in this log before this segment (dictionary: records since the process started)
 //!    64  8  end of the segment before it: sequence << 32 | offset, 0 if unknown
 //!    72  4  epoch: changes of the number of shards
+//!    76  4  one more than the highest series ref in this log before this segment (dictionary: 0)
 //!   508  4  CRC32C of bytes 0-507
 //!  4096     records
 //!

@@ -95,8 +95,6 @@ impl Disk {
             cursors: surveyed.cursors,
             highest_seq: surveyed.cursor_max,
         };
-        let held = found.samples.iter().map(|segment| segment.header.seq).max();
-        found.highest_seq = found.highest_seq.max(held.unwrap_or_default());
         // What was not mapped may have been, by another version of the survey.
         for segment in &mut found.samples {
             if segment.region.is_none() && self.random.chance(1, 3) {

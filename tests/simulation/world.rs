@@ -65,6 +65,7 @@ pub struct World {
     pub ends: Vec<i64>,
     pub faults: bool,
     pub stopping: bool,
+    pub stop_asked: Instant,
     pub synced_at: Instant,
     /// When set, the process dies after so many more events.
     pub kill_armed: Option<u64>,
@@ -139,6 +140,7 @@ impl World {
             ends: vec![0],
             faults: true,
             stopping: false,
+            stop_asked: Instant(0),
             synced_at: Instant(0),
             kill_armed: None,
             books: Books::default(),

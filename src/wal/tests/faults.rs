@@ -216,6 +216,7 @@ fn garbage_after_a_good_header_is_read_without_a_panic() {
         base_time: i64::MIN,
         total_before: 5,
         previous_end: Place(u64::MAX),
+        refs_bound: u32::MAX,
     };
     for fill in 0..=255u8 {
         let mut bytes = vec![fill; SEGMENT];
