@@ -62,7 +62,7 @@ impl Stopped {
             .filter(|(_, bytes)| bytes.starts_with(b"CLseg"))
             .map(|(path, bytes)| {
                 let end = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0);
-                let seq: [u8; 4] = bytes[40..44].try_into().unwrap();
+                let seq: [u8; 4] = bytes[40..44].try_into().expect("four bytes");
                 (u32::from_le_bytes(seq), path, end)
             })
             .collect();
@@ -84,17 +84,17 @@ impl Stopped {
         let kept = missing.iter().all(|number| *number > self.delivered);
         assert!(kept, "the receiver lost pages: {missing:?}");
         let yaml = config(&[], &[self.receiver.url()]);
-        fs::write(self.agent.config(), yaml).unwrap();
+        fs::write(self.agent.config(), yaml).expect("a config file");
         assert_eq!(self.agent.reload().status, 200);
         (missing, Figures::at_rest(&self.agent))
     }
 }
 
 fn flip(path: &PathBuf, at: usize) {
-    let file = File::options().read(true).write(true).open(path).unwrap();
+    let file = File::options().read(true).write(true).open(path).expect("a segment file");
     let mut bytes = [0; 4];
-    file.read_exact_at(&mut bytes, at as u64).unwrap();
-    file.write_all_at(&bytes.map(|byte| byte ^ 0x55), at as u64).unwrap();
+    file.read_exact_at(&mut bytes, at as u64).expect("bytes there");
+    file.write_all_at(&bytes.map(|byte| byte ^ 0x55), at as u64).expect("bytes written");
 }
 
 fn unreadable(figures: &Figures) -> u64 {
@@ -134,7 +134,7 @@ fn a_truncated_segment_loses_its_tail_only_and_is_named() {
     let segments = stopped.segments();
     assert!(segments.len() >= 3, "{segments:?}");
     let (path, end) = &segments[segments.len() - 2];
-    let file = File::options().write(true).open(path).unwrap();
+    let file = File::options().write(true).open(path).expect("a segment file");
     file.set_len((RECORDS_AT + (end - RECORDS_AT) / 2) as u64).unwrap();
     let (missing, figures) = stopped.go_on();
     assert!(!missing.is_empty());
