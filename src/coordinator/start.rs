@@ -21,8 +21,8 @@ use crate::disk::{
 use crate::driver::{Desk, drive};
 use crate::flags::{Flags, Runtime as RuntimeFlag, WalBackend};
 use crate::io::{
-    Bell, Clock, Resolver, Runtime, RuntimeChoice, available_cpus, default_cores, mailbox,
-    preflight, start_core,
+    AUTO_REASON, Bell, Clock, Resolver, Runtime, RuntimeChoice, available_cpus, default_cores,
+    mailbox, preflight, start_core,
 };
 use crate::mail::{Notice, Order};
 use crate::shard::{FoundLog, Plan};
@@ -107,10 +107,14 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
 fn runtime(flags: &Flags, cores: u16, logger: &Logger) -> Result<Runtime, Refusal> {
     let (runtime, warning) = preflight(runtime_choice(flags.runtime), usize::from(cores))
         .map_err(|error| refuse(1, error))?;
-    if let Some(warning) = warning {
-        logger.warn(SOURCE, &warning, &[]);
+    let mut fields = vec![("runtime", runtime.name().to_owned()), ("cores", cores.to_string())];
+    match warning {
+        Some(warning) => logger.warn(SOURCE, &warning, &[]),
+        None if flags.runtime == RuntimeFlag::Auto => {
+            fields.push(("reason", AUTO_REASON.to_owned()))
+        }
+        None => {}
     }
-    let fields = [("runtime", runtime.name().to_owned()), ("cores", cores.to_string())];
     logger.info(SOURCE, "Cores chosen", &fields);
     Ok(runtime)
 }
@@ -179,7 +183,7 @@ fn cores(flags: &Flags) -> Result<u16, Refusal> {
         return Err(refuse(
             1,
             format!(
-                "--cores={wanted}, but this process may run on {available} CPUs only: lower --cores, widen its CPU \
+                "--cores={wanted}, but the CPUs this process may run on are {available}: lower --cores, widen its CPU \
                  set, or add --no-pin"
             ),
         ));
