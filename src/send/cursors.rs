@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::base::{Instant, stable_hash};
 use crate::mail::EndpointMeters;
 use crate::model::Loss;
+use crate::send::drain::LANES;
 use crate::wal::{CursorPage, CursorTotals, DiskRequest, Place};
 
 /// A store is asked for at most this often: the cursor's age is what a crash may send twice.
@@ -20,7 +21,7 @@ pub struct Cursor {
     /// Low place and sequence of the page being stored.
     asked: Option<(u64, Place)>,
     /// What the last page asked for said.
-    last: (Place, Vec<Place>),
+    last: [Place; LANES],
     /// Everything below may be forgotten: a stored page says so.
     pub stored: Option<Place>,
     due: Instant,
@@ -52,28 +53,23 @@ impl Cursor {
             log,
             sequence: found.map_or(0, |page| page.sequence),
             asked: None,
-            last: (Place::ZERO, Vec::new()),
+            last: [Place::ZERO; LANES],
             stored: found.map(|page| page.low),
             due: Instant(0),
             before: found.map_or(CursorTotals::default(), |page| page.totals),
         }
     }
 
-    /// Samples acknowledged in earlier runs.
-    pub fn acked_before(&self) -> u64 {
-        self.before.acked
-    }
-
-    /// A page to store, if there is news and the last one has had its time. `lanes`: how far each connection is.
+    /// A page to store, if there is news and the last one has had its time. `lanes`: how far each is.
     pub fn store(
         &mut self,
-        lanes: &[Place],
+        lanes: &[Place; LANES],
         meters: &EndpointMeters,
         now: Instant,
         at_once: bool,
     ) -> Option<DiskRequest> {
         let low = lanes.iter().copied().min()?;
-        if self.asked.is_some() || (self.last.0 == low && self.last.1 == lanes) {
+        if self.asked.is_some() || self.last == *lanes {
             return None;
         }
         if now < self.due && !at_once {
@@ -82,7 +78,7 @@ impl Cursor {
         self.sequence += 1;
         self.due = now + STORE_EVERY;
         self.asked = Some((self.sequence, low));
-        self.last = (low, lanes.to_vec());
+        self.last = *lanes;
         // The counts are the endpoint's, of all feeds; only the shard's own directory carries them.
         let totals = if self.log == 0 { self.totals(meters) } else { self.before };
         let page = CursorPage {
@@ -101,10 +97,8 @@ impl Cursor {
     }
 
     /// When [`Cursor::store`] should be asked again because of news it would not take; `NEVER` if there are none.
-    pub fn wake(&self, lanes: &[Place]) -> Instant {
-        let low = lanes.iter().copied().min().unwrap_or_default();
-        let news = self.last.0 != low || self.last.1 != lanes;
-        if news && self.asked.is_none() { self.due } else { Instant::NEVER }
+    pub fn wake(&self, lanes: &[Place; LANES]) -> Instant {
+        if self.last != *lanes && self.asked.is_none() { self.due } else { Instant::NEVER }
     }
 
     pub fn is_file(&self, file: &str) -> bool {
@@ -128,13 +122,13 @@ impl Cursor {
     /// It could not be stored: the next page will be tried as news.
     pub fn failed(&mut self, now: Instant) {
         self.asked = None;
-        self.last = (Place::ZERO, Vec::new());
+        self.last = [Place::ZERO; LANES];
         self.due = now + Duration::from_secs(1);
     }
 
     /// True when nothing is being stored and a stored page says what is settled.
-    pub fn quiet(&self, lanes: &[Place]) -> bool {
-        self.asked.is_none() && self.last.1 == lanes
+    pub fn quiet(&self, lanes: &[Place; LANES]) -> bool {
+        self.asked.is_none() && self.last == *lanes
     }
 
     fn totals(&self, meters: &EndpointMeters) -> CursorTotals {

@@ -16,25 +16,33 @@ pub struct Mark {
     pub skip: u32,
 }
 
-/// Where connections of an earlier run, or of an earlier number of connections, stood.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inherited {
-    /// Frames below are settled, whoever they belonged to.
-    pub low: Place,
-    pub lanes: Vec<Place>,
-    /// What is stepped over counts as resumed: it was settled by an earlier run.
-    pub counted: bool,
+/// Lanes that a cursor tells apart: targets by hash. Connection `c` of `n` serves the lanes whose number is `c` modulo
+/// `n`, so another number of connections leaves the cursor what it is.
+pub const LANES: usize = limits::CONNECTIONS;
+
+/// What is settled of each lane beyond the place of the connection that serves it now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floors {
+    /// Settled by an earlier run; counts as resumed when it is stepped over.
+    pub resumed: [Place; LANES],
+    /// Settled and counted in this run, by a connection that served the lane before.
+    pub dealt: [Mark; LANES],
 }
 
-impl Inherited {
-    fn settled(&self, place: Place, lane: u32) -> bool {
-        let count = self.lanes.len() as u32;
-        place < self.low || (count > 0 && place < self.lanes[(lane % count) as usize])
+impl Floors {
+    pub fn none() -> Floors {
+        Floors { resumed: [Place::ZERO; LANES], dealt: [Mark::default(); LANES] }
     }
 
-    pub fn passed(&self, place: Place) -> bool {
-        place >= self.low && self.lanes.iter().all(|lane| place >= *lane)
+    /// How far the lane is when its connection is at `settled`.
+    pub fn lane(&self, lane: usize, settled: Place) -> Place {
+        settled.max(self.resumed[lane]).max(self.dealt[lane].place)
     }
+}
+
+/// The lane of a frame.
+fn lane_number(payload: &[u8]) -> usize {
+    lane_of(payload).unwrap_or(0) as usize % LANES
 }
 
 /// Samples on their way to the endpoint, and what was found unsendable among them.
@@ -73,8 +81,8 @@ pub struct Rules<'a> {
     pub external: &'a [u8],
     pub now: Timestamp,
     /// Number of this connection, and of how many.
-    pub lane: u32,
-    pub lanes: u32,
+    pub number: usize,
+    pub connections: usize,
     /// At most so many samples; less than the plan says while something is being isolated.
     pub samples_max: u64,
     pub bytes_max: usize,
@@ -104,11 +112,11 @@ pub enum Stop {
 /// Frames looked at in one turn: a bound for skipping other connections' frames.
 const FRAMES_A_TURN: u32 = 512;
 
-/// Reads on from `at` and adds to the request. `inherited`: newest first.
+/// Reads on from `at` and adds to the request.
 pub fn read_on(
     request: &mut Request,
     at: &mut Mark,
-    inherited: &[Inherited],
+    floors: &Floors,
     feed: &Feed,
     filter: &mut Filter,
     decoded: &mut Decoded,
@@ -123,7 +131,7 @@ pub fn read_on(
             Step::End => return Stop::End,
             Step::Moved { next, lost } => {
                 // Each connection passes the damage, one counts it.
-                if rules.lane == 0 {
+                if rules.number == 0 {
                     request.lost.add(Loss::Unreadable, lost);
                 }
                 *at = Mark { place: next, skip: 0 };
@@ -133,16 +141,18 @@ pub fn read_on(
                 (place, next, samples, payload, base_time)
             }
         };
-        let lane = lane_of(payload).unwrap_or(0);
+        let lane = lane_number(payload);
         let step = Mark { place: next, skip: 0 };
-        if lane % rules.lanes != rules.lane {
+        let dealt = floors.dealt[lane];
+        if lane % rules.connections != rules.number || place < dealt.place {
             *at = step;
             continue;
         }
-        if let Some(earlier) = inherited.iter().find(|earlier| earlier.settled(place, lane)) {
-            if earlier.counted {
-                request.resumed += u64::from(samples - at.skip);
-            }
+        if place == dealt.place {
+            at.skip = at.skip.max(dealt.skip);
+        }
+        if place < floors.resumed[lane] {
+            request.resumed += u64::from(samples - at.skip);
             *at = step;
             continue;
         }

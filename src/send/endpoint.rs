@@ -5,7 +5,7 @@ use crate::http::SnappyEncoder;
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::SeriesRef;
 use crate::send::cursors::{Cursor, cursor_file};
-use crate::send::drain::Inherited;
+use crate::send::drain::{Floors, LANES};
 use crate::send::filter::Filter;
 use crate::send::lane::{Lane, Progress, Said, Shared};
 use crate::series::Feed;
@@ -50,7 +50,6 @@ pub struct Endpoint {
     random: Random,
     /// Running total of each feed from where on samples are this endpoint's business.
     entered_from: Vec<u64>,
-    entered_again: u64,
     told_epoch: Option<u32>,
     /// Lines for the log that have not been handed on.
     pub says: Vec<Said>,
@@ -78,7 +77,6 @@ impl Endpoint {
             epoch_max: 0,
             random: Random::new(seed),
             entered_from: Vec::new(),
-            entered_again: 0,
             told_epoch: None,
             says: Vec::new(),
             plan,
@@ -89,10 +87,10 @@ impl Endpoint {
                 found.get(log).and_then(|pages| pages.iter().find(|(name, _)| *name == file));
             let page = page.map(|(_, page)| page);
             let cursor = Cursor::new(&endpoint.plan.identity, log as u16, page);
-            endpoint.acquainted |= cursor.acked_before() > 0;
+            // A resend can contain what was taken in already.
+            endpoint.acquainted |= page.is_some();
             // A cursor that cannot be read was one: what it said is sent again rather than lost.
             let damaged = page.is_some() && cursor.stored.is_none();
-            endpoint.acquainted |= damaged;
             let page = page.filter(|_| !damaged);
             let (start, from) = begin(feed, page, endpoint.plan.from_oldest || damaged);
             endpoint.entered_from.push(from);
@@ -133,43 +131,35 @@ impl Endpoint {
         self.describe();
     }
 
-    /// Another number of connections: each new one skips what the old ones had settled.
+    /// Another number of connections: lanes move, and nothing that is settled of them is sent again.
     fn deal_lanes(&mut self, dialer: &mut Dialer) {
-        let mut starts = Vec::new();
-        for feed in 0..self.cursors.len() {
-            let counted: Vec<_> = self.lanes.iter().map(|lane| lane.counted(feed)).collect();
-            let low = counted.iter().map(|mark| mark.place).min().unwrap_or_default();
-            let settled = self.lanes.iter().map(|lane| lane.progress[feed].settled.place).min();
-            // What is settled of a frame in part is sent again, and counted again.
-            self.entered_again += counted.iter().map(|mark| u64::from(mark.skip)).sum::<u64>();
-            let lanes = counted.iter().map(|mark| mark.place).collect();
-            let mut inherited = vec![Inherited { low, lanes, counted: false }];
-            for lane in &self.lanes {
-                for earlier in &lane.progress[feed].inherited {
-                    if !inherited.contains(earlier) {
-                        inherited.push(earlier.clone());
-                    }
+        let (before, connections) = (self.lanes.len(), self.plan.connections);
+        let floors: Vec<Floors> = (0..self.cursors.len())
+            .map(|feed| {
+                let mut floors = self.lanes[0].progress[feed].floors;
+                for (lane, dealt) in floors.dealt.iter_mut().enumerate() {
+                    *dealt = (*dealt).max(self.lanes[lane % before].counted(feed));
                 }
-            }
-            starts.push(Progress::new(low, settled.unwrap_or_default(), inherited));
-        }
+                floors
+            })
+            .collect();
         for mut lane in self.lanes.drain(..) {
             lane.hang_up(dialer);
         }
-        for index in 0..self.plan.connections {
-            self.lanes.push(Lane::new(self.number, index as u32, starts.clone()));
+        for number in 0..connections {
+            let start = |floors: &Floors| {
+                let own = floors.dealt.iter().skip(number).step_by(connections);
+                let low = own.map(|mark| mark.place).min().unwrap_or_default();
+                Progress::new(low, *floors)
+            };
+            let starts = floors.iter().map(start).collect();
+            self.lanes.push(Lane::new(self.number, number as u32, starts));
         }
     }
 
     /// The endpoint is no longer configured.
     pub fn end(&mut self, dialer: &mut Dialer) {
         self.lanes.iter_mut().for_each(|lane| lane.hang_up(dialer));
-    }
-
-    /// A frame of this lane hash was committed.
-    pub fn prompt(&mut self, lane: u32) {
-        let count = self.lanes.len() as u32;
-        self.lanes[(lane % count) as usize].prompt();
     }
 
     /// Something that held reading up is gone.
@@ -234,7 +224,7 @@ impl Endpoint {
         outlook: &mut Outlook<'_>,
         act: impl FnOnce(&mut Lane, &mut Shared<'_>),
     ) {
-        let count = self.lanes.len() as u32;
+        let connections = self.lanes.len();
         let Some(lane) = self.lanes.get_mut(index as usize) else {
             return;
         };
@@ -246,7 +236,7 @@ impl Endpoint {
             external: outlook.external,
             shed_below: &self.shed_below,
             epoch_max: self.epoch_max,
-            lanes: count,
+            connections,
             meters: &mut self.meters,
             dialer: outlook.dialer,
             random: &mut self.random,
@@ -262,10 +252,12 @@ impl Endpoint {
         act(lane, &mut shared);
     }
 
-    fn places(&self, feed: usize) -> Vec<Place> {
-        let count = self.lanes.len();
-        let lanes = self.lanes.iter().enumerate();
-        lanes.map(|(index, lane)| lane.progress[feed].storable(index, count)).collect()
+    /// How far each lane is in this feed.
+    fn places(&self, feed: usize) -> [Place; LANES] {
+        core::array::from_fn(|lane| {
+            let progress = &self.lanes[lane % self.lanes.len()].progress[feed];
+            progress.floors.lane(lane, progress.settled.place)
+        })
     }
 
     /// Cursor pages that are due to be stored; all that say something new with `at_once`.
@@ -375,8 +367,7 @@ impl Endpoint {
     pub fn report(&self, feeds: &[Feed], decoded: &mut Decoded) -> EndpointMeters {
         let mut meters = self.meters.clone();
         let totals = feeds.iter().zip(&self.entered_from);
-        meters.entered =
-            totals.map(|(feed, from)| feed.log.total() - from).sum::<u64>() + self.entered_again;
+        meters.entered = totals.map(|(feed, from)| feed.log.total() - from).sum();
         let settled = meters.acknowledged + meters.lost.total() + meters.resumed;
         meters.pending = meters.entered.saturating_sub(settled);
         meters.connections = self.lanes.iter().filter(|lane| lane.connected()).count() as u64;
@@ -408,15 +399,18 @@ fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress
     let Some(page) = page else {
         if from_oldest {
             let from = log.segment_total(log.start().seq()).unwrap_or(log.total());
-            return (Progress::new(log.start(), log.start(), Vec::new()), from);
+            return (Progress::new(log.start(), Floors::none()), from);
         }
-        return (Progress::new(log.end(), log.end(), Vec::new()), log.total());
+        return (Progress::new(log.end(), Floors::none()), log.total());
     };
     // From the segment's beginning: so the counts start at a total that is known without reading.
     let first = page.low.seq().max(log.start().seq());
     let from = log.segment_total(first).unwrap_or(log.total());
-    let inherited = Inherited { low: page.low, lanes: page.lanes.clone(), counted: true };
-    (Progress::new(Place::new(first, 0), page.low, vec![inherited]), from)
+    let mut floors = Floors::none();
+    for (lane, floor) in floors.resumed.iter_mut().enumerate() {
+        *floor = page.lanes.get(lane).copied().unwrap_or(page.low).max(page.low);
+    }
+    (Progress::new(Place::new(first, 0), floors), from)
 }
 
 /// The segment with the first record at or after `place`, if there is one.

@@ -8,7 +8,7 @@ use crate::http::{
 };
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::Loss;
-use crate::send::drain::{Inherited, Mark, Request, Rules, Stop, read_on};
+use crate::send::drain::{Floors, Mark, Request, Rules, Stop, read_on};
 use crate::send::filter::Filter;
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
@@ -25,7 +25,7 @@ pub struct Shared<'a> {
     pub external: &'a [u8],
     pub shed_below: &'a [Seq],
     pub epoch_max: u32,
-    pub lanes: u32,
+    pub connections: usize,
     pub meters: &'a mut EndpointMeters,
     pub dialer: &'a mut Dialer,
     pub random: &'a mut Random,
@@ -69,25 +69,14 @@ pub struct Progress {
     at: Mark,
     /// Everything before has a verdict.
     pub settled: Mark,
-    /// Newest first; dropped when everything they speak of is settled here.
-    pub inherited: Vec<Inherited>,
+    pub floors: Floors,
 }
 
 impl Progress {
-    /// Reading begins at `place`, which is settled up to `settled` at least.
-    pub fn new(place: Place, settled: Place, inherited: Vec<Inherited>) -> Progress {
-        let mark = |place| Mark { place, skip: 0 };
-        Progress { at: mark(place), settled: mark(settled.max(place)), inherited }
-    }
-
-    /// What a cursor may say of connection `index` of `count`.
-    pub fn storable(&self, index: usize, count: usize) -> Place {
-        match &self.inherited[..] {
-            [earlier] if earlier.lanes.len() == count => {
-                self.settled.place.max(earlier.lanes[index])
-            }
-            _ => self.settled.place,
-        }
+    /// Reading begins at `place`; of each lane is settled what the floors say.
+    pub fn new(place: Place, floors: Floors) -> Progress {
+        let mark = Mark { place, skip: 0 };
+        Progress { at: mark, settled: mark, floors }
     }
 
     /// Will read this segment next, or may have to read it again.
@@ -135,6 +124,8 @@ pub struct Lane {
     backoff: Duration,
     hold: Duration,
     isolation: Option<Isolation>,
+    /// An attempt at this request may have been taken in although no answer said so.
+    uncertain: bool,
     /// Single refusals that are left before frames are dropped whole.
     patience: u64,
     /// Since when a request that is not full has waited.
@@ -171,6 +162,7 @@ impl Lane {
             backoff: Duration::ZERO,
             hold: Duration::ZERO,
             isolation: None,
+            uncertain: false,
             patience: PATIENCE,
             waiting_since: None,
             more: true,
@@ -283,8 +275,8 @@ impl Lane {
             plan: shared.plan,
             external: shared.external,
             now: shared.now.timestamp,
-            lane: self.index,
-            lanes: shared.lanes,
+            number: self.index as usize,
+            connections: shared.connections,
             samples_max: self.isolation.map_or(plan_max, |found| found.samples_max.min(plan_max)),
             bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
             one_frame: self.isolation.is_some(),
@@ -294,7 +286,7 @@ impl Lane {
         let stop = read_on(
             &mut self.request,
             &mut progress.at,
-            &progress.inherited,
+            &progress.floors,
             &shared.feeds[feed],
             &mut shared.filters[feed],
             shared.decoded,
@@ -333,8 +325,6 @@ impl Lane {
     fn settle(&mut self, shared: &mut Shared<'_>) {
         let progress = &mut self.progress[self.request.feed];
         progress.settled = progress.settled.max(progress.at);
-        let at = progress.at.place;
-        progress.inherited.retain(|earlier| !earlier.passed(at));
         for loss in Loss::ALL {
             shared.meters.lost.add(loss, self.request.lost.get(loss));
         }
@@ -430,7 +420,8 @@ impl Lane {
             State::Idle | State::Waiting => {}
             State::Opening => self.retry(None, cause.to_owned(), shared),
             State::Exchange if self.reused && !self.answered => {
-                // The endpoint had let go of an idle connection; that says nothing about the request.
+                // The endpoint had let go of an idle connection; that says little about the request.
+                self.uncertain |= self.sent > 0;
                 self.sent = 0;
                 self.open(shared);
             }
@@ -498,7 +489,8 @@ impl Lane {
         };
         shared.meters.request_duration.observe(shared.now.instant.since(self.written_at));
         shared.meters.held = false;
-        match verdict(status, shared.plan.retry_429, after, *shared.acquainted) {
+        let about_samples = *shared.acquainted || self.uncertain || self.isolation.is_some();
+        match verdict(status, shared.plan.retry_429, after, about_samples) {
             Verdict::Acknowledge => self.acknowledged(shared),
             Verdict::Retry { after } => self.retry(after, words, shared),
             Verdict::Hold => self.hold_back(words, shared),
@@ -542,6 +534,7 @@ impl Lane {
         self.request.begin(feed, at);
         self.wire.clear();
         self.sent = 0;
+        self.uncertain = false;
         self.state = State::Idle;
         self.due = Instant::NEVER;
         self.more = true;
@@ -550,6 +543,7 @@ impl Lane {
     fn retry(&mut self, after: Option<Duration>, words: String, shared: &mut Shared<'_>) {
         shared.meters.retried += self.request.samples;
         shared.meters.requests_failed += 1;
+        self.uncertain |= self.sent > 0;
         self.say(words, shared);
         self.attempts += 1;
         let plan = shared.plan;
