@@ -6,6 +6,12 @@ pub const READ_BYTES: usize = 64 << 10;
 pub const TURN_BYTES: usize = 256 << 10;
 /// One line of an exposition page. Prometheus has no bound; a line this long is an attack or a bug.
 pub const LINE_BYTES: usize = 1 << 20;
+/// Lines that one entry may go on over inside quotes.
+pub const ENTRY_LINES: u32 = 64;
+/// Decoded bytes of a page where `body_size_limit` says nothing: an endless page ends here.
+pub const PAGE_BYTES_MAX: u64 = 512 << 20;
+/// Buffers of a page that are kept for the next one.
+pub const PAGE_KEPT_BYTES: usize = 8 << 20;
 /// A response head: status line and all headers.
 pub const HEAD_BYTES: usize = 64 << 10;
 /// Header fields in one head.

@@ -21,35 +21,28 @@ pub struct Epochs {
     present: u32,
     shards: usize,
     lowest: HashMap<String, Vec<Option<u32>>>,
-    released: HashMap<String, u32>,
 }
 
 impl Epochs {
     pub fn new(present: u32, shards: u16) -> Epochs {
-        Epochs {
-            present,
-            shards: usize::from(shards),
-            lowest: HashMap::new(),
-            released: HashMap::new(),
-        }
+        Epochs { present, shards: usize::from(shards), lowest: HashMap::new() }
     }
 
     /// The lowest epoch of which `shard` holds something that the endpoint has not settled (`u32::MAX`: none).
-    /// Gives the epoch to release to all shards, if that has risen.
+    /// Gives the epoch to release to all shards once all have spoken.
     pub fn heard(&mut self, endpoint: &str, shard: u16, lowest: u32) -> Option<u32> {
         let said = self.lowest.entry(endpoint.to_owned());
         let said = said.or_insert_with(|| vec![None; self.shards]);
         *said.get_mut(usize::from(shard))? = Some(lowest);
         let all = said.iter().copied().collect::<Option<Vec<u32>>>()?;
         let lowest = all.into_iter().min()?.min(self.present);
-        let before = self.released.insert(endpoint.to_owned(), lowest);
-        (before < Some(lowest)).then_some(lowest)
+        // Said again whenever a shard has news: one whose endpoint is new does not know what the others were told.
+        Some(lowest)
     }
 
     /// An endpoint is gone; if it comes back it is a new one.
     pub fn forget_all_but(&mut self, endpoints: &[&str]) {
         self.lowest.retain(|endpoint, _| endpoints.contains(&endpoint.as_str()));
-        self.released.retain(|endpoint, _| endpoints.contains(&endpoint.as_str()));
     }
 }
 
@@ -71,7 +64,7 @@ mod tests {
         assert_eq!(epochs.heard("a", 0, u32::MAX), Some(2));
         assert_eq!(epochs.heard("b", 0, u32::MAX), None);
         assert_eq!(epochs.heard("a", 1, 3), Some(3));
-        assert_eq!(epochs.heard("a", 1, u32::MAX), None);
+        assert_eq!(epochs.heard("a", 1, u32::MAX), Some(3));
         assert_eq!(epochs.heard("b", 1, u32::MAX), Some(3));
     }
 }

@@ -1,9 +1,10 @@
 //! From a configuration to what shards are told: secrets read, headers made, TLS settings numbered.
 
+use core::time::Duration;
 use std::path::Path;
 
 use crate::auth;
-use crate::base::limits;
+use crate::base::{limits, stable_hash};
 use crate::config::{Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, Secret, TlsConfig};
 use crate::exposition::{Protocol, accept_header};
 use crate::http::Url;
@@ -17,6 +18,9 @@ pub type ReadFile<'a> = &'a dyn Fn(&Path) -> Result<Vec<u8>, String>;
 
 /// What cannot be helped by going on: the configuration is refused.
 pub type ApplyError = String;
+
+/// A retry without any pause would be a storm, whatever is configured.
+const BACKOFF_LEAST: Duration = Duration::from_millis(1);
 
 /// Product and version, as requests carry them.
 pub const USER_AGENT: &str = concat!("Corelane/", env!("CARGO_PKG_VERSION"));
@@ -58,7 +62,7 @@ pub fn assignment(
             Ok(header) => plan.headers.extend(header),
             Err(error) => complaints.push(format!("remote_write {:?}: {error}", remote.name)),
         }
-        tell_apart(&mut plan, &made.endpoints, remote)?;
+        tell_apart(&mut plan, &made.endpoints)?;
         made.endpoints.push(plan);
     }
     if made.tls.iter().any(|plan| plan.settings.ca_pem.is_none()) {
@@ -125,28 +129,28 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         bytes_max: limits::REQUEST_BYTES,
         batch_deadline: queue.batch_send_deadline.unwrap_or_default(),
         timeout: config.remote_timeout,
-        backoff_min: queue.min_backoff,
-        backoff_max: queue.max_backoff,
+        backoff_min: queue.min_backoff.max(BACKOFF_LEAST),
+        backoff_max: queue.max_backoff.max(BACKOFF_LEAST),
         retry_429: queue.retry_on_http_429.unwrap_or(true),
         sample_age_limit: queue.sample_age_limit,
         from_oldest: false,
     })
 }
 
-/// Two entries may share a URL if something else tells them apart; their cursors then go by the derived name too.
-fn tell_apart(
-    plan: &mut EndpointPlan,
-    others: &[EndpointPlan],
-    config: &RemoteWriteConfig,
-) -> Result<(), ApplyError> {
+/// Entries may share a URL if something else tells them apart. Their cursors go by the URL and their order then, so that
+/// changing one of them resets none.
+fn tell_apart(plan: &mut EndpointPlan, others: &[EndpointPlan]) -> Result<(), ApplyError> {
     if others.iter().any(|other| other.name == plan.name) {
         return Err(format!(
             "duplicate remote write configs are not allowed, found duplicate for URL: {}",
             plan.url
         ));
     }
-    if others.iter().any(|other| other.identity == plan.identity) {
-        plan.identity = format!("{}#{}", config.url, plan.name);
+    let first = plan.identity.clone();
+    let mut number = 1;
+    while others.iter().any(|other| other.identity == plan.identity) {
+        number += 1;
+        plan.identity = format!("{first}#{number}");
     }
     Ok(())
 }
@@ -187,6 +191,19 @@ fn pem(secret: &Option<Secret>, read: ReadFile<'_>) -> Result<Option<Vec<u8>>, S
     }
 }
 
+/// Settings keep their key whatever comes and goes beside them.
+fn settings_hash(settings: &tls::Settings, server_name: &str) -> u32 {
+    let mut bytes = Vec::new();
+    for part in [&settings.ca_pem, &settings.cert_pem, &settings.key_pem] {
+        let part = part.as_deref().unwrap_or_default();
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part);
+    }
+    let rest = (settings.insecure_skip_verify, settings.min_version, settings.max_version);
+    bytes.extend_from_slice(format!("{rest:?}{server_name}").as_bytes());
+    stable_hash(&bytes) as u32
+}
+
 /// The key of these settings among `plans`; equal settings have one key. Tries them, so that what is wrong is said
 /// where the configuration can still be refused.
 fn tls_key(
@@ -215,7 +232,10 @@ fn tls_key(
         return Ok(plan.key);
     }
     tls::client_config(&settings, system_roots).map_err(|error| format!("tls_config: {error}"))?;
-    let key = plans.len() as u32;
+    let mut key = settings_hash(&settings, &config.server_name);
+    while plans.iter().any(|plan| plan.key == key) {
+        key = key.wrapping_add(1);
+    }
     plans.push(TlsPlan { key, settings, server_name: config.server_name.clone() });
     Ok(key)
 }

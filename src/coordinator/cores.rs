@@ -20,6 +20,8 @@ pub struct Core {
     pub report: Report,
     /// Number and time of the beat that has not been answered.
     beat: Option<(u64, Instant)>,
+    /// It has answered once: before that it may be reading a long log.
+    answered: bool,
     /// Longest time from an order to its answer in the last minute or so.
     pub stall: Duration,
 }
@@ -33,6 +35,7 @@ impl Core {
             stopped: false,
             report: Report { shard, ..Report::default() },
             beat: None,
+            answered: false,
             stall: Duration::ZERO,
         }
     }
@@ -55,7 +58,8 @@ impl Core {
     /// Asks for a sign of life, unless one is awaited; then says for how long.
     pub fn beat(&mut self, number: u64, now: Instant) -> Duration {
         match self.beat {
-            Some((_, asked)) => now.since(asked),
+            Some((_, asked)) if self.answered => now.since(asked),
+            Some(_) => Duration::ZERO,
             None => {
                 self.beat = Some((number, now));
                 self.send(Order::Beat { number });
@@ -69,6 +73,7 @@ impl Core {
             && asked == number
         {
             self.beat = None;
+            self.answered = true;
             // The maximum fades, so that one old stall does not stand for ever.
             self.stall = (self.stall - self.stall / 256).max(now.since(at));
         }

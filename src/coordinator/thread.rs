@@ -146,16 +146,14 @@ impl Coordinator {
                     Ok(notice) => self.heard(notice),
                     Err(_) => return self.end(),
                 },
-                recv(self.parts.asks) -> ask => {
-                    if let Ok(ask) = ask {
-                        self.asked(ask);
-                    }
-                }
-                recv(self.updates) -> update => {
-                    if let Ok(update) = update {
-                        self.updated(update);
-                    }
-                }
+                recv(self.parts.asks) -> ask => match ask {
+                    Ok(ask) => self.asked(ask),
+                    Err(_) => self.parts.asks = crossbeam_channel::never(),
+                },
+                recv(self.updates) -> update => match update {
+                    Ok(update) => self.updated(update),
+                    Err(_) => self.updates = crossbeam_channel::never(),
+                },
                 recv(self.parts.signals) -> signal => match signal {
                     Ok(Signal::Reload) => drop(self.reload()),
                     Ok(Signal::Stop) | Err(_) => self.stop("signal"),
@@ -383,6 +381,10 @@ impl Coordinator {
         self.jobs.set_jobs(&self.parts.config.scrape_configs);
         self.send_assignment();
         self.discovery.reconfigure(&self.parts.config.scrape_configs);
+        let over = |jobs: &Jobs, config: &Config| -> Vec<Option<String>> {
+            config.scrape_configs.iter().map(|job| jobs.over_limit(&job.job_name)).collect()
+        };
+        let was_over = over(&self.jobs, &self.parts.config);
         // Discovery tells only of groups that changed; rules over the same groups may have changed too.
         for at in 0..self.parts.config.scrape_configs.len() {
             let after = &self.parts.config.scrape_configs[at];
@@ -390,6 +392,9 @@ impl Coordinator {
             if before.scrape_configs.iter().find(same).is_some_and(|config| config != after) {
                 self.sync_job(at);
             }
+        }
+        if over(&self.jobs, &self.parts.config) != was_over {
+            self.send_assignment();
         }
         Ok(())
     }
@@ -400,10 +405,13 @@ impl Coordinator {
         let shards = parts.shards.len() as u16;
         let generation = parts.first.generation;
         let made = assignment(&parts.config, generation, shards, &read_file, &parts.system_roots);
-        if let Ok((made, _)) = made
+        if let Ok((made, complaints)) = made
             && made != parts.first
         {
             parts.logger.info(SOURCE, "Secrets or certificates changed on disk", &[]);
+            for complaint in complaints {
+                parts.logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
+            }
             parts.first = made;
             self.send_assignment();
         }
@@ -460,7 +468,7 @@ impl Coordinator {
         let shares = shares(&logs, self.parts.budget);
         for (shard, order) in orders {
             if let Order::Shed { log, below } = &order
-                && self.given_up.insert((shard, *log), *below) < Some(*below)
+                && rises(self.given_up.entry((shard, *log)).or_default(), *below)
             {
                 let fields = [
                     ("shard", shard.to_string()),
@@ -521,4 +529,11 @@ impl Coordinator {
         }
         ExitCode::SUCCESS
     }
+}
+
+/// Raises `known` to `value`; true if that was a rise.
+fn rises(known: &mut u32, value: u32) -> bool {
+    let rises = value > *known;
+    *known = value.max(*known);
+    rises
 }

@@ -1,23 +1,59 @@
 //! What has to reach the disk and in which order: the dictionary, then samples, then cursors.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::wal::SegmentKind;
 
 /// Segments of a kind that may be written to at any time: the head, and the spare that becomes it.
 const LIVE_SEGMENTS: usize = 2;
+/// Endings of files, in the order in which they are synced.
+const ORDER: [&str; 3] = ["def", "seg", "cur"];
 
 /// Open files with changes that may not be on the disk.
 #[derive(Debug, Default)]
 pub(super) struct Unsynced {
+    /// Files of the process before, which may have died between its last writes and its next sync.
+    inherited: Vec<PathBuf>,
     /// By kind (the dictionary first), oldest first.
     segments: BTreeMap<SegmentKind, Vec<(u16, PathBuf, File)>>,
     cursors: BTreeMap<PathBuf, (File, bool)>,
 }
 
 impl Unsynced {
+    /// Adds the segments and cursors that are in a directory now.
+    pub(super) fn inherit(&mut self, dir: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|found| ORDER.iter().any(|kind| found == *kind)) {
+                self.inherited.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// One file after the other: there may be more than a process can have open.
+    fn sync_inherited(&mut self, failed: &mut dyn FnMut(&Path, io::Error)) -> bool {
+        let mut good = true;
+        let inherited = std::mem::take(&mut self.inherited);
+        for kind in ORDER {
+            let of_kind = |path: &&PathBuf| path.extension().is_some_and(|found| found == kind);
+            for path in inherited.iter().filter(of_kind) {
+                match File::open(path).and_then(|file| file.sync_data()) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        failed(path, error);
+                        good = false;
+                    }
+                    // Let go of since, or safe.
+                    Ok(()) | Err(_) => {}
+                }
+            }
+        }
+        good
+    }
+
     pub(super) fn add_segment(&mut self, kind: SegmentKind, slot: u16, path: PathBuf, file: File) {
         self.segments.entry(kind).or_default().push((slot, path, file));
     }
@@ -32,8 +68,8 @@ impl Unsynced {
     pub(super) fn cursor(
         &mut self,
         path: &Path,
-        open: impl FnOnce(&Path) -> std::io::Result<File>,
-    ) -> std::io::Result<&File> {
+        open: impl FnOnce(&Path) -> io::Result<File>,
+    ) -> io::Result<&File> {
         if !self.cursors.contains_key(path) {
             self.cursors.insert(path.to_owned(), (open(path)?, false));
         }
@@ -49,8 +85,8 @@ impl Unsynced {
     /// One round. Tells `failed` of each file that could not be synced and never tries that file
     /// again: the kernel has reported the error, dropped the data, and would now say success. True
     /// if all went well.
-    pub(super) fn sync(&mut self, failed: &mut dyn FnMut(&Path, std::io::Error)) -> bool {
-        let mut good = true;
+    pub(super) fn sync(&mut self, failed: &mut dyn FnMut(&Path, io::Error)) -> bool {
+        let mut good = self.sync_inherited(failed);
         for segments in self.segments.values_mut() {
             segments.retain(|(_, path, file)| match file.sync_data() {
                 Ok(()) => true,

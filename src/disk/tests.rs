@@ -252,7 +252,7 @@ fn read_all(log: &mut Log, worker: &mut Worker) -> u64 {
         };
         let slot = log.segments().find(|segment| segment.seq == absent).expect("held").slot;
         match ask(worker, DiskRequest::Load { log: 0, seq: absent, slot }) {
-            Some(DiskAnswer::Loaded { seq, region, .. }) => log.load(seq, region),
+            Some(DiskAnswer::Loaded { seq, region, .. }) => assert!(log.load(seq, region)),
             other => panic!("{other:?}"),
         }
         assert!(log.is_loaded(absent));

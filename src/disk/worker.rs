@@ -66,10 +66,14 @@ impl Worker {
             retired: Vec::new(),
             suspect: BTreeSet::new(),
         };
+        if worker.syncs {
+            // What cannot be listed was not found at the start either.
+            worker.dirs.iter().for_each(|dir| worker.unsynced.inherit(dir).unwrap_or_default());
+        }
         for file in options.files.segments {
             worker.files.insert((file.kind, file.slot), file);
             let path = worker.path(0, file.kind, file.slot);
-            // The process before may have seen bytes in the page cache that never reached the disk.
+            // The dictionary goes on in its newest segment.
             if file.state == FileState::Newest
                 && let Ok(open) = OpenOptions::new().read(true).write(true).open(&path)
             {

@@ -34,6 +34,7 @@ pub async fn drive(plan: Plan, desk: Desk, net: Net) {
         net,
         desk,
         tls: HashMap::new(),
+        roots: Vec::new(),
         names: HashMap::new(),
         unsent: VecDeque::new(),
         stopped: false,
@@ -49,6 +50,8 @@ struct Driver {
     desk: Desk,
     /// TLS settings in force, by key, to tell what changed.
     tls: HashMap<u32, TlsPlan>,
+    /// Certificates trusted where settings name no authority.
+    roots: Vec<Vec<u8>>,
     /// Server names to verify where they are not the host's.
     names: HashMap<u32, String>,
     /// Notices that found the coordinator's box full.
@@ -133,7 +136,8 @@ impl Driver {
             self.net.drop_tls(key);
         }
         for plan in plans {
-            if self.tls.get(&plan.key) == Some(plan) {
+            let same_roots = plan.settings.ca_pem.is_some() || roots == self.roots;
+            if self.tls.get(&plan.key) == Some(plan) && same_roots {
                 continue;
             }
             self.names.insert(plan.key, plan.server_name.clone());
@@ -148,6 +152,7 @@ impl Driver {
             }
             self.tls.insert(plan.key, plan.clone());
         }
+        self.roots = roots.to_vec();
     }
 
     fn carry_out(&mut self) {

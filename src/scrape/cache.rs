@@ -172,8 +172,8 @@ impl Cache {
     /// Relabeling rules changed: what was learned under the old ones is void, but live series stay live.
     pub fn forget_texts(&mut self) {
         for hash in &mut self.hashes {
-            // No text is met under another hash again; the entries vanish with the next good page.
-            *hash ^= 0x5555_5555_5555_5555;
+            // No text is met under its own hash again; the entries vanish with the next good page.
+            *hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
         }
     }
 }

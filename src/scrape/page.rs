@@ -49,6 +49,8 @@ pub struct Page {
     /// Series new to the cache.
     pub added: u64,
     over_limit: bool,
+    /// Lines of the entry that is being joined.
+    joins: u32,
     /// Counted when the page ends, with everything else of it.
     pub refused: Refusals,
 }
@@ -84,6 +86,7 @@ impl Default for Page {
             kept: 0,
             added: 0,
             over_limit: false,
+            joins: 0,
             refused: Refusals::default(),
         }
     }
@@ -102,6 +105,7 @@ impl Page {
         self.kept = 0;
         self.added = 0;
         self.over_limit = false;
+        self.joins = 0;
         self.refused = Refusals::default();
     }
 
@@ -121,8 +125,17 @@ impl Page {
         if matches!(self.decoder, Decoder::Identity) {
             return self.plain_bytes(body, around);
         }
+        // What waits already waits for its turn; this goes behind it.
+        let waits = self.pending();
         self.undecoded.extend_from_slice(body);
-        self.work(around)
+        if waits { Ok(()) } else { self.work(around) }
+    }
+
+    /// Bytes of all buffers.
+    pub fn kept_bytes(&self) -> usize {
+        let buffers = [&self.undecoded, &self.plain, &self.partial];
+        let bytes: usize = buffers.into_iter().map(Vec::capacity).sum();
+        bytes + self.batch.capacity_bytes()
     }
 
     /// Every ref that this page will put into the log or the cache.
@@ -187,7 +200,11 @@ impl Page {
     // spec: SCR-16
     fn plain_bytes(&mut self, bytes: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
         self.body_bytes += bytes.len() as u64;
-        if around.job.body_size_limit > 0 && self.body_bytes >= around.job.body_size_limit {
+        let limit = match around.job.body_size_limit {
+            0 => limits::PAGE_BYTES_MAX,
+            limit => limit,
+        };
+        if self.body_bytes >= limit {
             return Err(PageError::BodyLimit);
         }
         let mut from = 0;
@@ -223,20 +240,27 @@ impl Page {
         self.line += 1;
         match self.parser.line(line) {
             Ok(Item::Series(series)) => self.sample(&series, around),
-            Ok(_) => Ok(()),
-            Err(ParseError::OpenQuote) => {
-                self.join(line);
+            Ok(_) => {
+                self.joins = 0;
                 Ok(())
             }
+            Err(ParseError::OpenQuote) => self.join(line),
             Err(error) => Err(PageError::Text(format!("line {}: {error}", self.line))),
         }
     }
 
     /// A newline inside quotes does not end the entry: the next line belongs to it.
-    fn join(&mut self, line: &[u8]) {
+    fn join(&mut self, line: &[u8]) -> Result<(), PageError> {
+        self.joins += 1;
+        if self.joins > limits::ENTRY_LINES {
+            let (line, most) = (self.line, limits::ENTRY_LINES);
+            let text = format!("line {line}: a quoted string goes on over more than {most} lines");
+            return Err(PageError::Text(text));
+        }
         self.partial.clear();
         self.partial.extend_from_slice(line);
         self.partial.push(b'\n');
+        Ok(())
     }
 
     #[inline]
@@ -308,7 +332,7 @@ impl Page {
             }
             Err(Broken::OpenQuote) => {
                 self.scraped -= 1;
-                self.join(series.text);
+                self.join(series.text)?;
                 return Ok(None);
             }
             Err(broken) => {
@@ -320,6 +344,7 @@ impl Page {
                 });
             }
         };
+        self.joins = 0;
         around.cache.learn(&mut self.pass, hash, entry);
         Ok(Some(entry))
     }

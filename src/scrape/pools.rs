@@ -74,8 +74,12 @@ impl Pools {
             match numbers.get(before.name.as_str()) {
                 Some(&number) => {
                     scrape.job = number;
-                    if relearns(before, &jobs[number as usize]) {
+                    let after = &jobs[number as usize];
+                    if relearns(before, after) {
                         scrape.forget_texts();
+                    }
+                    if before.tls != after.tls {
+                        scrape.hang_up_idle(lent.dialer);
                     }
                 }
                 None => self.remove(index as u32, lent),

@@ -53,6 +53,10 @@ pub struct Scrape {
     reused: bool,
     answered: bool,
     keep_alive: bool,
+    /// Reading is held up until the page has been worked on.
+    paused: bool,
+    /// The page being read was begun under other rules.
+    relearn: bool,
     next_tick: Instant,
     /// Timestamp that the next tick should have (SCR-3).
     ideal: Timestamp,
@@ -87,6 +91,8 @@ impl Scrape {
             reused: false,
             answered: false,
             keep_alive: false,
+            paused: false,
+            relearn: false,
             next_tick,
             ideal,
             started: Instant(0),
@@ -127,9 +133,19 @@ impl Scrape {
         (self.next_tick, self.ideal) = first_tick(self.state.identity ^ phase_seed, interval, now);
     }
 
-    /// The job's rules changed: every text takes the full path once more.
+    /// The job's rules changed: every text takes the full path once more, also those of a page that is being read.
     pub fn forget_texts(&mut self) {
         self.cache.forget_texts();
+        self.relearn = self.page.is_some();
+    }
+
+    /// An idle connection is of no use any more: other TLS settings are in force.
+    pub fn hang_up_idle(&mut self, dialer: &mut Dialer) {
+        if self.phase == Phase::Idle
+            && let Some(conn) = self.conn.take()
+        {
+            dialer.close(conn);
+        }
     }
 
     /// Whatever is due: a turn of work, the time-out, the next scrape.
@@ -206,8 +222,9 @@ impl Scrape {
             return self.finish(Err(PageError::Text(text)), job, shared);
         }
         let timeout = format_seconds(self.target.timeout);
-        let other_host = url.authority()
-            != Url::parse(&self.target.url()).map_or(String::new(), |own| own.authority());
+        let meant = Url::parse(&self.target.url()).ok();
+        let other_host = meant
+            .is_none_or(|own| own.authority() != url.authority() || own.is_tls() != url.is_tls());
         let mut headers: Vec<(&str, &str)> = Vec::with_capacity(job.headers.len() + 1);
         for (name, value) in &job.headers {
             // Credentials stay with the host they are meant for.
@@ -255,6 +272,7 @@ impl Scrape {
     /// The connection is gone (its name is free already).
     pub fn closed(&mut self, orderly: bool, cause: &str, job: &Job, shared: &mut Shared<'_>) {
         self.conn = None;
+        self.paused = false;
         match self.phase {
             Phase::Idle | Phase::Working => {}
             Phase::Exchange if self.reused && !self.answered => self.exchange(job, shared),
@@ -274,8 +292,8 @@ impl Scrape {
     pub fn read(&mut self, mut bytes: &[u8], job: &Job, shared: &mut Shared<'_>) {
         if self.phase != Phase::Exchange {
             // Nobody asked: an idle connection that talks is of no use.
-            if let (Phase::Idle, Some(conn)) = (self.phase, self.conn.take()) {
-                shared.dialer.close(conn);
+            if self.phase == Phase::Idle {
+                self.hang_up(shared);
             }
             return;
         }
@@ -338,10 +356,27 @@ impl Scrape {
             return Ok(());
         }
         let outcome = self.with_page(job, shared, |page, around| page.take(body, around));
-        if let (Some(conn), true) = (self.conn, self.page_pending()) {
-            shared.dialer.pause(conn);
-        }
+        self.hold(self.page_pending(), shared);
         outcome
+    }
+
+    /// Stops or goes on reading from the connection.
+    fn hold(&mut self, paused: bool, shared: &mut Shared<'_>) {
+        let Some(conn) = self.conn else { return };
+        match (self.paused, paused) {
+            (false, true) => shared.dialer.pause(conn),
+            (true, false) => shared.dialer.resume(conn),
+            _ => {}
+        }
+        self.paused = paused;
+    }
+
+    /// Closes the connection from this side.
+    fn hang_up(&mut self, shared: &mut Shared<'_>) {
+        self.paused = false;
+        if let Some(conn) = self.conn.take() {
+            shared.dialer.close(conn);
+        }
     }
 
     fn ended(&mut self, keep_alive: bool, job: &Job, shared: &mut Shared<'_>) {
@@ -368,9 +403,8 @@ impl Scrape {
         match from.join(location) {
             Ok(to) => {
                 let same = to.authority() == from.authority() && to.is_tls() == from.is_tls();
-                if let (true, Some(conn)) = (!(same && self.keep_alive), self.conn) {
-                    self.conn = None;
-                    shared.dialer.close(conn);
+                if !(same && self.keep_alive) {
+                    self.hang_up(shared);
                 }
                 self.url = Some(to);
                 self.exchange(job, shared);
@@ -391,10 +425,9 @@ impl Scrape {
         if self.page_pending() {
             return;
         }
+        self.hold(false, shared);
         if self.phase == Phase::Working {
             self.complete(job, shared);
-        } else if let Some(conn) = self.conn {
-            shared.dialer.resume(conn);
         }
     }
 
@@ -453,7 +486,12 @@ impl Scrape {
         let pass = core::mem::take(&mut page.pass);
         shared.vanished.clear();
         match &outcome {
-            Ok(()) => self.cache.accept(pass, shared.vanished),
+            Ok(()) => {
+                self.cache.accept(pass, shared.vanished);
+                if core::mem::take(&mut self.relearn) {
+                    self.cache.forget_texts();
+                }
+            }
             Err(error) => {
                 count_failure(error, shared.meters);
                 shared.appender.rollback(&mut page.batch);
@@ -475,12 +513,12 @@ impl Scrape {
         self.state.duration = duration;
         self.state.samples = page.scraped;
         self.state.series = self.cache.len() as u64;
-        shared.pages.push(page);
+        give_back(page, shared);
         self.phase = Phase::Idle;
-        if let (true, Some(conn)) = (!(up && self.keep_alive) || self.redirects > 0, self.conn) {
-            self.conn = None;
-            shared.dialer.close(conn);
+        if !(up && self.keep_alive) || self.redirects > 0 {
+            self.hang_up(shared);
         }
+        self.hold(false, shared);
         self.keep_alive = false;
         self.request = Vec::new();
         self.sent = 0;
@@ -516,9 +554,7 @@ impl Scrape {
 
     /// The target is gone: its series end. The connection is closed, a running scrape forgotten.
     pub fn end(&mut self, shared: &mut Shared<'_>) {
-        if let Some(conn) = self.conn.take() {
-            shared.dialer.close(conn);
-        }
+        self.hang_up(shared);
         // A page of another target's past has counts of its own.
         self.page(shared);
         let Some(mut page) = self.page.take() else { return };
@@ -539,6 +575,13 @@ impl Scrape {
         shared.meters.generated += shared.vanished.len() as u64;
         // A refusal for want of disk is counted by the appender.
         let _ = shared.appender.commit(shared.feed, &mut page.batch, shared.now);
+        give_back(page, shared);
+    }
+}
+
+/// Keeps the page's buffers for another scrape, unless they have grown out of all proportion.
+fn give_back(page: Box<Page>, shared: &mut Shared<'_>) {
+    if page.kept_bytes() <= limits::PAGE_KEPT_BYTES {
         shared.pages.push(page);
     }
 }

@@ -161,6 +161,10 @@ pub fn read_on(
             *at = step;
             continue;
         }
+        if request.samples == 0 && *at != request.from {
+            // What was stepped over has its verdict now, not when the request that begins here has its own.
+            return Stop::Turn;
+        }
         if rules.one_frame && request.samples > 0 {
             return Stop::Full;
         }

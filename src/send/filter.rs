@@ -10,6 +10,8 @@ pub struct Filter {
     /// 0: not worked out; 1: as stored, with external labels; 2: dropped; else 3 + index into `rewritten`.
     results: Vec<u32>,
     rewritten: Vec<Box<[u8]>>,
+    /// Places of `rewritten` that hold nothing.
+    free: Vec<u32>,
     labels: LabelsBuilder,
     merged: Vec<u8>,
 }
@@ -72,15 +74,27 @@ impl Filter {
         if packed == self.merged {
             return AS_STORED;
         }
-        self.rewritten.push(packed.into_boxed_slice());
-        REWRITTEN + (self.rewritten.len() - 1) as u32
+        let packed = packed.into_boxed_slice();
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.rewritten[index as usize] = packed;
+                index
+            }
+            None => {
+                self.rewritten.push(packed);
+                (self.rewritten.len() - 1) as u32
+            }
+        };
+        REWRITTEN + index
     }
 
     /// The ref will be given to another series.
     pub fn forget(&mut self, series: SeriesRef) {
         if let Some(result) = self.results.get_mut(series.0 as usize) {
             if *result >= REWRITTEN {
-                self.rewritten[(*result - REWRITTEN) as usize] = Box::default();
+                let index = *result - REWRITTEN;
+                self.rewritten[index as usize] = Box::default();
+                self.free.push(index);
             }
             *result = UNKNOWN;
         }
@@ -90,5 +104,6 @@ impl Filter {
     pub fn clear(&mut self) {
         self.results.clear();
         self.rewritten.clear();
+        self.free.clear();
     }
 }

@@ -101,6 +101,8 @@ const PATIENCE: u64 = 4 * limits::REQUEST_SAMPLES as u64;
 const STRANGER_PAUSE: Duration = Duration::from_secs(5);
 /// An endpoint that asks for more is asked again all the same.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
+/// A 413 to less than this says nothing about size.
+const SMALL_BYTES: usize = 4 << 10;
 const HOLD_MIN: Duration = Duration::from_secs(10);
 const HOLD_MAX: Duration = Duration::from_secs(60);
 
@@ -237,7 +239,11 @@ impl Lane {
             let from = self.progress[feed].at;
             self.request.begin(feed, from);
         }
-        let stop = self.read_on(shared);
+        let mut stop = self.read_on(shared);
+        if stop == Stop::Turn && self.request.samples == 0 {
+            self.settle_unsendable(shared);
+            stop = self.read_on(shared);
+        }
         match stop {
             Stop::Absent(seq) => shared.wanted.push((self.request.feed as u16, seq)),
             Stop::Turn => self.more = true,
@@ -512,6 +518,10 @@ impl Lane {
                 shared.meters.commit_to_ack.observe(shared.now.instant.since(*committed));
             }
         }
+        // A limit that was learned is tried again, a little more each time.
+        if self.request.raw.len() * 2 > *shared.bytes_max {
+            *shared.bytes_max = shared.bytes_max.saturating_add(*shared.bytes_max / 8);
+        }
         self.backoff = Duration::ZERO;
         self.hold = Duration::ZERO;
         match &mut self.isolation {
@@ -548,11 +558,11 @@ impl Lane {
         self.attempts += 1;
         let plan = shared.plan;
         let wait = match after {
-            Some(asked) => {
+            Some(asked) if !asked.is_zero() => {
                 self.backoff = (asked * 2).min(plan.backoff_max).max(plan.backoff_min);
                 asked
             }
-            None => {
+            _ => {
                 self.backoff = self.backoff.clamp(plan.backoff_min, plan.backoff_max);
                 let wait = jittered(self.backoff, shared.random);
                 self.backoff = (self.backoff * 2).min(plan.backoff_max);
@@ -576,6 +586,10 @@ impl Lane {
     }
 
     fn halve(&mut self, words: String, shared: &mut Shared<'_>) {
+        if self.request.raw.len() < SMALL_BYTES {
+            // No honest limit is as low as this: something in between refuses everything.
+            return self.hold_back(words, shared);
+        }
         if self.request.samples <= 1 {
             return self.refused(words, shared);
         }

@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use crate::append::Appender;
 use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner};
@@ -18,6 +18,8 @@ use crate::wal::{CursorPage, DiskAnswer, DiskRequest, Place, Seq};
 const COMMITS_KEPT: usize = 8192;
 /// A start waits so long at most for the disk to be ready before it scrapes all the same.
 const GATE: Duration = Duration::from_secs(2);
+/// Attempts, a second apart, to read a segment back.
+const LOADS_TRIED: u32 = 30;
 /// What endpoints get to take in what is there when the process is to stop.
 const FLUSH: Duration = Duration::from_millis(1000);
 const STORE: Duration = Duration::from_millis(500);
@@ -44,6 +46,8 @@ pub struct Shard {
     commits: Vec<(Place, Instant)>,
     wanted: Vec<(u16, Seq)>,
     loading: Vec<(u16, Seq)>,
+    /// Segments that could not be loaded, and how often.
+    unreadable: HashMap<(u16, Seq), u32>,
     pub(super) upkeep: Upkeep,
     seed: u64,
     gate: Gate,
@@ -92,6 +96,7 @@ impl Shard {
             commits: Vec::new(),
             wanted: Vec::new(),
             loading: Vec::new(),
+            unreadable: HashMap::new(),
             upkeep: Upkeep::default(),
             seed,
             gate: Gate::Shut(now.instant + GATE),
@@ -366,7 +371,27 @@ impl Shard {
             let endpoint = Endpoint::new(plan, slot as u32, &self.feeds, &self.found, seed);
             self.endpoints[slot] = Some(endpoint);
         }
-        self.upkeep.assigned = true;
+        if !core::mem::replace(&mut self.upkeep.assigned, true) {
+            self.tell_of_orphans();
+        }
+    }
+
+    /// Cursors that recovery found and no endpoint of the configuration goes by.
+    fn tell_of_orphans(&mut self) {
+        let known: Vec<String> =
+            self.endpoints.iter().flatten().map(|found| found.cursor_name().to_owned()).collect();
+        let orphans: Vec<String> = self
+            .found
+            .iter()
+            .flatten()
+            .map(|(file, _)| file.clone())
+            .filter(|file| !known.contains(file))
+            .collect();
+        for file in orphans {
+            let text =
+                "A cursor belongs to no endpoint of the configuration; its backlog is not kept";
+            self.log(Level::Warn, text, vec![("file", file)]);
+        }
     }
 
     /// It is no longer configured: its backlog holds nothing up any more, and is forgotten.
@@ -384,7 +409,7 @@ impl Shard {
         }
         self.effects.push_back(Effect::Notice(Notice::Log {
             shard: self.number,
-            level: Level::Info,
+            level: Level::Warn,
             message: "Endpoint removed; what it had not acknowledged is given up".to_owned(),
             fields: vec![
                 ("remote_name", endpoint.plan.name.clone()),
@@ -396,18 +421,18 @@ impl Shard {
     fn disk(&mut self, now: Now, answer: DiskAnswer) {
         match answer {
             DiskAnswer::Loaded { log, seq, region } => {
-                self.loading.retain(|known| *known != (log, seq));
-                if let Some(feed) = self.feeds.get_mut(log as usize) {
-                    feed.log.load(seq, region);
+                let feed = self.feeds.get_mut(log as usize);
+                if feed.is_some_and(|feed| !feed.log.load(seq, region)) {
+                    let message = "the file is another segment's".to_owned();
+                    return self.load_failed(now, log, seq, message);
                 }
+                self.loading.retain(|known| *known != (log, seq));
+                self.unreadable.remove(&(log, seq));
                 self.unload(log as usize);
                 self.prompt_endpoints();
             }
             DiskAnswer::LoadFailed { log, seq, message } => {
-                self.loading.retain(|known| *known != (log, seq));
-                let fields = vec![("segment", seq.0.to_string()), ("err", message)];
-                self.log(Level::Error, "Failed to read a segment of the log", fields);
-                self.upkeep.prompt_at(now.instant + Duration::from_secs(1));
+                self.load_failed(now, log, seq, message);
             }
             DiskAnswer::CursorStored { log, file, sequence } => {
                 for endpoint in self.endpoints.iter_mut().flatten() {
@@ -432,6 +457,8 @@ impl Shard {
             }
             DiskAnswer::SyncFailed { message } => {
                 self.upkeep.sync_failures += 1;
+                // The kernel says it once and then success: nothing more goes into that file.
+                self.feeds[0].log.close_head();
                 self.log(Level::Error, "Failed to sync the log to disk", vec![("err", message)]);
             }
             DiskAnswer::Removed { log } => {
@@ -439,6 +466,22 @@ impl Shard {
                 self.log(Level::Info, "Adopted log delivered and removed", fields);
             }
         }
+    }
+
+    /// Tried again each second, then given up: what was in the segment is counted as unreadable.
+    fn load_failed(&mut self, now: Now, log: u16, seq: Seq, message: String) {
+        self.loading.retain(|known| *known != (log, seq));
+        let failures = self.unreadable.entry((log, seq)).or_default();
+        *failures += 1;
+        if *failures == LOADS_TRIED {
+            self.unreadable.remove(&(log, seq));
+            if let Some(feed) = self.feeds.get_mut(log as usize) {
+                feed.log.give_up(seq);
+            }
+        }
+        let fields = vec![("segment", seq.0.to_string()), ("err", message)];
+        self.log(Level::Error, "Failed to read a segment of the log", fields);
+        self.upkeep.prompt_at(now.instant + Duration::from_secs(1));
     }
 
     pub(super) fn prompt_endpoints(&mut self) {

@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use crate::base::{Instant, Now};
 use crate::mail::{Level, Notice};
-use crate::model::SeriesRef;
 use crate::shard::Shard;
 use crate::wal::{DiskRequest, Region, SegmentKind, Seq};
 
@@ -79,7 +78,11 @@ impl Shard {
     pub(super) fn prepared(&mut self, kind: SegmentKind, slot: u16, region: Region) {
         self.upkeep.full = false;
         match kind {
-            SegmentKind::Samples => self.feeds[0].log.give_spare(slot, region),
+            SegmentKind::Samples => {
+                self.feeds[0].log.give_spare(slot, region);
+                // In an outage nothing else lets go of segments that nobody reads.
+                self.unload(0);
+            }
             SegmentKind::Dictionary => self.feeds[0].dictionary.give_spare(slot, region),
         }
     }
@@ -151,24 +154,25 @@ impl Shard {
             outlived.iter().filter_map(|&series| Some((series, feed.table.at(series)?))).collect();
         for some in gone.chunks(1024) {
             if feed.dictionary.forget(some, now.timestamp).is_err() {
+                // No room now: the rest when there is.
+                self.upkeep.retired = true;
                 return;
             }
             for &(series, _) in some {
                 feed.table.remove(series);
                 feed.table.release(series);
+                for endpoint in self.endpoints.iter_mut().flatten() {
+                    endpoint.forget(series);
+                }
             }
-        }
-        let forget =
-            |endpoint: &mut crate::send::Endpoint, series: SeriesRef| endpoint.forget(series);
-        for endpoint in self.endpoints.iter_mut().flatten() {
-            outlived.iter().for_each(|&series| forget(endpoint, series));
         }
     }
 
     /// Moves what still lives out of the oldest dictionary segment, then gives the segment back.
     fn clean_dictionary(&mut self, now: Now) {
         let feed = &mut self.feeds[0];
-        if self.upkeep.cleaned.is_none() && !feed.dictionary.wants_cleaning() {
+        let begins = feed.dictionary.wants_cleaning() && feed.dictionary.has_spare();
+        if self.upkeep.cleaned.is_none() && !begins {
             return;
         }
         let mut from = self.upkeep.cleaned.unwrap_or(0);

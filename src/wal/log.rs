@@ -223,7 +223,11 @@ impl Log {
         self.refs_bound = self.refs_bound.max(highest.saturating_add(1));
         self.counters.records += 1;
         self.counters.bytes += u64::from(self.end().offset() - place.offset());
-        self.counters.write_failures += u64::from(failed);
+        if failed {
+            // The bytes are right in memory and will be sent; what the file holds is in doubt.
+            self.counters.write_failures += 1;
+            self.close_head();
+        }
         Ok(place)
     }
 
@@ -467,16 +471,26 @@ impl Log {
         self.spare.is_some()
     }
 
-    /// The bytes of a segment that [`Step::Absent`] named. Ignored if it is not held any more or is
-    /// another's.
-    pub fn load(&mut self, seq: Seq, region: Region) {
+    /// The bytes of a segment that [`Step::Absent`] named. False if they are another's; a segment that is not held any
+    /// more needs none.
+    pub fn load(&mut self, seq: Seq, region: Region) -> bool {
         let Located::At(index) = self.locate(seq) else {
-            return;
+            return true;
         };
         let segment = &mut self.segments[index];
         let same = Header::decode(region.bytes()).is_ok_and(|header| header == segment.header);
-        if same && segment.region.is_none() && region.len() == segment.header.size as usize {
+        let fits = same && region.len() == segment.header.size as usize;
+        if fits && segment.region.is_none() {
             segment.region = Some(region);
+        }
+        fits
+    }
+
+    /// The bytes of this segment cannot be had: readers step over it, and count exactly what was in it.
+    pub fn give_up(&mut self, seq: Seq) {
+        if let Located::At(index) = self.locate(seq) {
+            let segment = &mut self.segments[index];
+            segment.region = Some(Region::fixed(vec![0; segment.header.size as usize]));
         }
     }
 
@@ -489,7 +503,10 @@ impl Log {
         let older = self.segments.len().saturating_sub(1);
         let unwanted =
             self.segments.iter_mut().take(older).filter(|segment| !keep(segment.header.seq));
-        unwanted.filter_map(|segment| segment.region.take()).collect()
+        // What could not be written to its file is nowhere else.
+        let safe =
+            unwanted.filter(|segment| !segment.region.as_ref().is_some_and(Region::has_failed));
+        safe.filter_map(|segment| segment.region.take()).collect()
     }
 
     /// Forgets segments below `below`, never the newest: it carries the sequence and the running

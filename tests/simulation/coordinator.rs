@@ -118,7 +118,7 @@ fn job(at: usize, options: &Options) -> Job {
 }
 
 fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
-    let url = format!("http://{}:9009/api/v1/write", Remote::host(at));
+    let url = Remote::url(at);
     let headers = [
         ("Content-Encoding", "snappy"),
         ("Content-Type", "application/x-protobuf"),

@@ -173,9 +173,11 @@ fn resends_are_just(world: &World, remote: &Remote) {
         return;
     }
     let mut parts: BTreeMap<Sender, BTreeSet<(usize, i64)>> = BTreeMap::new();
+    let file = remote.cursor_file();
     for &Resent { owner, acknowledged, series, timestamp } in &remote.resent {
-        let of_owner = |key: &&(u32, u16, u16, String)| (key.0, key.1) == (owner.life, owner.shard);
-        let stores = world.cursor_stores.iter().filter(|(key, _)| of_owner(key));
+        let stores = world.cursor_stores.iter().filter(|((life, shard, _, found), _)| {
+            (*life, *shard) == (owner.life, owner.shard) && *found == file
+        });
         let Some(least) = stores.map(|(_, made)| *made).min() else {
             continue;
         };

@@ -93,10 +93,20 @@ impl World {
                 reports_asked: 0,
                 disk_full: 0,
             });
+            self.note_cursors(shard, now.instant);
             let assign = Order::Assign(Box::new(self.coordinator.assignment.clone()));
             self.order(shard, assign);
         }
         self.send_targets();
+    }
+
+    /// No cursor of this life is stored yet, and none may ever be.
+    fn note_cursors(&mut self, shard: u16, now: Instant) {
+        let logs = 0..self.hosts[shard as usize].logs.len() as u16;
+        for (log, remote) in logs.flat_map(|log| self.remotes.iter().map(move |r| (log, r))) {
+            let key = (self.life, shard, log, remote.cursor_file());
+            self.cursor_stores.insert(key, now);
+        }
     }
 
     pub fn send_targets(&mut self) {

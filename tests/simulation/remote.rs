@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use corelane::base::{Instant, Now, Random, stable_hash};
+use corelane::model::is_stale;
 use prost::Message;
 
 use crate::clock::{ms, us};
+use crate::exporter::PAGE_SERIES;
 use crate::net::{Answer, Ending};
-use crate::swarm::RemoteOptions;
+use crate::swarm::{Options, RemoteOptions};
 
 /// Remote-write 1.0, declared here a second time so that the program's own declaration is not its own judge.
 #[derive(Clone, PartialEq, Message)]
@@ -59,6 +61,8 @@ pub struct Remote {
     /// Log order is the order of timestamps: not so once wall clocks jump back and nobody remembers; nor, if the
     /// process dies before it has stored that something was shed, for that and what was sent instead.
     pub timely: bool,
+    /// No two scrapes of a target have the same timestamp: not so once wall clocks are set back.
+    unique: bool,
     /// Bad answers only while this holds.
     pub faults: bool,
     pub series: Vec<Stored>,
@@ -119,19 +123,15 @@ pub struct Request {
 }
 
 impl Remote {
-    pub fn new(
-        index: usize,
-        options: RemoteOptions,
-        seed: u64,
-        reloads: bool,
-        timely: bool,
-    ) -> Remote {
+    pub fn new(index: usize, world: &Options) -> Remote {
+        let unique = !world.jumps_back();
         Remote {
             index,
-            options,
+            options: world.endpoints[index].clone(),
             mode: Mode::Well,
-            reloads,
-            timely,
+            reloads: world.reload_every.is_some(),
+            timely: unique && world.shed_over_bytes.is_none(),
+            unique,
             faults: true,
             series: Vec::new(),
             by_labels: HashMap::new(),
@@ -142,12 +142,21 @@ impl Remote {
             refused: BTreeMap::new(),
             stored_samples: 0,
             span: [0; 3],
-            random: Random::new(seed ^ stable_hash(&[index as u8, 0x4e])),
+            random: Random::new(world.seed ^ stable_hash(&[index as u8, 0x4e])),
         }
     }
 
     pub fn host(index: usize) -> String {
         format!("remote-{index}")
+    }
+
+    pub fn url(index: usize) -> String {
+        format!("http://{}:9009/api/v1/write", Remote::host(index))
+    }
+
+    /// Name of the file in which a shard stores how far this remote is.
+    pub fn cursor_file(&self) -> String {
+        corelane::send::cursor_file(&Remote::url(self.index))
     }
 
     /// The shard has read the whole of a good answer.
@@ -311,7 +320,7 @@ impl Remote {
     }
 
     fn store_one(&mut self, series: usize, sample: &WireSample, sender: Sender) {
-        let timely = self.timely;
+        let (timely, unique) = (self.timely, self.unique);
         let Stored { labels, samples } = &mut self.series[series];
         let found = samples.binary_search_by_key(&sample.timestamp, |sample| sample.timestamp);
         match found {
@@ -325,7 +334,11 @@ impl Remote {
                     sample.value
                 );
                 self.duplicates += 1;
-                if let Some((owner, at)) = known.acknowledged {
+                // Where timestamps do not tell scrapes apart, only the page's number does.
+                let names_page = labels.iter().any(|(_, value)| value == PAGE_SERIES)
+                    && known.value.to_bits() == sample.value.to_bits()
+                    && !is_stale(sample.value);
+                if let Some((owner, at)) = known.acknowledged.filter(|_| unique || names_page) {
                     assert!(
                         owner.life != sender.life || self.reloads,
                         "L5: resent after its acknowledgement in the same life: {labels:?} at {}",

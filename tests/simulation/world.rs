@@ -72,7 +72,8 @@ pub struct World {
     pub books: Books,
     /// When the exporter was last given to a shard or taken away.
     pub target_changes: BTreeMap<usize, Instant>,
-    /// When the last cursor page that reached the disk was made, by life, shard, log and file.
+    /// When the last cursor page that reached the disk was made, by life, shard, log and file; the life's beginning
+    /// before there is one.
     pub cursor_stores: BTreeMap<(u32, u16, u16, String), Instant>,
 }
 
@@ -128,12 +129,7 @@ impl World {
             net: Net::default(),
             disk: Disk::new(seed, name, options.segment_bytes, options.power_cuts),
             exporters: (0..options.targets).map(|at| Exporter::new(at, &options)).collect(),
-            remotes: (options.endpoints.iter().cloned().enumerate())
-                .map(|(at, endpoint)| {
-                    let timely = !options.jumps_back() && options.shed_over_bytes.is_none();
-                    Remote::new(at, endpoint, seed, options.reload_every.is_some(), timely)
-                })
-                .collect(),
+            remotes: (0..options.endpoints.len()).map(|at| Remote::new(at, &options)).collect(),
             coordinator: Coordinator::new(&options),
             hosts: Vec::new(),
             life: 0,
@@ -342,9 +338,12 @@ impl World {
         self.agenda.at(now + length, Happening::RemoteWell { remote });
     }
 
-    /// Once a second, as the helpers do; all at one moment.
+    /// Once a second, as the helpers do; all at one moment. Between two lives nobody does.
     fn sync(&mut self) {
         self.agenda.at(self.clock.instant + ms(1000), Happening::Sync);
+        if self.hosts.is_empty() {
+            return;
+        }
         self.synced_at = self.clock.instant;
         for host in &self.hosts {
             self.disk.sync(&host.logs);
