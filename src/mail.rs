@@ -3,6 +3,7 @@
 //!
 //! May use: base, model, relabel, http, tls.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::base::{Histogram, Timestamp};
@@ -102,7 +103,7 @@ pub struct TlsPlan {
 }
 
 /// What a shard must know of a scrape configuration. Limits are off at 0.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Job {
     pub name: String,
     pub honor_labels: bool,
@@ -127,7 +128,7 @@ pub struct Job {
 }
 
 /// What a shard must know of a `remote_write` entry.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct EndpointPlan {
     /// `remote_name` in metrics.
     pub name: String,
@@ -153,6 +154,21 @@ pub struct EndpointPlan {
     pub sample_age_limit: Duration,
     /// A new endpoint begins with the oldest sample held, not with the next one.
     pub from_oldest: bool,
+}
+
+impl fmt::Debug for Job {
+    /// Headers hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EndpointPlan {
+    /// Headers hold credentials, and so may the URL that the identity is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = &mut f.debug_struct("EndpointPlan");
+        plan.field("name", &self.name).field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// State of one shard at one moment: plain copies of its counters.
