@@ -27,10 +27,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::{Summary, World};
 
 /// Seeds that once found a bug, with its name.
-const REGRESSIONS: [(u64, &str); 3] = [
+const REGRESSIONS: [(u64, &str); 14] = [
     (6, "counts of another target's page are taken over when a target ends"),
     (38, "a log that was given back is truncated"),
     (5, "what was settled by an earlier run is sent again when a request is refused"),
+    (344, "a ref is given to another series while a record mentions it"),
+    (427, "a segment is given back before all of it is counted"),
+    (1308, "patience runs out with a backlog that was taken in before"),
+    // Mistakes of the world and its laws.
+    (341, "what was being tried alone when power was cut counts as lost in bad company"),
+    (2616, "what was being tried alone when power was cut counts as lost in bad company"),
+    (953, "a scrape whose timestamp is a little ahead belongs to the next life"),
+    (1336, "a limit below what a 413 is believed for"),
+    (379, "a sync between two lives makes pages certain that nobody synced"),
+    (1480, "a cursor that was never stored says what the other endpoint's says"),
+    (1048, "two scrapes with one timestamp count as one that is sent again"),
+    (805, "two scrapes with one timestamp count as one that is sent again"),
 ];
 const SEEDS: u64 = 300;
 const THREADS: u64 = 2;

@@ -19,6 +19,9 @@ pub const REPORTS: [&str; 5] = [
     "scrape_series_added",
 ];
 
+/// A scrape's timestamp may be so much later than the scrape (SCR-3).
+const AHEAD_MS: i64 = 2;
+
 /// What a series at a remote is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
@@ -117,7 +120,7 @@ impl<'a> Replay<'a> {
     pub fn step(&mut self, timestamp: i64, group: &Group) {
         let at = format!("target {} at {timestamp}", self.target);
         // What was live is forgotten by a process that did not see it.
-        while timestamp > self.ends[self.life as usize] {
+        while timestamp > self.ends[self.life as usize].saturating_add(AHEAD_MS) {
             self.life += 1;
             self.live.clear();
         }

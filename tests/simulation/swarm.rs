@@ -229,7 +229,8 @@ impl RemoteOptions {
             unkept: rate(r, 100),
             poison: r.chance(1, 5),
             in_order: r.chance(1, 6),
-            size_limit: r.chance(1, 5).then(|| 4_000 + r.below(40_000) as usize),
+            // A 413 to less than 4 KiB is not taken for one about size.
+            size_limit: r.chance(1, 5).then(|| (4_000 + r.below(40_000) as usize).max(4 << 10)),
             outage_every: some(r, 40, 10, 60),
             outage_max: Duration::from_secs(pick(r, &[3, 20, 60])),
             latency_us: pick(r, &[100, 5_000, 100_000]),

@@ -2,9 +2,10 @@
 //! everything must come to rest with its books in order.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use corelane::base::{Instant, Random};
+use corelane::base::{Instant, Now, Random, Timestamp};
 use corelane::mail::{Order, Report};
 use corelane::wal::DiskRequest;
 
@@ -66,7 +67,9 @@ pub struct World {
     pub faults: bool,
     pub stopping: bool,
     pub stop_asked: Instant,
-    pub synced_at: Instant,
+    pub synced: Now,
+    /// Timestamps of what power cuts may have taken.
+    pub taken: Vec<RangeInclusive<i64>>,
     /// When set, the process dies after so many more events.
     pub kill_armed: Option<u64>,
     pub books: Books,
@@ -137,7 +140,8 @@ impl World {
             faults: true,
             stopping: false,
             stop_asked: Instant(0),
-            synced_at: Instant(0),
+            synced: Now { instant: Instant(0), timestamp: Timestamp(START_MS) },
+            taken: Vec::new(),
             kill_armed: None,
             books: Books::default(),
             target_changes: BTreeMap::new(),
@@ -344,7 +348,7 @@ impl World {
         if self.hosts.is_empty() {
             return;
         }
-        self.synced_at = self.clock.instant;
+        self.synced = self.clock.now();
         for host in &self.hosts {
             self.disk.sync(&host.logs);
         }
@@ -355,8 +359,13 @@ impl World {
         self.trace.step(self.clock.instant, "power", [0; 3], format_args!("is cut"));
         self.kill();
         self.disk.cut();
+        let (synced, cut) = (self.synced.timestamp.0, self.clock.now().timestamp.0);
+        // A scrape has the time at which it began.
+        let timeout = self.exporters.iter().map(|exporter| exporter.target.timeout).max();
+        let longest = timeout.unwrap_or_default().as_millis() as i64;
+        self.taken.push(synced.min(cut) - longest..=synced.max(cut));
         for page in self.exporters.iter_mut().flat_map(|exporter| &mut exporter.pages) {
-            page.certain &= page.committed <= self.synced_at;
+            page.certain &= page.committed <= self.synced.instant;
         }
     }
 
