@@ -1,12 +1,15 @@
 //! Endpoints that answer what no endpoint should: nothing counts as delivered that has no good answer.
 
+use std::fs;
 use std::io::Write as _;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, config};
+use crate::doorman::{Doorman, Rule};
 use crate::exporter::Numbered;
 use crate::figures::Figures;
 use crate::receiver::Receiver;
@@ -93,6 +96,57 @@ fn answers_that_are_none_are_retried_named_and_cost_nothing() {
     }
     receiver.start();
     agent.start();
+    exporter.more(2);
+    let last = exporter.hold();
+    receiver.assert_complete(&exporter, last);
+}
+
+#[test]
+fn bodies_that_are_too_large_for_a_while_cost_nothing() {
+    let scratch = Scratch::new();
+    let receiver = Receiver::prometheus(&scratch);
+    // A backlog first, so that requests are as large as they get.
+    let doorman = Doorman::start(receiver.port(), Rule::Nobody);
+    let exporter = Numbered::with_ballast(3000);
+    let mut agent = Agent::new(&scratch, &config(&[exporter.port()], &[doorman.url()]));
+    agent.flags(&["--cores=1"]);
+    agent.start();
+    exporter.more(8);
+    doorman.rule(Rule::UpTo(20_000));
+    let before = doorman.refused();
+    wait::until_true("large requests are refused and small ones get through", || {
+        doorman.refused() > before && doorman.admitted() >= 4
+    });
+    exporter.more(4);
+    doorman.rule(Rule::Everyone);
+    exporter.more(4);
+    let last = exporter.hold();
+    receiver.assert_complete(&exporter, last);
+    fs::write(agent.config(), config(&[], &[doorman.url()])).expect("a config file");
+    assert_eq!(agent.reload().status, 200);
+    let figures = Figures::at_rest(&agent);
+    assert_eq!(figures.sum("corelane_endpoint_samples_lost_total", ""), 0);
+    let (samples, series) = receiver.count("{job=\"test\"}");
+    let entered = figures.sum("corelane_endpoint_samples_entered_total", "");
+    // One staleness marker per series, which the receiver does not count.
+    assert_eq!(entered, samples + series, "{samples} in {series} series");
+}
+
+#[test]
+fn an_invitation_to_come_back_at_once_is_not_taken_at_its_word() {
+    let scratch = Scratch::new();
+    let receiver = Receiver::prometheus(&scratch);
+    let doorman = Doorman::start(receiver.port(), Rule::Nobody);
+    let exporter = Numbered::with_ballast(500);
+    let mut agent = Agent::new(&scratch, &config(&[exporter.port()], &[doorman.url()]));
+    agent.flags(&["--cores=1"]);
+    agent.start();
+    wait::until_true("the endpoint is asked", || doorman.refused() > 0);
+    let started = Instant::now();
+    wait::until_true("three seconds are over", || started.elapsed() >= Duration::from_secs(3));
+    let asked = doorman.refused();
+    assert!((3..=50).contains(&asked), "{asked} requests in three seconds");
+    doorman.rule(Rule::Everyone);
     exporter.more(2);
     let last = exporter.hold();
     receiver.assert_complete(&exporter, last);

@@ -57,3 +57,57 @@ fn a_full_disk_budget_sheds_the_oldest_and_counts_each() {
     // One staleness marker per series, which the receiver does not count.
     assert_eq!(appended, samples + series + shed, "{samples} in {series} series, {shed} shed");
 }
+
+/// So many that some pages fill a segment, and that the definitions of one page fit into one.
+const WIDE_SERIES: usize = 8000;
+
+#[test]
+fn while_the_endpoint_is_dead_the_oldest_are_shed_and_nothing_is_refused() {
+    let scratch = Scratch::new();
+    let mut receiver = Receiver::prometheus(&scratch);
+    receiver.stop();
+    let exporter = Numbered::with_ballast(WIDE_SERIES);
+    let urls = [receiver.url()];
+    let yaml = |ports: &[u16]| config(ports, &urls).replace(INTERVAL, "150ms");
+    let mut agent = Agent::new(&scratch, &yaml(&[exporter.port()]));
+    agent.flags(&["--storage.agent.max-bytes=8MiB", "--cores=1"]);
+    agent.start();
+    let shed =
+        |figures: &Figures| figures.sum("corelane_endpoint_samples_lost_total", "reason=\"shed\"");
+    let full =
+        |figures: &Figures| figures.sum("corelane_samples_refused_total", "reason=\"disk_full\"");
+    // Counted while nothing can be sent, and more of it as the outage goes on.
+    let mut counts = vec![0];
+    wait::until_true("the count of what is shed rises", || {
+        let figures = Figures::of(&agent);
+        figures.assert_laws();
+        assert_eq!(full(&figures), 0, "samples were refused after {} pages", exporter.pages());
+        let now = shed(&figures);
+        if counts.last() != Some(&now) {
+            counts.push(now);
+        }
+        counts.len() > 2
+    });
+    assert!(counts.is_sorted(), "{counts:?}");
+    let fed = exporter.pages();
+    receiver.start();
+    exporter.more(4);
+    let last = exporter.hold();
+    let missing = receiver.missing(&exporter, last);
+    fs::write(agent.config(), yaml(&[])).unwrap();
+    assert_eq!(agent.reload().status, 200);
+    let figures = Figures::at_rest(&agent);
+    let whole: Vec<u64> = (1..=missing.len() as u64).collect();
+    assert!(!missing.is_empty() && missing == whole, "not the oldest were shed: {missing:?}");
+    assert!((missing.len() as u64) < fed, "the newest were shed: {missing:?} of {last}");
+    assert_eq!(full(&figures), 0, "samples were refused");
+    let (samples, series) = receiver.count("{job=\"test\"}");
+    let lost = shed(&figures);
+    assert_eq!(figures.sum("corelane_endpoint_samples_lost_total", ""), lost);
+    // One staleness marker per series, which the receiver does not count.
+    assert_eq!(
+        figures.sum("corelane_endpoint_samples_entered_total", ""),
+        samples + series + lost,
+        "{samples} in {series} series, {lost} shed"
+    );
+}

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
-use crate::agent::{Agent, config};
+use crate::agent::{Agent, INTERVAL, config};
 use crate::exporter::{NUMBERED_SERIES, Numbered};
 use crate::figures::Figures;
 use crate::receiver::Receiver;
@@ -34,7 +34,8 @@ impl Stopped {
         let scratch = Scratch::new();
         let mut receiver = Receiver::prometheus(&scratch);
         let exporter = Numbered::with_ballast(BALLAST);
-        let mut agent = Agent::new(&scratch, &config(&[exporter.port()], &[receiver.url()]));
+        let yaml = config(&[exporter.port()], &[receiver.url()]).replace(INTERVAL, "150ms");
+        let mut agent = Agent::new(&scratch, &yaml);
         agent.flags(&["--cores=1", "--storage.agent.wal-segment-size=256KiB"]);
         agent.start();
         exporter.more(4);

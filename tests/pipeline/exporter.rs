@@ -1,11 +1,15 @@
-//! Exporters inside the test: one that numbers its pages, and some that no scraper should meet.
+//! Exporters inside the test: one that numbers its pages, one whose answers are ready-made, and some that no scraper
+//! should meet.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::wait;
 
@@ -92,6 +96,76 @@ impl State {
         }
         stream.write_all(ok("", &page).as_bytes())?;
         Ok(true)
+    }
+}
+
+/// Bytes of one chunk of a chunked page.
+const CHUNK_BYTES: usize = 8 << 10;
+
+/// How an answer says where its body ends.
+#[derive(Debug, Clone, Copy)]
+pub enum Framing {
+    Length,
+    Chunked,
+}
+
+/// A whole answer with a compressed page, to be written at once.
+pub fn gzip_answer(page: &[u8], framing: Framing) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(page).expect("memory can be written");
+    let body = encoder.finish().expect("memory can be written");
+    let mut answer =
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Encoding: gzip\r\n"
+            .to_vec();
+    match framing {
+        Framing::Length => {
+            answer.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+            answer.extend_from_slice(&body);
+        }
+        Framing::Chunked => {
+            answer.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+            for chunk in body.chunks(CHUNK_BYTES) {
+                answer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                answer.extend_from_slice(chunk);
+                answer.extend_from_slice(b"\r\n");
+            }
+            answer.extend_from_slice(b"0\r\n\r\n");
+        }
+    }
+    answer
+}
+
+/// Scrape n gets answer n, and the last one again after that.
+#[derive(Debug)]
+pub struct Ready {
+    port: u16,
+    connections: Arc<AtomicU64>,
+}
+
+impl Ready {
+    pub fn start(answers: Vec<Vec<u8>>) -> Ready {
+        let connections = Arc::new(AtomicU64::new(0));
+        let changes = Arc::clone(&connections);
+        let (asked, last) = (AtomicU64::new(0), AtomicU16::new(0));
+        let port = serve(move |stream, _| {
+            let caller = stream.peer_addr()?.port();
+            if last.swap(caller, Ordering::SeqCst) != caller {
+                changes.fetch_add(1, Ordering::SeqCst);
+            }
+            let number = asked.fetch_add(1, Ordering::SeqCst) as usize;
+            stream.write_all(answers.get(number).or(answers.last()).expect("an answer"))?;
+            Ok(true)
+        });
+        Ready { port, connections }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Connections that have asked for a page, one after the other.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::SeqCst)
     }
 }
 

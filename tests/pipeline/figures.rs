@@ -36,11 +36,12 @@ impl Figures {
         found.map(|(_, value)| *value as u64).sum()
     }
 
-    /// The figures once every endpoint has everything. The agent must have no targets any more.
+    /// The figures once the last target is gone, which its configuration must say, and every endpoint has everything.
     pub fn at_rest(agent: &Agent) -> Figures {
         let figures = wait::until("every sample has its verdict", || {
             let figures = Figures::of(agent);
-            (figures.sum("corelane_endpoint_samples_pending", "") == 0).then_some(figures)
+            let waiting = ["corelane_targets", "corelane_endpoint_samples_pending"];
+            waiting.iter().all(|name| figures.sum(name, "") == 0).then_some(figures)
         });
         figures.assert_laws();
         figures

@@ -12,6 +12,7 @@
 )]
 
 mod agent;
+mod doorman;
 mod exporter;
 mod figures;
 mod peers;
@@ -31,5 +32,6 @@ mod exits;
 mod kills;
 mod laws;
 mod outages;
+mod pages;
 mod reloads;
 mod secure;

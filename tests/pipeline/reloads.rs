@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::agent::{Agent, config};
+use crate::agent::{Agent, INTERVAL, config};
 use crate::exporter::Numbered;
 use crate::receiver::Receiver;
 use crate::scratch::Scratch;
@@ -68,4 +68,94 @@ fn a_reload_in_an_outage_loses_nothing() {
     exporter.more(2);
     let last = exporter.hold();
     receiver.assert_complete(&exporter, last);
+}
+
+/// A configuration with one more field in the job.
+fn with_field(yaml: &str, field: &str) -> String {
+    yaml.replace("job_name: test\n", &format!("job_name: test\n    {field}\n"))
+}
+
+fn reload(agent: &Agent, yaml: &str) {
+    fs::write(agent.config(), yaml).expect("a config file");
+    let answer = agent.reload();
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[test]
+fn a_target_limit_lowered_by_a_reload_fails_every_target_until_it_is_raised() {
+    let scratch = Scratch::new();
+    let receiver = Receiver::prometheus(&scratch);
+    let exporters = [Numbered::start(), Numbered::start()];
+    let ports = exporters.each_ref().map(Numbered::port);
+    let yaml = config(&ports, &[receiver.url()]);
+    let limited = |limit: u32| with_field(&yaml, &format!("target_limit: {limit}"));
+    let mut agent = Agent::new(&scratch, &limited(2));
+    agent.start();
+    for round in 1..=2 {
+        for exporter in &exporters {
+            exporter.more(2);
+            // No page is on its way when the limit changes.
+            exporter.hold();
+        }
+        reload(&agent, &limited(1));
+        for (exporter, port) in exporters.iter().zip(ports) {
+            exporter.release();
+            wait::until_true("the target fails by the limit", || {
+                agent
+                    .failure(port)
+                    .contains("target_limit exceeded (number of targets: 2, limit: 1)")
+            });
+            let up = format!("up{{instance=\"127.0.0.1:{port}\"}}");
+            wait::until_true("the receiver knows that the target is down", || {
+                receiver.values(&up).last() == Some(&0.0)
+            });
+        }
+        let before = exporters.each_ref().map(Numbered::pages);
+        reload(&agent, &limited(2));
+        for port in ports {
+            wait::until_true(&format!("the target is up again, round {round}"), || {
+                agent
+                    .target(port)
+                    .is_some_and(|target| target["health"] == "up" && target["lastError"] == "")
+            });
+        }
+        for (exporter, before) in exporters.iter().zip(before) {
+            wait::until_true("the exporter is scraped", || exporter.pages() > before);
+        }
+    }
+    for exporter in &exporters {
+        let last = exporter.hold();
+        receiver.assert_complete(exporter, last);
+    }
+}
+
+#[test]
+fn two_changes_of_relabeling_between_two_scrapes_leave_only_the_last_in_force() {
+    let scratch = Scratch::new();
+    let receiver = Receiver::prometheus(&scratch);
+    let exporter = Numbered::start();
+    // Long, so that both reloads are done before the next scrape.
+    let yaml = config(&[exporter.port()], &[receiver.url()]).replace(INTERVAL, "2s");
+    let labelled = |label: &str| {
+        let rule = format!("{{target_label: v, replacement: {label}}}");
+        with_field(&yaml, &format!("metric_relabel_configs: [{rule}]"))
+    };
+    let values =
+        |label: &str| receiver.values(&format!("scrape_number{{series=\"0\",v=\"{label}\"}}"));
+    let mut agent = Agent::new(&scratch, &labelled("A"));
+    agent.start();
+    exporter.more(1);
+    let old = exporter.pages();
+    wait::until_true("the page before the change has arrived", || {
+        values("A").last() == Some(&(old as f64))
+    });
+    reload(&agent, &labelled("B"));
+    reload(&agent, &labelled("C"));
+    assert_eq!(exporter.pages(), old, "a scrape came between: this run shows nothing");
+    exporter.more(2);
+    wait::until_true("two pages after the change have arrived", || values("C").len() >= 2);
+    assert!(values("B").is_empty(), "a rule was in force that no scrape should have met");
+    let pages = |range: std::ops::RangeInclusive<u64>| range.map(|page| page as f64);
+    assert_eq!(values("A"), pages(1..=old).collect::<Vec<_>>());
+    assert_eq!(values("C")[..2], pages(old + 1..=old + 2).collect::<Vec<_>>());
 }

@@ -1,14 +1,17 @@
 //! TLS, basic auth and bearer tokens, against servers that demand them.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, config};
+use crate::exporter::Numbered;
 use crate::peers;
 use crate::program::Program;
 use crate::receiver::Receiver;
 use crate::scratch::{Scratch, free_port};
 use crate::wait;
+use crate::web;
 
 /// The bcrypt hash of `secret`, at the lowest cost.
 const SECRET_HASH: &str = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
@@ -113,4 +116,66 @@ fn secrets_and_certificates_are_presented_and_checked() {
     assert!(strangers.is_empty(), "a page came without the right to it");
     let log = agent.log();
     assert!(!log.contains("token-of-the-agent"), "a secret is in the log: {log}");
+}
+
+#[test]
+fn a_reload_that_adds_the_first_https_targets_brings_them_up_with_their_own_roots() {
+    let scratch = Scratch::new();
+    certificates(&scratch);
+    let receiver = Receiver::prometheus(&scratch);
+    let node_port = free_port();
+    let _node = node_exporter(&scratch, node_port);
+    let plain = Numbered::start();
+    let first = config(&[plain.port()], &[receiver.url()]);
+    let mut agent = Agent::new(&scratch, &first);
+    agent.start();
+    plain.more(2);
+
+    let ca = scratch.path("ca.pem");
+    let root = format!("      ca_file: {}\n", ca.display());
+    let checked = "      insecure_skip_verify: false\n";
+    let trusting = job("trusting", node_port, &ca, "secret");
+    let trusting = trusting.replace(&root, &format!("{root}{checked}"));
+    // The same place, but nothing says whom to trust: there are no settings of TLS at all.
+    let settings = format!("    tls_config:\n{root}");
+    let rootless = job("rootless", node_port, &ca, "secret").replace(&settings, "");
+    // A page over TLS takes a while on a busy machine.
+    let slower = |job: String| {
+        let times = "    scrape_interval: 2s\n    scrape_timeout: 2s\n";
+        job.replace("    scheme: https\n", &format!("    scheme: https\n{times}"))
+    };
+    let shown = |job: &str| {
+        let found = web::get_json(agent.port(), "/api/v1/targets")?;
+        let targets = found["data"]["activeTargets"].as_array()?;
+        let target = targets.iter().find(|target| target["scrapePool"] == job)?;
+        let text = |field: &str| target[field].as_str().map(str::to_owned);
+        Some((text("health")?, text("lastError")?))
+    };
+    // First the one alone, then the other before it: which settings are whose must not go by their order.
+    let (trusting, rootless) = (slower(trusting), slower(rootless));
+    for jobs in [rootless.clone(), format!("{trusting}{rootless}")] {
+        let yaml = first.replace("remote_write:\n", &format!("{jobs}remote_write:\n"));
+        fs::write(agent.config(), yaml).unwrap();
+        assert_eq!(agent.reload().status, 200);
+        wait::until_true("the job without roots is down", || {
+            shown("rootless").is_some_and(|(health, _)| health == "down")
+        });
+    }
+
+    for (job, health) in [("trusting", "up"), ("rootless", "down")] {
+        let (found, error) = wait::until(&format!("{job} has been scraped"), || {
+            shown(job).filter(|(health, _)| health != "unknown")
+        });
+        assert_eq!(found, health, "{job}: {error:?}");
+        assert_eq!(error.contains("unknown authority"), job == "rootless", "{job}: {error:?}");
+        let up = if health == "up" { 1.0 } else { 0.0 };
+        wait::until_true(&format!("two scrapes of {job} have arrived"), || {
+            receiver.values(&format!("up{{job=\"{job}\"}}")).len() >= 2
+        });
+        let ups = receiver.values(&format!("up{{job=\"{job}\"}}"));
+        assert!(ups.iter().all(|found| *found == up), "{job}: {ups:?}");
+    }
+    assert!(!receiver.samples("node_cpu_seconds_total{job=\"trusting\"}").is_empty());
+    let last = plain.hold();
+    receiver.assert_complete(&plain, last);
 }
