@@ -188,6 +188,8 @@ pub struct Report {
 #[derive(Clone, Debug, Default)]
 pub struct ScrapeMeters {
     pub targets: u64,
+    /// Pages that wait for another turn, or for room in the dictionary.
+    pub pages_waiting: u64,
     pub scrapes: u64,
     pub scrapes_failed: u64,
     /// Ticks that found the previous scrape still running.

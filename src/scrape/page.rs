@@ -37,6 +37,8 @@ pub struct Page {
     /// Body bytes taken from the network and not decoded yet.
     undecoded: Vec<u8>,
     plain: Vec<u8>,
+    /// Decoded lines that wait until the dictionary has room for their series.
+    held: Vec<u8>,
     /// The beginning of a line whose end has not come.
     partial: Vec<u8>,
     pub batch: Batch,
@@ -49,6 +51,8 @@ pub struct Page {
     /// Series new to the cache.
     pub added: u64,
     over_limit: bool,
+    /// The present line's series found no room in the dictionary.
+    must_wait: bool,
     /// Lines of the entry that is being joined.
     joins: u32,
     /// Counted when the page ends, with everything else of it.
@@ -65,6 +69,8 @@ pub struct Around<'a> {
     pub cache: &'a Cache,
     pub feed: &'a mut Feed,
     pub resolver: &'a mut Resolver,
+    /// The disk has not refused: room for new series is on its way.
+    pub may_wait: bool,
 }
 
 /// Explicit timestamps further ahead than this are refused (SCR-68), in milliseconds.
@@ -77,6 +83,7 @@ impl Default for Page {
             decoder: Decoder::Identity,
             undecoded: Vec::new(),
             plain: Vec::new(),
+            held: Vec::new(),
             partial: Vec::new(),
             batch: Batch::default(),
             pass: Pass::default(),
@@ -86,6 +93,7 @@ impl Default for Page {
             kept: 0,
             added: 0,
             over_limit: false,
+            must_wait: false,
             joins: 0,
             refused: Refusals::default(),
         }
@@ -97,6 +105,7 @@ impl Page {
     pub fn reset(&mut self) {
         self.undecoded.clear();
         self.plain.clear();
+        self.held.clear();
         self.partial.clear();
         self.pass = Pass::default();
         self.line = 0;
@@ -105,6 +114,7 @@ impl Page {
         self.kept = 0;
         self.added = 0;
         self.over_limit = false;
+        self.must_wait = false;
         self.joins = 0;
         self.refused = Refusals::default();
     }
@@ -145,16 +155,28 @@ impl Page {
 
     /// True while bytes wait for the next turn.
     pub fn pending(&self) -> bool {
-        !self.undecoded.is_empty()
+        !self.undecoded.is_empty() || self.stalled()
+    }
+
+    /// True while new series wait for room in the dictionary, which the disk is about to give.
+    pub fn stalled(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Decodes and handles up to one turn's worth of what waits.
     pub fn work(&mut self, around: &mut Around<'_>) -> Result<(), PageError> {
+        if self.stalled() {
+            let held = core::mem::take(&mut self.held);
+            self.lines(&held, around)?;
+        }
+        if matches!(self.decoder, Decoder::Identity) {
+            return Ok(());
+        }
         let mut plain = core::mem::take(&mut self.plain);
         let mut used = 0;
         let mut outcome = Ok(());
         let mut room = limits::TURN_BYTES;
-        while room > 0 {
+        while room > 0 && !self.stalled() {
             plain.clear();
             let taken = self
                 .decoder
@@ -182,6 +204,8 @@ impl Page {
     /// The body has ended and nothing is pending.
     pub fn finish(&mut self, around: &mut Around<'_>) -> Result<(), PageError> {
         self.decoder.finish().map_err(|error| PageError::Text(error.to_string()))?;
+        // A last line without an end is not worth another turn.
+        around.may_wait = false;
         if !self.partial.is_empty() {
             let last = core::mem::take(&mut self.partial);
             self.one_line(&last, around)?;
@@ -207,6 +231,14 @@ impl Page {
         if self.body_bytes >= limit {
             return Err(PageError::BodyLimit);
         }
+        self.lines(bytes, around)
+    }
+
+    fn lines(&mut self, bytes: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
+        if self.stalled() {
+            self.held.extend_from_slice(bytes);
+            return Ok(());
+        }
         let mut from = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
             let line = &bytes[from..end];
@@ -218,6 +250,10 @@ impl Page {
                 self.check_partial()?;
                 let whole = core::mem::take(&mut self.partial);
                 self.one_line(&whole, around)?;
+            }
+            if self.stalled() {
+                self.held.extend_from_slice(&bytes[from..]);
+                return Ok(());
             }
         }
         self.partial.extend_from_slice(&bytes[from..]);
@@ -239,7 +275,15 @@ impl Page {
     fn one_line(&mut self, line: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
         self.line += 1;
         match self.parser.line(line) {
-            Ok(Item::Series(series)) => self.sample(&series, around),
+            Ok(Item::Series(series)) => {
+                self.sample(&series, around)?;
+                if core::mem::take(&mut self.must_wait) {
+                    self.line -= 1;
+                    self.held.extend_from_slice(line);
+                    self.held.push(b'\n');
+                }
+                Ok(())
+            }
             Ok(_) => {
                 self.joins = 0;
                 Ok(())
@@ -322,6 +366,11 @@ impl Page {
                 Entry::new(found, tracked)
             }
             Ok(Resolved::Filtered) => Entry::DROPPED,
+            Ok(Resolved::DiskFull) if around.may_wait => {
+                self.scraped -= 1;
+                self.must_wait = true;
+                return Ok(None);
+            }
             Ok(Resolved::DiskFull) => {
                 self.refused.add(Refusal::DiskFull, 1);
                 return Ok(None);

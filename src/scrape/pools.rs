@@ -18,6 +18,8 @@ pub struct Lent<'a> {
     pub feed: &'a mut Feed,
     pub appender: &'a mut Appender,
     pub dialer: &'a mut Dialer,
+    /// The disk has not refused: room for new series is on its way when there is none.
+    pub may_wait: bool,
 }
 
 /// The scrape pools of one core.
@@ -217,6 +219,11 @@ impl Pools {
         states.collect()
     }
 
+    /// Pages that have come and are not worked through.
+    pub fn pages_waiting(&self) -> u64 {
+        self.scrapes.iter().flatten().filter(|scrape| scrape.waits()).count() as u64
+    }
+
     pub fn targets(&self) -> u64 {
         (self.scrapes.len() - self.free.len()) as u64
     }
@@ -264,6 +271,7 @@ impl Pools {
             resolver: &mut self.resolver,
             pages: &mut self.pages,
             vanished: &mut self.vanished,
+            may_wait: lent.may_wait,
         }
     }
 }

@@ -27,6 +27,7 @@ pub struct Shared<'a> {
     #[expect(clippy::vec_box, reason = "pages move to scrapes and back as pointers")]
     pub pages: &'a mut Vec<Box<Page>>,
     pub vanished: &'a mut Vec<SeriesRef>,
+    pub may_wait: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,8 @@ pub struct Scrape {
     report: ReportRefs,
 }
 
+/// How long a page waits before it tries again whether the dictionary has room.
+const STALL: Duration = Duration::from_millis(2);
 /// Starts lie on slots of this length, so that scrapes share wakes.
 pub const SLOT: Duration = Duration::from_millis(5);
 
@@ -112,10 +115,18 @@ impl Scrape {
     pub fn wake(&self, now: Instant) -> Instant {
         match self.phase {
             Phase::Idle => self.next_tick,
+            _ if self.page.as_ref().is_some_and(|page| page.stalled()) => {
+                (now + STALL).min(self.time_out_at())
+            }
             _ if self.page.as_ref().is_some_and(|page| page.pending()) => now,
             Phase::Working => now,
             Phase::Opening | Phase::Exchange => self.next_tick.min(self.time_out_at()),
         }
+    }
+
+    /// Its page has bytes that wait for another turn.
+    pub fn waits(&self) -> bool {
+        self.page_pending()
     }
 
     pub fn outgoing(&self) -> &[u8] {
@@ -204,6 +215,10 @@ impl Scrape {
         self.redirects = 0;
         if let Some(text) = &job.forced_error {
             return self.finish(Err(PageError::Text(text.clone())), job, shared);
+        }
+        if self.report.is_none() {
+            // Before a first page fills the dictionary.
+            self.report = report_refs(&self.target.labels, shared.feed, now.timestamp);
         }
         match Url::parse(&self.target.url()) {
             Ok(url) => {
@@ -463,6 +478,7 @@ impl Scrape {
             cache: &self.cache,
             feed: shared.feed,
             resolver: shared.resolver,
+            may_wait: shared.may_wait,
         };
         let outcome = act(&mut page, &mut around);
         self.page = Some(page);

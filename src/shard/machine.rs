@@ -209,6 +209,7 @@ impl Shard {
             feed: &mut self.feeds[0],
             appender: &mut self.appender,
             dialer: &mut self.dialer,
+            may_wait: !self.upkeep.full,
         };
         act(&mut self.pools, &mut lent);
     }

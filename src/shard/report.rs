@@ -9,6 +9,7 @@ impl Shard {
     pub fn report(&mut self, number: u64, targets: bool) -> Report {
         let mut scrape = self.pools.meters.clone();
         scrape.targets = self.pools.targets();
+        scrape.pages_waiting = self.pools.pages_waiting();
         scrape.refused = self.appender.refused;
         let decoded = &mut self.scratch.decoded;
         let endpoints = self.endpoints.iter().flatten();

@@ -127,6 +127,7 @@ catalog! {
     TARGETS_UP Gauge "corelane_targets_up" "Targets of a job whose last scrape succeeded.";
     SCRAPES Counter "corelane_scrapes_total" "Scrapes ended.";
     SCRAPES_FAILED Counter "corelane_scrapes_failed_total" "Scrapes that failed.";
+    PAGES_WAITING Gauge "corelane_scrape_pages_waiting" "Pages that wait for another turn, or for room in the dictionary.";
     SCRAPES_SKIPPED Counter "corelane_scrapes_skipped_total" "Ticks that found the previous scrape still running.";
     SCRAPE_BYTES Counter "corelane_scrape_body_bytes_total" "Bytes of pages, decoded.";
     CACHE_HITS Counter "corelane_scrape_cache_hits_total" "Lines met where they were expected.";

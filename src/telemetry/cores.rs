@@ -27,6 +27,7 @@ const BY_SHARD: &[Figure] = &[
     (&TARGETS, |report| report.scrape.targets),
     (&SCRAPES, |report| report.scrape.scrapes),
     (&SCRAPES_FAILED, |report| report.scrape.scrapes_failed),
+    (&PAGES_WAITING, |report| report.scrape.pages_waiting),
     (&SCRAPES_SKIPPED, |report| report.scrape.scrapes_skipped),
     (&SCRAPE_BYTES, |report| report.scrape.body_bytes),
     (&CACHE_HITS, |report| report.scrape.cache_hits),

@@ -111,3 +111,21 @@ fn while_the_endpoint_is_dead_the_oldest_are_shed_and_nothing_is_refused() {
         "{samples} in {series} series, {lost} shed"
     );
 }
+
+/// The definitions of the first page are more than a segment of the dictionary holds, and come faster than a spare can
+/// be prepared: the page has to wait for it.
+#[test]
+fn a_first_page_of_more_definitions_than_a_segment_holds_refuses_nothing() {
+    let scratch = Scratch::new();
+    let receiver = Receiver::prometheus(&scratch);
+    let exporter = Numbered::with_ballast(20_000);
+    let yaml = config(&[exporter.port()], &[receiver.url()]).replace(INTERVAL, "1s");
+    let mut agent = Agent::new(&scratch, &yaml);
+    agent.flags(&["--storage.agent.wal-segment-size=256KiB", "--cores=1"]);
+    agent.start();
+    exporter.more(2);
+    let last = exporter.hold();
+    let figures = Figures::of(&agent);
+    assert_eq!(figures.sum("corelane_samples_refused_total", ""), 0, "samples were refused");
+    receiver.assert_complete(&exporter, last);
+}

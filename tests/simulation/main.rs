@@ -27,13 +27,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::{Summary, World};
 
 /// Seeds that once found a bug, with its name.
-const REGRESSIONS: [(u64, &str); 14] = [
+const REGRESSIONS: [(u64, &str); 13] = [
     (6, "counts of another target's page are taken over when a target ends"),
     (38, "a log that was given back is truncated"),
     (5, "what was settled by an earlier run is sent again when a request is refused"),
     (344, "a ref is given to another series while a record mentions it"),
     (427, "a segment is given back before all of it is counted"),
-    (1308, "patience runs out with a backlog that was taken in before"),
     // Mistakes of the world and its laws.
     (341, "what was being tried alone when power was cut counts as lost in bad company"),
     (2616, "what was being tried alone when power was cut counts as lost in bad company"),

@@ -194,7 +194,10 @@ impl World {
             if !read.is_empty() {
                 // A disk that had no room for something may have had none for these.
                 let before = self.hosts[shard as usize].disk_full;
-                let certain = self.report(shard).scrape.refused.get(Refusal::DiskFull) == before;
+                let scrape = self.report(shard).scrape;
+                // A page that waits for room in the dictionary may still be lost to a death.
+                let certain =
+                    scrape.refused.get(Refusal::DiskFull) == before && scrape.pages_waiting == 0;
                 for (exporter, page) in read {
                     let page = &mut self.exporters[exporter].pages[page];
                     (page.certain, page.committed) = (certain, now);
@@ -401,13 +404,14 @@ impl World {
                 }
             }
             Effect::Pause(conn) => {
-                let id = self.link_of(shard, conn, "Pause");
+                // The shard may not have asked yet when the network told it of the end.
+                let id = self.hosts[shard as usize].conns.get(&conn).copied();
                 if let Some(link) = id.and_then(|id| self.net.links.get_mut(&id)) {
                     link.paused = true;
                 }
             }
             Effect::Resume(conn) => {
-                let id = self.link_of(shard, conn, "Resume");
+                let id = self.hosts[shard as usize].conns.get(&conn).copied();
                 if let Some(link) = id.and_then(|id| self.net.links.get_mut(&id)) {
                     link.paused = false;
                     self.tell(shard, Inbox::Readable(id.unwrap_or_default()));
