@@ -105,6 +105,12 @@ impl Agent {
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
             .arg("--web.enable-lifecycle")
             .args(&self.flags);
+        // The whole suite on one runtime, whatever a machine would choose.
+        if let Ok(runtime) = std::env::var("CORELANE_RUNTIME")
+            && !self.flags.iter().any(|flag| flag.starts_with("--runtime"))
+        {
+            command.arg(format!("--runtime={runtime}"));
+        }
         self.program = Some(Program::start(&mut command, &self.log));
     }
 
