@@ -239,6 +239,8 @@ pub struct LogMeters {
     /// True while the disk gives no spare segment.
     pub full: bool,
     pub sync_failures: u64,
+    /// Records that could not be written to their file; they go on being sent from memory.
+    pub write_failures: u64,
     /// Every samples segment held, oldest first: what the coordinator weighs for the disk budget.
     pub held: Vec<HeldSegment>,
     /// For each log that this shard keeps, by number: the lowest segment that some endpoint's stored cursor needs.

@@ -1,19 +1,4 @@
-//! Counters and histograms of one core: plain integers, no atomics, no registry. Copies travel as mail.
-
-/// Only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counter(pub u64);
-
-impl Counter {
-    #[inline]
-    pub fn add(&mut self, n: u64) {
-        self.0 += n;
-    }
-    #[inline]
-    pub fn one(&mut self) {
-        self.0 += 1;
-    }
-}
+//! Histograms of one core: plain integers, no atomics, no registry. Copies travel as mail.
 
 /// Durations in 40 log-linear buckets (two a power of two) from 1 µs up: enough for p50/p99 and for a Prometheus
 /// histogram, small enough to copy into mail.

@@ -18,7 +18,7 @@ pub use checksum::crc32c;
 pub use codec::{Reader, put_uvarint, put_zigzag, unzigzag, uvarint_len, zigzag};
 pub use conn::{Ask, Conn, Dialer, Owner};
 pub use hash::{seeded_hash, stable_hash};
-pub use meter::{Counter, Histogram};
+pub use meter::Histogram;
 pub use random::Random;
 pub use time::{DurationError, Instant, Now, Timestamp, format_duration, parse_duration};
 pub use timers::Timers;

@@ -46,6 +46,7 @@ impl Shard {
             damage: self.damage(),
             full: self.upkeep.full,
             sync_failures: self.upkeep.sync_failures,
+            write_failures: counters.write_failures + own.dictionary.counters().write_failures,
             ..LogMeters::default()
         };
         for (log, feed) in self.feeds.iter().enumerate() {

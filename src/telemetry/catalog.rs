@@ -120,6 +120,7 @@ catalog! {
     WAL_FULL Gauge "corelane_wal_full" "1 while the disk gives no room.";
     WAL_DAMAGE Counter "corelane_wal_damage_total" "Damaged places stepped over.";
     SYNC_FAILURES Counter "corelane_wal_sync_failures_total" "Syncs of the log that failed.";
+    WRITE_FAILURES Counter "corelane_wal_write_failures_total" "Records that could not be written to their file.";
     SERIES Gauge "corelane_series" "Series with a definition in memory.";
     SERIES_CREATED Counter "corelane_series_created_total" "Series met for the first time.";
     SERIES_FORGOTTEN Counter "corelane_series_forgotten_total" "Series given up after they ended.";
