@@ -108,9 +108,6 @@ pub(super) fn read_protocols(field: &Field<'_>, whom: &str) -> Result<Vec<String
 
 pub(super) fn read_protocol(field: &Field<'_>) -> Result<String, ConfigError> {
     let name = field.text()?;
-    if name == "PrometheusProto" {
-        return Err(field.error("PrometheusProto: not supported yet"));
-    }
     if PROTOCOLS.contains(&name.as_str()) {
         return Ok(name);
     }

@@ -1,4 +1,4 @@
-//! What one line of a page says.
+//! What one line or metric of a page says.
 
 use std::borrow::Cow;
 
@@ -13,6 +13,8 @@ pub enum Format {
     Text,
     /// OpenMetrics text, any version.
     OpenMetrics,
+    /// Delimited `io.prometheus.client.MetricFamily` messages.
+    Protobuf,
 }
 
 /// One line, borrowed from it.
@@ -41,9 +43,10 @@ pub enum Entry<'a> {
 /// A sample as written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Series<'a> {
-    /// Name and labels exactly as written, without blanks around them. Checked only by `Parser::labels`.
+    /// Name and labels exactly as written, without blanks around them; of a protobuf page see `Families::sample`.
+    /// Checked only by `Parser::labels`.
     pub text: &'a [u8],
-    /// Any NaN is [`crate::model::NAN`].
+    /// In text any NaN is [`crate::model::NAN`]; a protobuf page says which NaN it means.
     pub value: f64,
     /// Milliseconds since the epoch, where the page gives a time.
     pub timestamp_ms: Option<i64>,

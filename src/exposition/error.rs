@@ -32,6 +32,8 @@ pub enum ParseError {
     NoEof,
     /// A quoted string does not end on this line: join the next one, or give up where there is none.
     OpenQuote,
+    /// What is wrong with the bytes of a protobuf page.
+    Protobuf(&'static str),
     Start(String),
     Timestamp(String),
     TypeUnknown(String),
@@ -79,6 +81,7 @@ impl fmt::Display for ParseError {
             ParseError::NameTwice => f.write_str("metric name already set"),
             ParseError::NoEof => f.write_str("data does not end with # EOF"),
             ParseError::OpenQuote => f.write_str("expected the end of a quoted string"),
+            ParseError::Protobuf(what) => write!(f, "malformed protobuf: {what}"),
             ParseError::Start(got) => write!(f, "expected a valid start token, got \"{got}\""),
             ParseError::Timestamp(text) => write!(f, "invalid timestamp \"{text}\""),
             ParseError::TypeUnknown(text) => write!(f, "invalid metric type \"{text}\""),

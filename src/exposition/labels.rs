@@ -174,43 +174,82 @@ pub(super) fn fill(
     out: &mut LabelsBuilder,
     empty: &mut Vec<String>,
 ) -> Result<(), ParseError> {
-    out.clear();
-    empty.clear();
-    let mut doubled: Vec<String> = Vec::new();
+    let mut gathering = Gathering::new(out, empty);
     while let Some(part) = labelled.next_part()? {
         let (name, value) = (utf8(part.name)?, utf8(part.value)?);
         let (name, value) = match labelled.dialect {
             Dialect::Text | Dialect::OpenMetrics => (unescape(name, true), unescape(value, true)),
             Dialect::Exemplar => (Cow::Borrowed(name), Cow::Borrowed(value)),
         };
-        if name.is_empty() {
-            return Err(ParseError::Utf8(String::new()));
-        }
         let value = normalise(metric_type, &name, value);
-        if value.is_empty() {
-            empty.push(name.into_owned());
-        } else if out.get(&name).is_empty() {
-            out.set(&name, &value);
-        } else {
-            doubled.push(name.into_owned());
-        }
+        gathering.add(&name, &value)?;
     }
     if !labelled.rest().is_empty() {
         return Err(ParseError::ValueMissing);
     }
-    // An empty value takes every value of that name away, so such a name cannot be there twice.
+    match labelled.dialect {
+        Dialect::Exemplar => gathering.finish_nameless(),
+        Dialect::Text | Dialect::OpenMetrics => gathering.finish(),
+    }
+}
+
+/// Labels in the order written, on their way to a set.
+#[derive(Debug)]
+pub(super) struct Gathering<'a> {
+    out: &'a mut LabelsBuilder,
+    empty: &'a mut Vec<String>,
+    doubled: Vec<String>,
+}
+
+impl<'a> Gathering<'a> {
+    /// Replaces what `out` and `empty` hold.
+    pub(super) fn new(out: &'a mut LabelsBuilder, empty: &'a mut Vec<String>) -> Gathering<'a> {
+        out.clear();
+        empty.clear();
+        Gathering { out, empty, doubled: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, name: &str, value: &str) -> Result<(), ParseError> {
+        if name.is_empty() {
+            return Err(ParseError::Utf8(String::new()));
+        }
+        if value.is_empty() {
+            self.empty.push(name.to_owned());
+        } else if self.out.get(name).is_empty() {
+            self.out.set(name, value);
+        } else {
+            self.doubled.push(name.to_owned());
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_bytes(&mut self, name: &[u8], value: &[u8]) -> Result<(), ParseError> {
+        self.add(utf8(name)?, utf8(value)?)
+    }
+
+    /// The set of a series is complete.
+    pub(super) fn finish(self) -> Result<(), ParseError> {
+        let out = self.finish_parts()?;
+        if out.get(METRIC_NAME).is_empty() { Err(ParseError::NameMissing) } else { Ok(()) }
+    }
+
+    /// The set of an exemplar is complete.
+    pub(super) fn finish_nameless(self) -> Result<(), ParseError> {
+        self.finish_parts().map(drop)
+    }
+
+    /// An empty value takes every value of that name away, so such a name cannot be there twice.
     // spec: SCR-37, SCR-35
-    for name in empty.iter() {
-        out.delete(name);
+    fn finish_parts(mut self) -> Result<&'a mut LabelsBuilder, ParseError> {
+        for name in self.empty.iter() {
+            self.out.delete(name);
+        }
+        self.doubled.retain(|name| !self.empty.contains(name));
+        match self.doubled.pop() {
+            Some(name) => Err(ParseError::Duplicate(name)),
+            None => Ok(self.out),
+        }
     }
-    doubled.retain(|name| !empty.contains(name));
-    if let Some(name) = doubled.pop() {
-        return Err(ParseError::Duplicate(name));
-    }
-    if labelled.dialect != Dialect::Exemplar && out.get(METRIC_NAME).is_empty() {
-        return Err(ParseError::NameMissing);
-    }
-    Ok(())
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {

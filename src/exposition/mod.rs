@@ -1,4 +1,5 @@
-//! What a target says: the text format and OpenMetrics, one line at a time, and which of them was agreed on.
+//! What a target says: the text format and OpenMetrics, one line at a time, protobuf metric by metric, and which of
+//! them was agreed on.
 //!
 //! A page is read in two steps. [`Parser::line`] runs on every line of every scrape, so of a series it only finds where
 //! the text ends and reads value, timestamp and exemplar. [`Parser::labels`] runs on series texts not met before and
@@ -8,13 +9,18 @@
 //! A quoted string may hold a raw newline: then one of the steps answers [`ParseError::OpenQuote`], and the caller
 //! joins the next line to this one (with its newline) and reads the longer line instead.
 //!
+//! A protobuf page has pieces instead of lines, and one metric may be many samples: [`Families`] reads it, and the same
+//! second step checks its series texts.
+//!
 //! Nothing here panics, whatever the bytes.
 //!
 //! May use: base, model.
 
 mod entry;
 mod error;
+mod families;
 mod labels;
+mod message;
 mod negotiate;
 mod number;
 mod openmetrics;
@@ -24,5 +30,6 @@ mod text;
 
 pub use entry::{Entry, Exemplar, Format, Series};
 pub use error::ParseError;
+pub use families::{Families, Piece};
 pub use negotiate::{NegotiateError, Protocol, accept_header, format_of};
 pub use parser::Parser;

@@ -60,11 +60,11 @@ impl Protocol {
         }
     }
 
-    fn format(self) -> Result<Format, NegotiateError> {
+    fn format(self) -> Format {
         match self {
-            Protocol::OpenMetrics001 | Protocol::OpenMetrics1 => Ok(Format::OpenMetrics),
-            Protocol::Proto => Err(NegotiateError::Protobuf),
-            Protocol::Text004 | Protocol::Text1 => Ok(Format::Text),
+            Protocol::OpenMetrics001 | Protocol::OpenMetrics1 => Format::OpenMetrics,
+            Protocol::Proto => Format::Protobuf,
+            Protocol::Text004 | Protocol::Text1 => Format::Text,
         }
     }
 }
@@ -89,7 +89,6 @@ pub enum NegotiateError {
     Blank,
     /// A content type that breaks the grammar of content types.
     Malformed(String),
-    Protobuf,
     /// A content type that is none of ours.
     Unsupported(String),
 }
@@ -105,9 +104,6 @@ impl fmt::Display for NegotiateError {
                 f,
                 "cannot parse Content-Type {content_type:?} and no fallback_scrape_protocol for target"
             ),
-            NegotiateError::Protobuf => {
-                f.write_str("the protobuf exposition format is not supported yet")
-            }
             NegotiateError::Unsupported(content_type) => write!(
                 f,
                 "received unsupported Content-Type {content_type:?} and no \
@@ -131,13 +127,13 @@ pub fn format_of(
     } else {
         match media_type(content_type).as_deref() {
             Some("application/openmetrics-text") => return Ok(Format::OpenMetrics),
-            Some("application/vnd.google.protobuf") => return Err(NegotiateError::Protobuf),
+            Some("application/vnd.google.protobuf") => return Ok(Format::Protobuf),
             Some("text/plain") => return Ok(Format::Text),
             Some(_) => NegotiateError::Unsupported(content_type.to_owned()),
             None => NegotiateError::Malformed(content_type.to_owned()),
         }
     };
-    fallback.map_or(Err(error), Protocol::format)
+    fallback.map(Protocol::format).ok_or(error)
 }
 
 /// The media type in small letters, if it and all its parameters are well formed and no parameter stands twice.
@@ -213,6 +209,16 @@ mod tests {
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
              text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
         );
+        let proto_first: Vec<Protocol> =
+            [Protocol::Proto].into_iter().chain(Protocol::DEFAULT).collect();
+        assert_eq!(
+            accept_header(&proto_first),
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+             q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+             application/openmetrics-text;version=0.0.1;q=0.4,\
+             text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+             text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+        );
         assert_eq!(accept_header(&[Protocol::Text004]), "text/plain;version=0.0.4;q=0.6,*/*;q=0.5");
     }
 
@@ -251,8 +257,8 @@ mod tests {
             assert_eq!(fallback, Ok(wanted.unwrap_or(Text)), "{content_type}");
         }
         let proto = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily";
-        assert_eq!(format_of(Some(proto), Some(Protocol::Text1)), Err(NegotiateError::Protobuf));
-        assert_eq!(format_of(None, Some(Protocol::Proto)), Err(NegotiateError::Protobuf));
+        assert_eq!(format_of(Some(proto), Some(Protocol::Text1)), Ok(Format::Protobuf));
+        assert_eq!(format_of(None, Some(Protocol::Proto)), Ok(Format::Protobuf));
         assert_eq!(format_of(None, Some(Protocol::OpenMetrics1)), Ok(OpenMetrics));
         assert_eq!(format_of(None, None), Err(NegotiateError::Blank));
     }

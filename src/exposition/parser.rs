@@ -1,7 +1,8 @@
-//! A page from its first line to its end.
+//! A page of lines, from the first to the end; and labels of all formats.
 
 use crate::exposition::entry::{Entry, Format};
 use crate::exposition::error::ParseError;
+use crate::exposition::families;
 use crate::exposition::labels::{Dialect, Labelled, fill};
 use crate::exposition::{openmetrics, text};
 use crate::model::{LabelsBuilder, MetricType};
@@ -21,11 +22,17 @@ impl Parser {
         Parser { format, metric_type: MetricType::Unknown, ended: false }
     }
 
-    /// One line without its newline. The empty rest behind the last newline of a page is not a line.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// One line without its newline. The empty rest behind the last newline of a page is not a line. A protobuf page
+    /// has none.
     #[inline]
     pub fn line<'a>(&mut self, line: &'a [u8]) -> Result<Entry<'a>, ParseError> {
         match self.format {
             Format::Text => text::entry(line, &mut self.metric_type),
+            Format::Protobuf => Err(ParseError::Protobuf("it has no lines")),
             Format::OpenMetrics if self.ended => Err(ParseError::AfterEof),
             Format::OpenMetrics => {
                 self.ended = line == b"# EOF";
@@ -38,7 +45,7 @@ impl Parser {
     pub fn finish(&mut self) -> Result<(), ParseError> {
         match self.format {
             Format::OpenMetrics if !self.ended => Err(ParseError::NoEof),
-            Format::Text | Format::OpenMetrics => Ok(()),
+            Format::Text | Format::OpenMetrics | Format::Protobuf => Ok(()),
         }
     }
 
@@ -62,6 +69,7 @@ impl Parser {
         let dialect = match self.format {
             Format::Text => Dialect::Text,
             Format::OpenMetrics => Dialect::OpenMetrics,
+            Format::Protobuf => return families::labels_of(series, out, empty),
         };
         fill(Labelled::series(series, dialect), self.metric_type, out, empty)
     }

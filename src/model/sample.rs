@@ -6,7 +6,7 @@ pub struct SeriesRef(pub u32);
 
 const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
 
-/// The ordinary NaN, the only one a page can produce (spec: SCR-33).
+/// The ordinary NaN, the only one a page of text can produce (spec: SCR-33).
 pub const NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
 
 /// The NaN that says "this series has ended" (spec: SCR-61).

@@ -1,7 +1,7 @@
 //! Targets and their scrapes on one core: from "due" to a committed batch.
 //!
 //! ```text
-//! due -> open -> send -> read -> (lines -> cache -> refs, values) -> commit | rollback -> idle
+//! due -> open -> send -> read -> (lines or metrics -> cache -> refs, values) -> commit | rollback -> idle
 //! ```
 //!
 //! - **C2** a series that vanishes gets one staleness marker; a failed scrape marks all that were live.
@@ -14,6 +14,7 @@
 mod cache;
 mod labels;
 mod page;
+mod pieces;
 mod pools;
 mod report;
 mod target;

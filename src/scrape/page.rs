@@ -1,8 +1,9 @@
-//! One page on its way in: bytes → decoded bytes → lines → refs and values in a batch.
+//! One page on its way in: bytes → decoded bytes → lines → refs and values in a batch. For pages that have no lines see
+//! `pieces.rs`.
 
 use crate::append::Batch;
 use crate::base::{Now, limits, seeded_hash};
-use crate::exposition::{Entry as Item, Format, ParseError, Parser, Series};
+use crate::exposition::{Entry as Item, Families, Format, ParseError, Parser, Series};
 use crate::http::Decoder;
 use crate::mail::Job;
 use crate::model::{Labels, Refusal, Refusals, SeriesRef};
@@ -33,14 +34,17 @@ impl core::fmt::Display for PageError {
 #[derive(Debug)]
 pub struct Page {
     parser: Parser,
+    pub(super) families: Families,
     decoder: Decoder,
     /// Body bytes taken from the network and not decoded yet.
     undecoded: Vec<u8>,
     plain: Vec<u8>,
-    /// Decoded lines that wait until the dictionary has room for their series.
-    held: Vec<u8>,
-    /// The beginning of a line whose end has not come.
-    partial: Vec<u8>,
+    /// Decoded lines or pieces that wait until the dictionary has room for their series.
+    pub(super) held: Vec<u8>,
+    /// The beginning of a line or piece whose end has not come.
+    pub(super) partial: Vec<u8>,
+    /// Samples of the present metric that need not be dealt with again; of lines there is only one.
+    pub(super) done: usize,
     pub batch: Batch,
     pub pass: Pass,
     line: u64,
@@ -51,8 +55,8 @@ pub struct Page {
     /// Series new to the cache.
     pub added: u64,
     over_limit: bool,
-    /// The present line's series found no room in the dictionary.
-    must_wait: bool,
+    /// The present sample's series found no room in the dictionary.
+    pub(super) must_wait: bool,
     /// Lines of the entry that is being joined.
     joins: u32,
     /// Counted when the page ends, with everything else of it.
@@ -80,11 +84,13 @@ impl Default for Page {
     fn default() -> Page {
         Page {
             parser: Parser::new(Format::Text),
+            families: Families::default(),
             decoder: Decoder::Identity,
             undecoded: Vec::new(),
             plain: Vec::new(),
             held: Vec::new(),
             partial: Vec::new(),
+            done: 0,
             batch: Batch::default(),
             pass: Pass::default(),
             line: 0,
@@ -107,6 +113,8 @@ impl Page {
         self.plain.clear();
         self.held.clear();
         self.partial.clear();
+        self.done = 0;
+        self.families.reset();
         self.pass = Pass::default();
         self.line = 0;
         self.body_bytes = 0;
@@ -167,7 +175,7 @@ impl Page {
     pub fn work(&mut self, around: &mut Around<'_>) -> Result<(), PageError> {
         if self.stalled() {
             let held = core::mem::take(&mut self.held);
-            self.lines(&held, around)?;
+            self.entries(&held, around)?;
         }
         if matches!(self.decoder, Decoder::Identity) {
             return Ok(());
@@ -206,7 +214,10 @@ impl Page {
         self.decoder.finish().map_err(|error| PageError::Text(error.to_string()))?;
         // A last line without an end is not worth another turn.
         around.may_wait = false;
-        if !self.partial.is_empty() {
+        if self.parser.format() == Format::Protobuf {
+            let whole = self.families.finish(&self.partial);
+            whole.map_err(|error| PageError::Text(error.to_string()))?;
+        } else if !self.partial.is_empty() {
             let last = core::mem::take(&mut self.partial);
             self.one_line(&last, around)?;
             if !self.partial.is_empty() {
@@ -231,14 +242,21 @@ impl Page {
         if self.body_bytes >= limit {
             return Err(PageError::BodyLimit);
         }
-        self.lines(bytes, around)
+        self.entries(bytes, around)
     }
 
-    fn lines(&mut self, bytes: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
+    fn entries(&mut self, bytes: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
         if self.stalled() {
             self.held.extend_from_slice(bytes);
             return Ok(());
         }
+        match self.parser.format() {
+            Format::Text | Format::OpenMetrics => self.lines(bytes, around),
+            Format::Protobuf => self.pieces(bytes, around),
+        }
+    }
+
+    fn lines(&mut self, bytes: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
         let mut from = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
             let line = &bytes[from..end];
@@ -308,7 +326,11 @@ impl Page {
     }
 
     #[inline]
-    fn sample(&mut self, series: &Series<'_>, around: &mut Around<'_>) -> Result<(), PageError> {
+    pub(super) fn sample(
+        &mut self,
+        series: &Series<'_>,
+        around: &mut Around<'_>,
+    ) -> Result<(), PageError> {
         self.scraped += 1;
         let hash = seeded_hash(around.seed, series.text);
         let entry = match around.cache.meet(&mut self.pass, hash) {
@@ -387,6 +409,9 @@ impl Page {
             Err(broken) => {
                 self.refused.add(Refusal::RolledBack, 1);
                 return Err(match broken {
+                    Broken::Text(text) if self.parser.format() == Format::Protobuf => {
+                        PageError::Text(text)
+                    }
                     Broken::Text(text) => PageError::Text(format!("line {}: {text}", self.line)),
                     Broken::LabelLimit(text) => PageError::LabelLimit(text),
                     Broken::OpenQuote => PageError::Text(ParseError::OpenQuote.to_string()),

@@ -1,0 +1,611 @@
+//! Protobuf pages: `io.prometheus.client.MetricFamily` messages one after another, each behind its length.
+//!
+//! A page is read in pieces, so that no more than one `Metric` need be held: the length before a family, one field of
+//! a family, one of them a metric. A family's name and type must stand before its metrics, as every encoder writes
+//! them; Prometheus, which has the whole page at hand, takes them from anywhere.
+//!
+//! One metric may be many samples. Each has a *series text*, as lines of the text formats have: bytes that are equal
+//! if and only if name and labels are written equally. See [`Families::sample`].
+
+use crate::exposition::entry::Series;
+use crate::exposition::error::{ParseError, shown};
+use crate::exposition::labels::Gathering;
+use crate::exposition::message::{Message, Taken, Value, take, varint};
+use crate::exposition::number::canonical;
+use crate::model::LabelsBuilder;
+
+/// How a sample's name and labels come from its family and metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Form {
+    Plain,
+    Count,
+    Sum,
+    /// `_bucket` with `le`.
+    Bucket,
+    /// With `quantile`.
+    Quantile,
+}
+
+/// Bytes of a series text before the name: the form, and the bits of the bound.
+const FORM_BYTES: usize = 9;
+
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    form: Form,
+    /// Upper bound or quantile.
+    bound: f64,
+    value: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum What<'a> {
+    /// The length of the family that follows.
+    Length(u64),
+    Field,
+    Metric(&'a [u8]),
+}
+
+/// What the bytes of a page begin with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Piece<'a> {
+    /// Bytes that it takes.
+    pub used: usize,
+    what: What<'a>,
+}
+
+impl<'a> Piece<'a> {
+    /// For [`Families::metric`].
+    pub fn metric(&self) -> Option<&'a [u8]> {
+        match self.what {
+            What::Metric(bytes) => Some(bytes),
+            What::Length(_) | What::Field => None,
+        }
+    }
+}
+
+// spec: conformance 2.3
+const COUNTER: u64 = 0;
+const GAUGE: u64 = 1;
+const SUMMARY: u64 = 2;
+const UNTYPED: u64 = 3;
+const HISTOGRAM: u64 = 4;
+const GAUGE_HISTOGRAM: u64 = 5;
+
+/// What must be remembered between the pieces of one page, and the metric read last. Buffers are reused.
+#[derive(Clone, Debug, Default)]
+pub struct Families {
+    /// Bytes of the present family still to come.
+    left: u64,
+    /// Number of its type; one that is not written is a counter.
+    kind: u64,
+    help_is_text: bool,
+    /// A metric of it has been read.
+    begun: bool,
+    /// Room for form and bound, the length of the family's name, the name; then the labels of the present metric.
+    text: Vec<u8>,
+    /// Where the labels begin.
+    head: usize,
+    timestamp_ms: i64,
+    points: Vec<Point>,
+}
+
+impl Families {
+    /// A new page begins.
+    pub fn reset(&mut self) {
+        self.left = 0;
+        self.begin(0);
+    }
+
+    fn begin(&mut self, bytes: u64) {
+        self.left = bytes;
+        self.kind = COUNTER;
+        self.help_is_text = true;
+        self.begun = false;
+        self.name(&[]);
+        self.points.clear();
+    }
+
+    /// Name of the present family, for messages; cut short if it is long.
+    pub fn family(&self) -> String {
+        shown(written_name(&self.text).map_or(&[], |(name, _)| name))
+    }
+
+    /// What `bytes` begin with; `None` if more of them are needed. Call [`Families::pass`] before the next piece.
+    pub fn piece<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Piece<'a>>, ParseError> {
+        if self.left == 0 {
+            return match varint(bytes)? {
+                None => Ok(None),
+                Some((length, _)) if length > u64::from(u32::MAX) => {
+                    Err(ParseError::Protobuf("a family of more than 4 GiB"))
+                }
+                Some((length, used)) => Ok(Some(Piece { used, what: What::Length(length) })),
+            };
+        }
+        let own = usize::try_from(self.left).ok().and_then(|left| bytes.get(..left));
+        match take(own.unwrap_or(bytes))? {
+            Taken::Short { needs } if needs > self.left => {
+                Err(ParseError::Protobuf("a field that goes beyond its message"))
+            }
+            Taken::Short { .. } => Ok(None),
+            Taken::Field { number: 4, value, used } => {
+                Ok(Some(Piece { used, what: What::Metric(value.bytes()?) }))
+            }
+            Taken::Field { number, value, used } => {
+                self.field(number, value)?;
+                Ok(Some(Piece { used, what: What::Field }))
+            }
+        }
+    }
+
+    /// The piece has been dealt with.
+    pub fn pass(&mut self, piece: &Piece<'_>) {
+        match piece.what {
+            What::Length(length) => self.begin(length),
+            What::Field | What::Metric(_) => {
+                self.left = self.left.saturating_sub(piece.used as u64);
+            }
+        }
+    }
+
+    /// After the last byte of the page, with the bytes that made no piece.
+    pub fn finish(&self, rest: &[u8]) -> Result<(), ParseError> {
+        if self.left == 0 && rest.is_empty() {
+            Ok(())
+        } else {
+            Err(ParseError::Protobuf("the page ends within a family"))
+        }
+    }
+
+    fn field(&mut self, number: u32, value: Value<'_>) -> Result<(), ParseError> {
+        const LATE: ParseError = ParseError::Protobuf("a family's name or type after its metrics");
+        match number {
+            1 => {
+                let name = value.bytes()?;
+                let known = written_name(&self.text).is_some_and(|(known, _)| known == name);
+                if self.begun && !known {
+                    return Err(LATE);
+                }
+                self.name(name);
+            }
+            2 => self.help_is_text = std::str::from_utf8(value.bytes()?).is_ok(),
+            3 => {
+                let kind = value.varint()?;
+                if self.begun && kind != self.kind {
+                    return Err(LATE);
+                }
+                self.kind = kind;
+            }
+            5 => {
+                value.bytes()?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        self.text.clear();
+        self.text.resize(FORM_BYTES, 0);
+        crate::base::put_uvarint(&mut self.text, name.len() as u64);
+        self.text.extend_from_slice(name);
+        self.head = self.text.len();
+    }
+
+    /// Reads one metric and gives the number of its samples.
+    pub fn metric(&mut self, bytes: &[u8]) -> Result<usize, ParseError> {
+        if !self.begun {
+            self.check_family()?;
+            self.begun = true;
+        }
+        self.text.truncate(self.head);
+        self.timestamp_ms = 0;
+        self.points.clear();
+        let wanted = match self.kind {
+            COUNTER => 3,
+            GAUGE => 2,
+            SUMMARY => 4,
+            UNTYPED => 5,
+            _ => 7,
+        };
+        let mut body: &[u8] = &[];
+        let mut message = Message::new(bytes);
+        while let Some((number, value, whole)) = message.field()? {
+            match number {
+                1 => {
+                    value.bytes()?;
+                    self.text.extend_from_slice(whole);
+                }
+                6 => self.timestamp_ms = value.varint()? as i64,
+                2..=5 | 7 => {
+                    let found = value.bytes()?;
+                    if number == wanted {
+                        body = found;
+                    }
+                }
+                _ => {}
+            }
+        }
+        match self.kind {
+            SUMMARY => self.summary(body)?,
+            HISTOGRAM | GAUGE_HISTOGRAM => self.histogram(body)?,
+            _ => {
+                let value = plain(body)?;
+                self.points.push(Point { form: Form::Plain, bound: 0.0, value });
+            }
+        }
+        Ok(self.points.len())
+    }
+
+    fn check_family(&self) -> Result<(), ParseError> {
+        let name = written_name(&self.text).map_or(&[][..], |(name, _)| name);
+        if name.is_empty() {
+            return Err(ParseError::NameMissing);
+        }
+        if std::str::from_utf8(name).is_err() {
+            return Err(ParseError::Utf8(shown(name)));
+        }
+        if !self.help_is_text {
+            return Err(ParseError::HelpUtf8);
+        }
+        if self.kind > GAUGE_HISTOGRAM {
+            return Err(ParseError::TypeUnknown(self.kind.to_string()));
+        }
+        Ok(())
+    }
+
+    fn summary(&mut self, body: &[u8]) -> Result<(), ParseError> {
+        self.count_and_sum();
+        let (mut count, mut sum) = (0, 0.0);
+        let mut message = Message::new(body);
+        while let Some((number, value, _)) = message.field()? {
+            match number {
+                1 => count = value.varint()?,
+                2 => sum = value.double()?,
+                3 => {
+                    let (mut bound, mut quantile) = (0.0, 0.0);
+                    let mut inner = Message::new(value.bytes()?);
+                    while let Some((number, value, _)) = inner.field()? {
+                        match number {
+                            1 => bound = value.double()?,
+                            2 => quantile = value.double()?,
+                            _ => {}
+                        }
+                    }
+                    self.points.push(Point { form: Form::Quantile, bound, value: quantile });
+                }
+                _ => {}
+            }
+        }
+        self.set_count_and_sum(count as f64, sum);
+        Ok(())
+    }
+
+    /// The classic series. A bucket of +Inf ends them; where there is none it is made of the count.
+    fn histogram(&mut self, body: &[u8]) -> Result<(), ParseError> {
+        self.count_and_sum();
+        let (mut count, mut count_float, mut sum) = (0, 0.0, 0.0);
+        let mut closed = false;
+        let mut message = Message::new(body);
+        while let Some((number, value, _)) = message.field()? {
+            match number {
+                1 => count = value.varint()?,
+                2 => sum = value.double()?,
+                3 => {
+                    let (bound, value) = bucket(value.bytes()?)?;
+                    if !closed {
+                        self.points.push(Point { form: Form::Bucket, bound, value });
+                    }
+                    closed |= bound == f64::INFINITY;
+                }
+                4 => count_float = value.double()?,
+                _ => {}
+            }
+        }
+        let count = or_integer(count_float, count);
+        if !closed {
+            let bound = f64::INFINITY;
+            self.points.push(Point { form: Form::Bucket, bound, value: count });
+        }
+        self.set_count_and_sum(count, sum);
+        Ok(())
+    }
+
+    fn count_and_sum(&mut self) {
+        for form in [Form::Count, Form::Sum] {
+            self.points.push(Point { form, bound: 0.0, value: 0.0 });
+        }
+    }
+
+    fn set_count_and_sum(&mut self, count: f64, sum: f64) {
+        for (point, value) in self.points.iter_mut().zip([count, sum]) {
+            point.value = value;
+        }
+    }
+
+    /// A sample of the metric read last, by number; the series text is valid until the next one is asked for.
+    ///
+    /// ```text
+    /// 0   u8      form
+    /// 1   f64     bound of a bucket or quantile, else 0
+    /// 9   uvarint length of the family's name, then the name
+    ///             the label fields of the metric, as they are
+    /// ```
+    #[inline]
+    pub fn sample(&mut self, number: usize) -> Option<Series<'_>> {
+        let point = self.points.get(number)?;
+        let (form, bound) = self.text.get_mut(..FORM_BYTES)?.split_first_mut()?;
+        *form = point.form as u8;
+        bound.copy_from_slice(&point.bound.to_bits().to_le_bytes());
+        let timestamp_ms = (self.timestamp_ms != 0).then_some(self.timestamp_ms);
+        Some(Series { text: &self.text, value: point.value, timestamp_ms, exemplar: None })
+    }
+}
+
+/// The value of a counter, gauge or untyped metric.
+#[inline]
+fn plain(body: &[u8]) -> Result<f64, ParseError> {
+    let mut message = Message::new(body);
+    let mut found = 0.0;
+    while let Some((number, value, _)) = message.field()? {
+        if number == 1 {
+            found = value.double()?;
+        }
+    }
+    Ok(found)
+}
+
+/// Upper bound and cumulative count.
+fn bucket(body: &[u8]) -> Result<(f64, f64), ParseError> {
+    let (mut count, mut count_float, mut bound) = (0, 0.0, 0.0);
+    let mut message = Message::new(body);
+    while let Some((number, value, _)) = message.field()? {
+        match number {
+            1 => count = value.varint()?,
+            2 => bound = value.double()?,
+            4 => count_float = value.double()?,
+            _ => {}
+        }
+    }
+    Ok((bound, or_integer(count_float, count)))
+}
+
+fn or_integer(float: f64, integer: u64) -> f64 {
+    if float == 0.0 { integer as f64 } else { float }
+}
+
+/// Name of the family, and what follows it.
+fn written_name(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = text.get(FORM_BYTES..)?;
+    let (length, used) = varint(rest).ok()??;
+    rest.get(used..)?.split_at_checked(usize::try_from(length).ok()?)
+}
+
+/// Labels of a series text of [`Families::sample`]; see `Parser::labels_and_empty`.
+pub(super) fn labels_of(
+    text: &[u8],
+    out: &mut LabelsBuilder,
+    empty: &mut Vec<String>,
+) -> Result<(), ParseError> {
+    let (form, bound) = text.split_first().ok_or(ParseError::NameMissing)?;
+    let bound = bound.first_chunk().map_or(0.0, |bits| f64::from_le_bytes(*bits));
+    let (name, fields) = written_name(text).ok_or(ParseError::NameMissing)?;
+    let mut gathering = Gathering::new(out, empty);
+    let mut full = name.to_vec();
+    let forms = [(Form::Count, "_count"), (Form::Sum, "_sum"), (Form::Bucket, "_bucket")];
+    if let Some((_, suffix)) = forms.iter().find(|(suffixed, _)| *suffixed as u8 == *form) {
+        full.extend_from_slice(suffix.as_bytes());
+    }
+    gathering.add_bytes(b"__name__", &full)?;
+    let mut message = Message::new(fields);
+    while let Some((_, value, _)) = message.field()? {
+        let (mut name, mut label): (&[u8], &[u8]) = (&[], &[]);
+        let mut pair = Message::new(value.bytes()?);
+        while let Some((number, value, _)) = pair.field()? {
+            match number {
+                1 => name = value.bytes()?,
+                2 => label = value.bytes()?,
+                _ => {}
+            }
+        }
+        gathering.add_bytes(name, label)?;
+    }
+    // spec: SCR-36
+    let magic = [(Form::Bucket, "le"), (Form::Quantile, "quantile")];
+    if let Some((_, name)) = magic.iter().find(|(bounded, _)| *bounded as u8 == *form) {
+        gathering.add_bytes(name.as_bytes(), canonical(bound).as_bytes())?;
+    }
+    gathering.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::put_uvarint;
+
+    /// A field of bytes.
+    fn bytes(number: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2];
+        put_uvarint(&mut out, body.len() as u64);
+        out.extend_from_slice(body);
+        out
+    }
+
+    fn varint(number: u8, value: u64) -> Vec<u8> {
+        let mut out = vec![number << 3];
+        put_uvarint(&mut out, value);
+        out
+    }
+
+    fn double(number: u8, value: f64) -> Vec<u8> {
+        let mut out = vec![number << 3 | 1];
+        out.extend_from_slice(&value.to_le_bytes());
+        out
+    }
+
+    fn label(name: &str, value: &str) -> Vec<u8> {
+        bytes(1, &[bytes(1, name.as_bytes()), bytes(2, value.as_bytes())].concat())
+    }
+
+    fn family(name: &str, kind: u64, metrics: &[Vec<u8>]) -> Vec<u8> {
+        let metrics = metrics.iter().map(|metric| bytes(4, metric));
+        let head = [bytes(1, name.as_bytes()), varint(3, kind)];
+        head.into_iter().chain(metrics).collect::<Vec<_>>().concat()
+    }
+
+    fn delimited(family: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_uvarint(&mut out, family.len() as u64);
+        out.extend_from_slice(family);
+        out
+    }
+
+    fn read(body: &[u8]) -> Result<Vec<String>, ParseError> {
+        let (mut families, mut samples, mut used) = (Families::default(), Vec::new(), 0);
+        families.reset();
+        let mut labels = LabelsBuilder::default();
+        while let Some(piece) = families.piece(&body[used..])? {
+            if let Some(metric) = piece.metric() {
+                for number in 0..families.metric(metric)? {
+                    let series = families.sample(number).expect("within the metric");
+                    labels_of(series.text, &mut labels, &mut Vec::new())?;
+                    let mut line = String::new();
+                    for (name, value) in labels.iter() {
+                        line.push_str(&format!("{name}={value} "));
+                    }
+                    line.push_str(&series.value.to_string());
+                    if let Some(ms) = series.timestamp_ms {
+                        line.push_str(&format!(" @{ms}"));
+                    }
+                    samples.push(line);
+                }
+            }
+            families.pass(&piece);
+            used += piece.used;
+        }
+        families.finish(&body[used..])?;
+        Ok(samples)
+    }
+
+    fn read_one(name: &str, kind: u64, metric: &[u8]) -> Result<Vec<String>, ParseError> {
+        read(&delimited(&family(name, kind, &[metric.to_vec()])))
+    }
+
+    #[test]
+    fn plain_types_are_one_sample() {
+        let metric = |field, value| [label("b", "c"), bytes(field, &double(1, value))].concat();
+        for (kind, field) in [(COUNTER, 3), (GAUGE, 2), (UNTYPED, 5)] {
+            let got = read_one("a", kind, &metric(field, 2.5));
+            assert_eq!(got, Ok(vec!["__name__=a b=c 2.5".to_owned()]), "{kind}");
+        }
+        let timed = [metric(2, 1.0), varint(6, 1000)].concat();
+        assert_eq!(read_one("a", GAUGE, &timed), Ok(vec!["__name__=a b=c 1 @1000".to_owned()]));
+        // What is not there is zero, and so is what belongs to another type.
+        assert_eq!(
+            read_one("a", COUNTER, &metric(2, 2.5)),
+            Ok(vec!["__name__=a b=c 0".to_owned()])
+        );
+        assert_eq!(read_one("a", COUNTER, &[]), Ok(vec!["__name__=a 0".to_owned()]));
+        assert_eq!(read(&delimited(&[])), Ok(vec![]), "a family without metrics needs no name");
+    }
+
+    #[test]
+    fn summaries_and_histograms_are_count_sum_and_the_rest() {
+        let quantile = |q, v| bytes(3, &[double(1, q), double(2, v)].concat());
+        let body = [varint(1, 3), double(2, 4.5), quantile(0.5, 1.0), quantile(1.0, f64::NAN)];
+        let got = read_one("s", SUMMARY, &bytes(4, &body.concat()));
+        let wanted = ["s_count 3", "s_sum 4.5", "s quantile=0.5 1", "s quantile=1.0 NaN"];
+        assert_eq!(got, Ok(wanted.map(|line| format!("__name__={line}")).to_vec()));
+        let bucket = |le, count| bytes(3, &[varint(1, count), double(2, le)].concat());
+        let (one, ten) = (bucket(1.0, 1), bucket(1e10, 2));
+        let open = [varint(1, 7), double(2, -1.0), one.clone(), ten.clone()].concat();
+        // A +Inf bucket ends the buckets; its own count stands.
+        let closed = [open.clone(), bucket(f64::INFINITY, 6), bucket(2e10, 9)].concat();
+        for kind in [HISTOGRAM, GAUGE_HISTOGRAM] {
+            for (body, last) in [(&open, 7), (&closed, 6)] {
+                let got = read_one("h", kind, &bytes(7, body));
+                let wanted = [
+                    "h_count 7".to_owned(),
+                    "h_sum -1".to_owned(),
+                    "h_bucket le=1.0 1".to_owned(),
+                    "h_bucket le=1e+10 2".to_owned(),
+                    format!("h_bucket le=+Inf {last}"),
+                ];
+                assert_eq!(got, Ok(wanted.map(|line| format!("__name__={line}")).to_vec()));
+            }
+        }
+        let float = bytes(3, &[varint(1, 9), double(2, 1.0), double(4, 0.5)].concat());
+        let got =
+            read_one("h", HISTOGRAM, &bytes(7, &[varint(1, 9), double(4, 1.5), float].concat()));
+        let wanted = ["h_count 1.5", "h_sum 0", "h_bucket le=1.0 0.5", "h_bucket le=+Inf 1.5"];
+        assert_eq!(got, Ok(wanted.map(|line| format!("__name__={line}")).to_vec()));
+    }
+
+    #[test]
+    fn equal_texts_mean_equal_labels() {
+        let mut families = Families::default();
+        families.reset();
+        let mut texts = Vec::new();
+        let both = [label("b", "c"), label("d", "e")].concat();
+        let quantile = bytes(3, &double(1, 1.0));
+        let page = [
+            family("a", GAUGE, &[both.clone(), label("bc", ""), label("b", "c")]),
+            family("ab", GAUGE, &[label("", "c"), both.clone()]),
+            family("a", SUMMARY, &[[both, bytes(4, &quantile)].concat()]),
+        ];
+        for family in page.map(|family| delimited(&family)) {
+            let mut used = 0;
+            while let Some(piece) = families.piece(&family[used..]).expect("whole") {
+                let samples = piece.metric().map_or(Ok(0), |metric| families.metric(metric));
+                for number in 0..samples.expect("good") {
+                    texts.push(families.sample(number).expect("there").text.to_vec());
+                }
+                families.pass(&piece);
+                used += piece.used;
+            }
+        }
+        let count = texts.len();
+        texts.sort();
+        texts.dedup();
+        assert_eq!((count, texts.len()), (8, 8));
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_refused() {
+        let page = |fields: &[Vec<u8>]| read(&delimited(&fields.concat()));
+        let metric = bytes(4, &[]);
+        let name = bytes(1, b"a");
+        for (fields, error) in [
+            (vec![metric.clone()], ParseError::NameMissing),
+            (vec![bytes(1, b"\xff"), metric.clone()], ParseError::Utf8("\u{fffd}".to_owned())),
+            (vec![name.clone(), bytes(2, b"\xff"), metric.clone()], ParseError::HelpUtf8),
+            (
+                vec![name.clone(), varint(3, 6), metric.clone()],
+                ParseError::TypeUnknown("6".to_owned()),
+            ),
+            (
+                vec![name.clone(), bytes(4, &[label("x", "1"), label("x", "2")].concat())],
+                ParseError::Duplicate("x".to_owned()),
+            ),
+            (
+                vec![name.clone(), bytes(4, &label("__name__", "b"))],
+                ParseError::Duplicate("__name__".to_owned()),
+            ),
+            (vec![name.clone(), bytes(4, &label("", "b"))], ParseError::Utf8(String::new())),
+        ] {
+            assert_eq!(page(&fields), Err(error));
+        }
+        assert_eq!(page(&[name.clone(), metric.clone(), name.clone()]).map(|got| got.len()), Ok(1));
+        for late in [bytes(1, b"b"), varint(3, 1)] {
+            let got = page(&[name.clone(), metric.clone(), late, metric.clone()]);
+            assert!(matches!(got, Err(ParseError::Protobuf(_))), "{got:?}");
+        }
+        let whole = delimited(&family("a", GAUGE, &[label("b", "c")]));
+        for end in 1..whole.len() {
+            assert!(read(&whole[..end]).is_err(), "{end}");
+        }
+        let mut shortened = whole.clone();
+        shortened[0] -= 1;
+        assert!(read(&shortened).is_err(), "a metric that goes beyond its family");
+    }
+}
