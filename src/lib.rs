@@ -27,4 +27,5 @@ pub mod discovery;
 pub mod telemetry;
 pub mod web;
 pub mod coordinator;
+pub mod inspect;
 pub mod flags;

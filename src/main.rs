@@ -1,18 +1,21 @@
-//! Flags, then the coordinator; exit codes.
+//! Flags, then the coordinator, or a command for a stopped agent's directory; exit codes.
 
 use std::process::ExitCode;
 
-use corelane::{coordinator, flags};
+use corelane::{coordinator, flags, inspect};
 
 fn main() -> ExitCode {
-    match flags::parse(std::env::args_os()) {
-        Ok(flags) => coordinator::run(flags),
-        Err(exit) => {
-            print(&exit.stdout, &mut std::io::stdout());
-            print(&exit.stderr, &mut std::io::stderr());
-            ExitCode::from(exit.code)
-        }
-    }
+    let args = std::env::args_os();
+    let ended = if std::env::args_os().nth(1).is_some_and(|word| word == "wal") {
+        flags::parse_wal(args.skip(1)).map(inspect::run)
+    } else {
+        flags::parse(args).map(coordinator::run)
+    };
+    ended.unwrap_or_else(|exit| {
+        print(&exit.stdout, &mut std::io::stdout());
+        print(&exit.stderr, &mut std::io::stderr());
+        ExitCode::from(exit.code)
+    })
 }
 
 /// A reader that has gone away is no failure of ours.

@@ -17,4 +17,5 @@ mod placement;
 mod start;
 mod truncation;
 
-pub use start::run;
+pub use assignment::{USER_AGENT, assignment};
+pub use start::{read_file, run, system_roots};

@@ -12,8 +12,12 @@ pub enum StoreError {
         path: PathBuf,
         source: io::Error,
     },
+    /// A process runs on the directory that somebody wants to look at.
+    InUse(PathBuf),
     /// Another process holds the lock.
     Locked(PathBuf),
+    /// Nothing of ours is in the directory.
+    NotOurs(PathBuf),
     /// The directory is Prometheus', and stays untouched.
     Prometheus {
         path: PathBuf,
@@ -40,6 +44,17 @@ impl fmt::Display for StoreError {
             StoreError::Io { doing, path, source } => {
                 write!(f, "cannot {doing} {}: {source}", path.display())
             }
+            StoreError::InUse(path) => write!(
+                f,
+                "the data directory {0} is in use: a running process holds the lock {0}/lock; stop \
+                 it first, or look at a copy",
+                path.display()
+            ),
+            StoreError::NotOurs(path) => write!(
+                f,
+                "{} is no data directory of Corelane: it holds neither a store page nor a shard",
+                path.display()
+            ),
             StoreError::Locked(path) => write!(
                 f,
                 "the data directory {} is in use by another process: stop it, or give this one \
@@ -66,9 +81,11 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StoreError::Io { source, .. } => Some(source),
-            StoreError::Locked(_) | StoreError::Prometheus { .. } | StoreError::Version { .. } => {
-                None
-            }
+            StoreError::InUse(_)
+            | StoreError::Locked(_)
+            | StoreError::NotOurs(_)
+            | StoreError::Prometheus { .. }
+            | StoreError::Version { .. } => None,
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::disk::error::StoreError;
 use crate::disk::files::{segment_of_name, sync_directory};
 use crate::wal::{Header, Identity};
 
-const SLOT_BYTES: usize = 512;
+pub(super) const SLOT_BYTES: usize = 512;
 const CHECK_AT: usize = SLOT_BYTES - 4;
-const SLOTS: [u64; 2] = [0, 2048];
+pub(super) const SLOTS: [u64; 2] = [0, 2048];
 const MAGIC: [u8; 8] = *b"CLsto\x01\r\n";
 const VERSION: u16 = 1;
 
@@ -36,11 +36,11 @@ pub struct Store {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Page {
-    cores: u16,
-    start: u32,
-    id: [u8; 16],
-    epoch: u32,
+pub(super) struct Page {
+    pub(super) cores: u16,
+    pub(super) start: u32,
+    pub(super) id: [u8; 16],
+    pub(super) epoch: u32,
 }
 
 impl Store {
@@ -132,7 +132,7 @@ impl Store {
     }
 }
 
-fn shard_dirs(path: &Path) -> Result<Vec<(u16, PathBuf)>, StoreError> {
+pub(super) fn shard_dirs(path: &Path) -> Result<Vec<(u16, PathBuf)>, StoreError> {
     let mut dirs = Vec::new();
     for entry in fs::read_dir(path).map_err(StoreError::io("list", path))? {
         let entry = entry.map_err(StoreError::io("list", path))?;
@@ -149,7 +149,7 @@ fn shard_dirs(path: &Path) -> Result<Vec<(u16, PathBuf)>, StoreError> {
     Ok(dirs)
 }
 
-fn refuse_prometheus(path: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_prometheus(path: &Path) -> Result<(), StoreError> {
     let refuse = |found: &str| {
         Err(StoreError::Prometheus { path: path.to_owned(), found: found.to_owned() })
     };
@@ -210,8 +210,13 @@ fn random_id() -> io::Result<[u8; 16]> {
     Ok(id)
 }
 
+/// True for a slot of the store page whose checksum holds.
+pub(super) fn is_whole(slot: &[u8]) -> bool {
+    slot[..8] == MAGIC && crc32c(0, &slot[..CHECK_AT]).to_le_bytes() == slot[CHECK_AT..]
+}
+
 /// The newest valid page; `None` if there is none; an error if it is of another version.
-fn read_pages(file: &Path) -> Result<Option<Page>, StoreError> {
+pub(super) fn read_pages(file: &Path) -> Result<Option<Page>, StoreError> {
     let bytes = match fs::read(file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -222,7 +227,7 @@ fn read_pages(file: &Path) -> Result<Option<Page>, StoreError> {
         let Some(slot) = bytes.get(at as usize..at as usize + SLOT_BYTES) else {
             continue;
         };
-        if slot[..8] != MAGIC || crc32c(0, &slot[..CHECK_AT]).to_le_bytes() != slot[CHECK_AT..] {
+        if !is_whole(slot) {
             continue;
         }
         let version = u16::from_le_bytes([slot[8], slot[9]]);
@@ -269,7 +274,7 @@ fn write_page(path: &Path, page: Page) -> io::Result<()> {
 
 /// Without a readable page, what the segments say: a lost page must not make the backlog a
 /// stranger's.
-fn page_of_segments(path: &Path) -> Result<Option<Page>, StoreError> {
+pub(super) fn page_of_segments(path: &Path) -> Result<Option<Page>, StoreError> {
     let mut found: Option<Page> = None;
     let dirs = shard_dirs(path)?;
     let cores = dirs.last().map_or(0, |(shard, _)| shard.saturating_add(1));

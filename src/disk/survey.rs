@@ -12,7 +12,7 @@ use crate::disk::space::Backend;
 use crate::wal::{CursorPage, Damage, FoundSegment, Header, Region, SegmentKind, Seq, newest};
 
 /// A header that announces a larger segment is not believed.
-const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+pub(super) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 #[derive(Clone, Copy, Debug)]
 pub struct SurveyOptions {

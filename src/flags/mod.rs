@@ -8,6 +8,8 @@
 
 mod parse;
 mod table;
+mod wal;
 
 pub use parse::{Exit, Flags, Runtime, WalBackend, parse};
 pub use table::{Effect, FLAGS, FlagSpec, Kind};
+pub use wal::{Dump, Look, WalCommand, parse_wal};

@@ -115,6 +115,7 @@ fn command() -> Command {
         .action(ArgAction::SetTrue);
     let mut command = Command::new("corelane")
         .about("A lossless metrics forwarder that reads prometheus.yml")
+        .after_help("`corelane wal --help`: commands for the data directory of a stopped agent.")
         .disable_version_flag(true)
         .arg(version);
     for spec in FLAGS {

@@ -90,4 +90,4 @@ pub use map::Region;
 pub use place::{Identity, Place, Seq};
 pub use request::{DiskAnswer, DiskRequest};
 pub use samples::{Decoded, Samples, decode_samples, lane_of};
-pub use segment::{FoundSegment, Full, Retired};
+pub use segment::{Finding, FoundSegment, Full, RecordKind, Retired};

@@ -3,8 +3,10 @@
 
 use crate::wal::header::{HEADER_BYTES, Header};
 use crate::wal::map::Region;
+use crate::wal::place::Place;
 use crate::wal::record::{
-    RECORD_HEADER_BYTES, RECORDS_AT, Record, find_record, record_at, record_bytes, record_header,
+    KIND_DEFINE, KIND_FORGET, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT, Record, find_record,
+    record_at, record_bytes, record_header,
 };
 
 /// A segment found in a directory: its header was valid. Plain data, so that a helper finds it and
@@ -25,6 +27,59 @@ impl FoundSegment {
         let region = self.region.as_ref();
         region.is_some_and(|region| scan(region.bytes(), salt, &mut |_, _| {}).damaged == 0)
     }
+
+    /// Every record and every hole between records, in order, for who wants to see them all; then where the records
+    /// end and how many samples (dictionary: records) they say there are. `None` without bytes.
+    pub fn examine(&self, visit: &mut dyn FnMut(Finding<'_>)) -> Option<(Place, u64)> {
+        let region = self.region.as_ref().filter(|_| fits_region(self))?;
+        let tail = walk(region.bytes(), self.header.salt, &mut |met| match met {
+            Met::Record(at, record) => visit(Finding::Record {
+                offset: at as u32,
+                bytes: (record.next - at) as u32,
+                kind: match record.kind {
+                    KIND_SAMPLES => RecordKind::Samples,
+                    KIND_DEFINE => RecordKind::Define,
+                    KIND_FORGET => RecordKind::Forget,
+                    other => RecordKind::Other(other),
+                },
+                samples: record.samples,
+                payload: record.payload,
+            }),
+            Met::Hole { at, next, lost } => {
+                visit(Finding::Hole { offset: at as u32, next: next as u32, lost });
+            }
+        });
+        Some((Place::new(self.header.seq, tail.end as u32), u64::from(tail.count)))
+    }
+}
+
+/// What [`FoundSegment::examine`] comes by. Offsets are bytes from the segment's beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding<'a> {
+    Record {
+        offset: u32,
+        bytes: u32,
+        kind: RecordKind,
+        samples: u32,
+        payload: &'a [u8],
+    },
+    /// No record can be read from `offset` on; the next one is at `next`, or `next` is `offset` and there is none.
+    /// `lost` samples were between them; how many were behind the last record, only the next segment may know.
+    Hole {
+        offset: u32,
+        next: u32,
+        lost: u32,
+    },
+}
+
+/// What a record holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    Samples,
+    Define,
+    Forget,
+    /// Of a later release: stepped over.
+    Other(u8),
 }
 
 /// The segment is full and there is no spare, or the record is larger than a segment: nothing was
@@ -168,11 +223,29 @@ impl Segment {
 }
 
 fn scan(bytes: &[u8], salt: u32, visit: &mut dyn FnMut(usize, &Record<'_>)) -> Scan {
-    let mut scan =
-        Scan { tail: Tail { end: RECORDS_AT, count: 0 }, damaged: 0, lost: 0, last: None };
+    let (mut damaged, mut lost, mut last) = (0, 0, None);
+    let tail = walk(bytes, salt, &mut |met| match met {
+        Met::Record(at, record) => visit(at, &record),
+        Met::Hole { at, lost: samples, .. } => {
+            damaged += 1;
+            lost += u64::from(samples);
+            last = Some(at);
+        }
+    });
+    Scan { tail, damaged, lost, last }
+}
+
+/// What a walk comes by: a record, or a place where none can be read until `next`, with the samples that the record
+/// there says were before it.
+enum Met<'a> {
+    Record(usize, Record<'a>),
+    Hole { at: usize, next: usize, lost: u32 },
+}
+
+fn walk<'a>(bytes: &'a [u8], salt: u32, visit: &mut dyn FnMut(Met<'a>)) -> Tail {
+    let mut tail = Tail { end: RECORDS_AT, count: 0 };
     let len = bytes.len();
     loop {
-        let tail = scan.tail;
         let here = record_at(bytes, salt, tail.end).filter(|record| record.before >= tail.count);
         let found = match here {
             Some(record) => Some((tail.end, record)),
@@ -180,21 +253,18 @@ fn scan(bytes: &[u8], salt: u32, visit: &mut dyn FnMut(usize, &Record<'_>)) -> S
         };
         let Some((at, record)) = found else { break };
         if at != tail.end || record.before != tail.count {
-            scan.damaged += 1;
-            scan.lost += u64::from(record.before - tail.count);
-            scan.last = Some(tail.end);
+            visit(Met::Hole { at: tail.end, next: at, lost: record.before - tail.count });
         }
-        visit(at, &record);
-        scan.tail = Tail { end: record.next, count: record.before + record.samples };
+        tail = Tail { end: record.next, count: record.before + record.samples };
+        visit(Met::Record(at, record));
     }
     // Something that is neither a record nor nothing: a torn write, or rot in the very last
     // record.
-    let end = scan.tail.end;
+    let end = tail.end;
     if bytes.get(end..end + 8).is_some_and(|word| word != [0; 8]) {
-        scan.damaged += 1;
-        scan.last = Some(end);
+        visit(Met::Hole { at: end, next: end, lost: 0 });
     }
-    scan
+    tail
 }
 
 /// What every segment that comes with a region must satisfy.

@@ -43,11 +43,11 @@ pub const OWNED: &[Owned] = &[
     owned("rustls", "rustls", &["io/net.rs", "io/tests.rs", "tls/"]),
     owned("rustls-native-certs", "rustls_native_certs", &["coordinator/start.rs"]),
     owned("saphyr-parser", "saphyr_parser", &["config/yaml.rs"]),
-    owned("clap", "clap", &["flags/parse.rs"]),
+    owned("clap", "clap", &["flags/parse.rs", "flags/wal.rs"]),
     owned("axum", "axum", &["web/"]),
     owned("tokio", "tokio", &["coordinator/", "web/"]),
     owned("serde", "serde", &["web/"]),
-    owned("serde_json", "serde_json", &["web/"]),
+    owned("serde_json", "serde_json", &["inspect/dump.rs", "web/"]),
     owned("notify", "notify", &["discovery/watch.rs"]),
     owned("hashbrown", "hashbrown", &["series/table.rs"]),
 ];

@@ -33,6 +33,21 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("web", &["base", "model", "relabel", "mail", "telemetry"]),
     ("flags", &["base", "mail", "telemetry"]),
     ("coordinator", ALL),
+    (
+        "inspect",
+        &[
+            "base",
+            "model",
+            "config",
+            "mail",
+            "wal",
+            "send",
+            "disk",
+            "telemetry",
+            "flags",
+            "coordinator",
+        ],
+    ),
 ];
 
 /// What the coordinator's door calls "everything below it".
