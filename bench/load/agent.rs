@@ -5,8 +5,10 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use flate2::read::GzDecoder;
 
 use crate::exporters;
 use crate::scenario::Scenario;
@@ -31,6 +33,14 @@ impl Kind {
         }
     }
 
+    /// The flags that make it run on so many cores, where it can be told.
+    pub fn cores(self, cores: usize) -> Vec<String> {
+        match self {
+            Kind::Corelane => vec![format!("--cores={cores}")],
+            Kind::Prometheus | Kind::Vmagent => Vec::new(),
+        }
+    }
+
     /// Its binary among the unpacked peers, or where cargo puts ours.
     pub fn binary(self, peers: &Path) -> PathBuf {
         match self {
@@ -51,15 +61,27 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// What the binary answers to `--version`, in one line.
+    /// What the binary answers to `--version`, in one line; else the version of the package it was unpacked from.
     pub fn version(&self) -> String {
-        let Ok(output) = Command::new(&self.binary).arg("--version").output() else {
-            return String::from("unknown version");
-        };
-        let text = [output.stdout, output.stderr].concat();
+        let output = Command::new(&self.binary).arg("--version").output();
+        let text = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown version");
-        line.split(" (").next().unwrap_or(line).trim().to_owned()
+        match text.lines().find(|line| !line.trim().is_empty()) {
+            Some(line) => line.split(" (").next().unwrap_or(line).trim().to_owned(),
+            None => self.packaged().unwrap_or_else(|| String::from("unknown version")),
+        }
+    }
+
+    /// The newest entry of the package's change log: `victoriametrics (1.145.0+ds1-2) unstable; urgency=medium`.
+    fn packaged(&self) -> Option<String> {
+        let usr = self.binary.parent()?.parent()?;
+        let mut packages = fs::read_dir(usr.join("share/doc")).ok()?.flatten();
+        let log = packages
+            .find_map(|package| File::open(package.path().join("changelog.Debian.gz")).ok())?;
+        let mut text = String::new();
+        GzDecoder::new(log).read_to_string(&mut text).ok()?;
+        let version = text.split_once('(')?.1.split_once(')')?.0;
+        Some(format!("{}, version {version}", self.kind.name()))
     }
 
     /// Starts the agent on one CPU with its files below `dir`. The caller's thread is on `home` afterwards.
@@ -70,50 +92,58 @@ impl Agent {
         cpu: Option<usize>,
         home: Option<usize>,
     ) -> Result<Running, Box<dyn Error>> {
+        let yaml = config.yaml(self.kind != Kind::Vmagent);
+        // A child inherits the mask of the thread that starts it.
+        cpu.map_or(Ok(()), system::pin)?;
+        let cores = self.kind.cores(1);
+        let started = self.launch(dir, &yaml, &config.sink_url(), &cores);
+        home.map_or(Ok(()), system::pin)?;
+        started
+    }
+
+    /// Starts the agent with its files below `dir`, a configuration, and further flags. What it prints is appended to
+    /// the log there.
+    pub fn launch(
+        &self,
+        dir: &Path,
+        yaml: &str,
+        sink_url: &str,
+        more: &[String],
+    ) -> Result<Running, Box<dyn Error>> {
         if !self.binary.exists() {
             let binary = self.binary.display();
             return Err(format!("{binary} is missing: run scripts/peers or build it first").into());
         }
         let data = dir.join("data");
         fs::create_dir_all(&data)?;
-        let scrape = dir.join("agent.yml");
-        fs::write(&scrape, config.yaml(self.kind != Kind::Vmagent))?;
+        let config = dir.join("agent.yml");
+        fs::write(&config, yaml)?;
         let web = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let url = config.sink_url();
-        let flags: Vec<String> = match self.kind {
-            Kind::Corelane | Kind::Prometheus => {
-                let mode = if self.kind == Kind::Corelane { "--cores=1" } else { "--agent" };
-                vec![
-                    mode.to_owned(),
-                    format!("--config.file={}", scrape.display()),
-                    format!("--storage.agent.path={}", data.display()),
-                    format!("--web.listen-address={web}"),
-                ]
-            }
+        let mut flags = match self.kind {
+            Kind::Corelane | Kind::Prometheus => vec![
+                format!("--config.file={}", config.display()),
+                format!("--storage.agent.path={}", data.display()),
+                format!("--web.listen-address={web}"),
+            ],
             Kind::Vmagent => vec![
-                format!("-promscrape.config={}", scrape.display()),
-                format!("-remoteWrite.url={url}"),
+                format!("-promscrape.config={}", config.display()),
+                format!("-remoteWrite.url={sink_url}"),
                 format!("-remoteWrite.tmpDataPath={}", data.display()),
                 // The same message as the others send, so that the wire and the sink are the same.
                 String::from("-remoteWrite.forcePromProto=true"),
                 format!("-httpListenAddr={web}"),
             ],
         };
-        let log = File::create(dir.join("agent.log"))?;
+        if self.kind == Kind::Prometheus {
+            flags.push(String::from("--agent"));
+        }
+        let log = dir.join("agent.log");
+        let file = File::options().create(true).append(true).open(&log)?;
         let mut command = Command::new(&self.binary);
-        command.args(flags).args(&self.flags).stdout(log.try_clone()?).stderr(log);
-        // A child inherits the mask of the thread that starts it.
-        cpu.map_or(Ok(()), system::pin)?;
+        command.args(flags).args(more).args(&self.flags).stdin(Stdio::null());
+        command.stdout(file.try_clone()?).stderr(file);
         let started = Instant::now();
-        let child = command.spawn();
-        home.map_or(Ok(()), system::pin)?;
-        Ok(Running {
-            child: child?,
-            data,
-            web: web.to_string(),
-            log: dir.join("agent.log"),
-            started,
-        })
+        Ok(Running { child: command.spawn()?, data, web: web.to_string(), log, started })
     }
 }
 
@@ -181,14 +211,14 @@ impl Running {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
+    /// Its status when it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
     /// The sum of a metric over its series on the agent's own page, or nothing.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let mut stream = TcpStream::connect(&self.web).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: agent\r\n\r\n").ok()?;
-        let mut page = Vec::new();
-        stream.read_to_end(&mut page).ok()?;
-        let page = String::from_utf8_lossy(&page);
+        let page = fetch(&self.web, "/metrics")?;
         let values: Vec<f64> = page
             .lines()
             .filter(|line| line.split(['{', ' ']).next() == Some(name))
@@ -216,4 +246,15 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The body that `address` gives for a path, whatever the status; nothing when it does not answer.
+pub fn fetch(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer);
+    Some(answer.split_once("\r\n\r\n")?.1.to_owned())
 }

@@ -73,7 +73,8 @@ pub fn address(target: usize, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, high + 1, middle, low)), port)
 }
 
-fn target(address: SocketAddr) -> Option<usize> {
+/// The target that has the address.
+pub fn target(address: SocketAddr) -> Option<usize> {
     let IpAddr::V4(ip) = address.ip() else {
         return None;
     };

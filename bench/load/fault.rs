@@ -5,12 +5,18 @@ use std::str::FromStr;
 /// One kind of misbehaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// Answers this status with `Retry-After: 1` and books nothing.
+    Busy(u16),
     /// Answers this many milliseconds late.
     Delay(u64),
     /// Reads requests and never answers.
     Hang,
+    /// Books a request, then closes the connection in the middle of the status line.
+    LostAck,
     /// Accepts no connection and closes those it has.
     Refuse,
+    /// Reads a request, books nothing and resets the connection.
+    Reset,
     /// Answers this status and books nothing.
     Status(u16),
 }
@@ -26,16 +32,20 @@ pub struct Fault {
 impl FromStr for Fault {
     type Err = String;
 
-    /// `503@20..80`, `refuse@20..80`, `hang@5..10`, `delay:200@0..60`.
+    /// `503@20..80`, `busy:429@0..9`, `refuse@20..80`, `hang@5..10`, `lost-ack@1..2`, `reset@1..2`, `delay:200@0..60`.
     fn from_str(text: &str) -> Result<Fault, String> {
         let wrong = || format!("{text:?} is no fault: want KIND@FROM..TO, such as 503@20..80");
         let (kind, span) = text.split_once('@').ok_or_else(wrong)?;
         let (from, to) = span.split_once("..").ok_or_else(wrong)?;
-        let kind = match (kind, kind.strip_prefix("delay:")) {
-            ("hang", _) => Kind::Hang,
-            ("refuse", _) => Kind::Refuse,
-            (_, Some(delay)) => Kind::Delay(delay.parse().map_err(|_| wrong())?),
-            (status, _) => Kind::Status(status.parse().map_err(|_| wrong())?),
+        let (name, number) = kind.split_once(':').unwrap_or((kind, kind));
+        let kind = match name {
+            "busy" => Kind::Busy(number.parse().map_err(|_| wrong())?),
+            "delay" => Kind::Delay(number.parse().map_err(|_| wrong())?),
+            "hang" => Kind::Hang,
+            "lost-ack" => Kind::LostAck,
+            "refuse" => Kind::Refuse,
+            "reset" => Kind::Reset,
+            _ => Kind::Status(number.parse().map_err(|_| wrong())?),
         };
         let second = |text: &str| text.parse::<f64>().map_err(|_| wrong());
         Ok(Fault { kind, from_s: second(from)?, to_s: second(to)? })
@@ -69,7 +79,13 @@ mod tests {
         assert_eq!(at(&faults, 80.0), Some(Kind::Delay(200)));
         assert_eq!(at(&faults, 100.0), None);
         assert_eq!(next_change(&faults, 20.0), Some(80.0));
-        assert_eq!("refuse@1..2".parse::<Fault>().map(|fault| fault.kind), Ok(Kind::Refuse));
+        for (text, kind) in [
+            ("refuse@1..2", Kind::Refuse),
+            ("busy:429@1..2", Kind::Busy(429)),
+            ("lost-ack@1..2", Kind::LostAck),
+        ] {
+            assert_eq!(text.parse::<Fault>().map(|fault| fault.kind), Ok(kind));
+        }
         assert!("often@1..2".parse::<Fault>().is_err() && "503".parse::<Fault>().is_err());
     }
 }

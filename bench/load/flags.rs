@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::crash;
 use crate::fault::Fault;
 use crate::scenario::Scenario;
 
@@ -35,7 +36,7 @@ pub fn command() -> Command {
     Command::new("load")
         .about("Load for scraping agents, and the account of what arrived")
         .subcommand_required(true)
-        .subcommands([compare, exporters, run, sink])
+        .subcommands([compare, crash::flags(), exporters, run, sink])
 }
 
 fn with_scenario(command: Command) -> Command {
@@ -85,7 +86,7 @@ fn fault_flag() -> Arg {
         .long("fault")
         .action(ArgAction::Append)
         .value_parser(value_parser!(Fault))
-        .help("KIND@FROM..TO in seconds; KIND is a status, refuse, hang or delay:MS")
+        .help("KIND@FROM..TO in seconds; KIND is a status, busy:STATUS, delay:MS, hang, lost-ack, refuse or reset")
 }
 
 /// The faults asked for.

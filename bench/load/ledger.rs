@@ -7,8 +7,9 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::decode::{self, Malformed, Sample};
+use crate::decode::{self, Sample};
 use crate::page::MARKER_LABEL;
+use crate::sink::Account;
 
 const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
 const LATENCY_US_MAX: u64 = 3_600_000_000;
@@ -113,61 +114,6 @@ impl Ledger {
         }
     }
 
-    /// Books a request of `wire_bytes` that had fully arrived at `arrived_us`; `message` is its decompressed body.
-    pub fn book(
-        &mut self,
-        message: &[u8],
-        wire_bytes: usize,
-        arrived_us: u64,
-    ) -> Result<(), Malformed> {
-        let mut counts = Counts {
-            requests: 1,
-            wire_bytes: wire_bytes as u64,
-            message_bytes: message.len() as u64,
-            ..Counts::default()
-        };
-        let outcome = decode::samples(message, |labels, sample| {
-            self.sample(labels, sample, arrived_us, &mut counts);
-        });
-        if outcome.is_err() {
-            counts.malformed += 1;
-        }
-        self.add(&counts);
-        outcome
-    }
-
-    /// Books a request that could not be decompressed or decoded.
-    pub fn malformed(&mut self) {
-        self.add(&Counts { malformed: 1, ..Counts::default() });
-    }
-
-    /// Books a request that a fault refused.
-    pub fn faulted(&mut self) {
-        self.add(&Counts { faulted: 1, ..Counts::default() });
-    }
-
-    /// Begins a new window.
-    pub fn reset(&mut self) {
-        self.window = Counts::default();
-        self.latency.reset();
-    }
-
-    /// What is known now.
-    pub fn books(&self) -> Books {
-        Books {
-            total: self.total,
-            window: self.window,
-            latency_us: Latency {
-                count: self.latency.len(),
-                p50: self.latency.value_at_quantile(0.5),
-                p99: self.latency.value_at_quantile(0.99),
-                p999: self.latency.value_at_quantile(0.999),
-                max: self.latency.max(),
-            },
-            series: self.page_series,
-        }
-    }
-
     fn sample(&mut self, labels: &[u8], sample: Sample, arrived_us: u64, counts: &mut Counts) {
         if sample.value.to_bits() == STALE_NAN {
             counts.stale += 1;
@@ -214,6 +160,53 @@ impl Ledger {
             counts.message_bytes += more.message_bytes;
             counts.malformed += more.malformed;
             counts.faulted += more.faulted;
+        }
+    }
+}
+
+impl Account for Ledger {
+    type Books = Books;
+
+    fn book(&mut self, message: &[u8], wire_bytes: usize, arrived_us: u64) -> u16 {
+        let mut counts = Counts {
+            requests: 1,
+            wire_bytes: wire_bytes as u64,
+            message_bytes: message.len() as u64,
+            ..Counts::default()
+        };
+        let outcome = decode::samples(message, |labels, sample| {
+            self.sample(labels, sample, arrived_us, &mut counts);
+        });
+        counts.malformed += u64::from(outcome.is_err());
+        self.add(&counts);
+        if outcome.is_ok() { 204 } else { 400 }
+    }
+
+    fn malformed(&mut self) {
+        self.add(&Counts { malformed: 1, ..Counts::default() });
+    }
+
+    fn faulted(&mut self) {
+        self.add(&Counts { faulted: 1, ..Counts::default() });
+    }
+
+    fn reset(&mut self) {
+        self.window = Counts::default();
+        self.latency.reset();
+    }
+
+    fn books(&self) -> Books {
+        Books {
+            total: self.total,
+            window: self.window,
+            latency_us: Latency {
+                count: self.latency.len(),
+                p50: self.latency.value_at_quantile(0.5),
+                p99: self.latency.value_at_quantile(0.99),
+                p999: self.latency.value_at_quantile(0.999),
+                max: self.latency.max(),
+            },
+            series: self.page_series,
         }
     }
 }

@@ -3,6 +3,7 @@
 //!   load run --scenario S1 --agent corelane      one agent, one scenario
 //!   load compare --scenario S7                   corelane, prometheus and vmagent in turn
 //!   load exporters --targets 10 --series 1000    the exporters alone
+//!   load crash --agent corelane --kills 300      kills, outages and restarts; every sample looked for
 //!   load sink --fault refuse@20..80              the sink alone, statistics on its control port
 //!
 //! The agent has a CPU of its own; exporters, sink and driver share another. CPU is the process clock of all the
@@ -13,6 +14,7 @@
 mod agent;
 mod compare;
 mod control;
+mod crash;
 mod decode;
 mod exporters;
 mod fault;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let matches = flags::command().get_matches();
     let outcome = match matches.subcommand() {
         Some(("compare", matches)) => compare::compare(matches),
+        Some(("crash", matches)) => crash::crash(matches),
         Some(("exporters", matches)) => serve_exporters(matches),
         Some(("run", matches)) => compare::one(matches),
         Some(("sink", matches)) => serve_sink(matches),
@@ -78,7 +81,8 @@ fn serve_exporters(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
 fn serve_sink(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     let interval_ms: u64 = flags::number(matches, "interval-ms");
     let faults = flags::faults(matches);
-    let sink = sink::start(flags::number(matches, "port"), interval_ms as i64, faults)?;
+    let account = ledger::Ledger::new(interval_ms as i64);
+    let sink = sink::start(flags::number(matches, "port"), account, faults)?;
     println!("http://127.0.0.1:{}/api/v1/write", sink.port);
     control::serve(flags::number(matches, "control-port"), |method, path| match (method, path) {
         ("GET", "/stats") => serde_json::to_string(&sink.asker.ask(sink::Question::Books)?).ok(),

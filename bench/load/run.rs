@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::agent::{Agent, Config, Running};
 use crate::exporters::{self, Exporters, Load, Served};
 use crate::fault::{Fault, Kind};
-use crate::ledger::Books;
+use crate::ledger::{Books, Ledger};
 use crate::report::{Finding, Tick};
 use crate::scenario::Scenario;
 use crate::sink::{self, Sink};
@@ -41,7 +41,7 @@ pub fn run(scenario: &Scenario, agent: &Agent, dir: &Path, faults: &[Fault]) -> 
         gzip: scenario.gzip,
         port: 0,
     })?;
-    let sink = sink::start(0, scenario.interval_ms as i64, faults.to_vec())?;
+    let sink = sink::start(0, Ledger::new(scenario.interval_ms as i64), faults.to_vec())?;
     let config = Config { scenario, exporters_port: exporters.port, sink_port: sink.port };
     let running = agent.start(dir, &config, away, home)?;
     let mut rig = Rig { scenario, exporters, sink, running };
@@ -116,7 +116,7 @@ pub fn scratch_dir() -> PathBuf {
 struct Rig<'a> {
     scenario: &'a Scenario,
     exporters: Exporters,
-    sink: Sink,
+    sink: Sink<Books>,
     running: Running,
 }
 

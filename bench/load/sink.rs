@@ -1,4 +1,4 @@
-//! A remote-write 1.0 receiver that stores nothing and books everything.
+//! A remote-write 1.0 receiver that stores nothing and books everything, and misbehaves when asked to.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -11,7 +11,6 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::fault::{self, Fault, Kind};
-use crate::ledger::{Books, Ledger};
 use crate::mailbox::{Asker, mailbox};
 use crate::system;
 
@@ -20,10 +19,27 @@ const MAIL: Token = Token(usize::MAX - 1);
 const READ_BYTES: usize = 256 * 1024;
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Questions to the thread.
-pub enum Question {
+/// Who books what arrives.
+pub trait Account: Send + 'static {
+    /// What it knows.
+    type Books: Send;
+    /// Books a request of `wire_bytes` that had fully arrived at `arrived_us`; `message` is its decompressed body.
+    /// Gives the status to answer.
+    fn book(&mut self, message: &[u8], wire_bytes: usize, arrived_us: u64) -> u16;
+    /// A request that could not be decompressed.
+    fn malformed(&mut self);
+    /// A request that a fault refused.
+    fn faulted(&mut self);
+    /// Begins a new window.
+    fn reset(&mut self);
+    /// What is known now.
+    fn books(&self) -> Self::Books;
+}
+
+/// Questions to the thread; `B` is what its account knows.
+pub enum Question<B> {
     /// What has arrived?
-    Books(Sender<Books>),
+    Books(Sender<B>),
     /// Misbehave like this, in seconds from now.
     Faults(Vec<Fault>),
     /// Begin a new window.
@@ -31,14 +47,13 @@ pub enum Question {
 }
 
 /// A sink that runs in its thread.
-pub struct Sink {
-    pub asker: Asker<Question>,
+pub struct Sink<B> {
+    pub asker: Asker<Question<B>>,
     pub port: u16,
 }
 
-/// Starts the thread, which ends with the process. `port` 0 takes a free one; `interval_ms` is the scrape interval
-/// of the series to come.
-pub fn start(port: u16, interval_ms: i64, faults: Vec<Fault>) -> io::Result<Sink> {
+/// Starts the thread, which ends with the process. `port` 0 takes a free one.
+pub fn start<A: Account>(port: u16, account: A, faults: Vec<Fault>) -> io::Result<Sink<A::Books>> {
     let poll = Poll::new()?;
     let mut listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -52,7 +67,7 @@ pub fn start(port: u16, interval_ms: i64, faults: Vec<Fault>) -> io::Result<Sink
         conns: Vec::new(),
         free: Vec::new(),
         late: Vec::new(),
-        ledger: Ledger::new(interval_ms),
+        account,
         message: Vec::new(),
         faults,
         born: Instant::now(),
@@ -68,22 +83,22 @@ struct Conn {
     filled: usize,
 }
 
-struct Room {
+struct Room<A: Account> {
     poll: Poll,
     address: SocketAddr,
     listener: Option<TcpListener>,
-    mail: Receiver<Question>,
+    mail: Receiver<Question<A::Books>>,
     conns: Vec<Option<Conn>>,
     free: Vec<usize>,
     /// Answers that wait for their time: connection and status.
     late: Vec<(Instant, usize, u16)>,
-    ledger: Ledger,
+    account: A,
     message: Vec<u8>,
     faults: Vec<Fault>,
     born: Instant,
 }
 
-impl Room {
+impl<A: Account> Room<A> {
     fn run(mut self) {
         let mut events = Events::with_capacity(256);
         loop {
@@ -108,11 +123,11 @@ impl Room {
     fn answer_mail(&mut self) {
         while let Ok(question) = self.mail.try_recv() {
             match question {
-                Question::Books(answer) => drop(answer.send(self.ledger.books())),
+                Question::Books(answer) => drop(answer.send(self.account.books())),
                 Question::Faults(faults) => {
                     (self.faults, self.born) = (faults, Instant::now());
                 }
-                Question::Reset => self.ledger.reset(),
+                Question::Reset => self.account.reset(),
             }
         }
     }
@@ -212,12 +227,14 @@ impl Room {
             let arrived_us = system::unix_us();
             let fault = self.fault();
             let status = match fault {
-                Some(Kind::Hang) => 0,
-                Some(Kind::Status(status)) => status,
-                Some(Kind::Delay(_) | Kind::Refuse) | None => self.book(body, arrived_us),
+                Some(Kind::Hang | Kind::Reset) => 0,
+                Some(Kind::Busy(status) | Kind::Status(status)) => status,
+                Some(Kind::Delay(_) | Kind::LostAck | Kind::Refuse) | None => {
+                    self.book(body, arrived_us)
+                }
             };
-            if matches!(fault, Some(Kind::Hang | Kind::Status(_))) {
-                self.ledger.faulted();
+            if let Some(Kind::Busy(_) | Kind::Hang | Kind::Reset | Kind::Status(_)) = fault {
+                self.account.faulted();
             }
             conn.buffer.copy_within(end + 4 + length..conn.filled, 0);
             conn.filled -= end + 4 + length;
@@ -228,6 +245,15 @@ impl Room {
                     self.late.push((due, index, status));
                     true
                 }
+                Some(Kind::Reset) => {
+                    system::reset_when_closed(&conn.stream);
+                    false
+                }
+                Some(Kind::LostAck) => {
+                    drop(conn.stream.write_all(b"HTTP/1.1 20"));
+                    false
+                }
+                Some(Kind::Busy(_)) => answer_with(&mut conn.stream, status, "Retry-After: 1\r\n"),
                 _ => answer(&mut conn.stream, status),
             };
             if !open {
@@ -240,7 +266,7 @@ impl Room {
         let length = match snap::raw::decompress_len(body) {
             Ok(length) if length <= 4 * BODY_BYTES_MAX => length,
             _ => {
-                self.ledger.malformed();
+                self.account.malformed();
                 return 400;
             }
         };
@@ -248,12 +274,9 @@ impl Room {
             self.message.resize(length, 0);
         }
         match snap::raw::Decoder::new().decompress(body, &mut self.message[..length]) {
-            Ok(length) => match self.ledger.book(&self.message[..length], body.len(), arrived_us) {
-                Ok(()) => 204,
-                Err(_) => 400,
-            },
+            Ok(length) => self.account.book(&self.message[..length], body.len(), arrived_us),
             Err(_) => {
-                self.ledger.malformed();
+                self.account.malformed();
                 400
             }
         }
@@ -276,9 +299,13 @@ impl Room {
 
 /// Answers are a few dozen bytes, which an idle socket always takes whole.
 fn answer(stream: &mut TcpStream, status: u16) -> bool {
+    answer_with(stream, status, "")
+}
+
+fn answer_with(stream: &mut TcpStream, status: u16, more: &str) -> bool {
     let text = match status {
         204 => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
-        _ => format!("HTTP/1.1 {status} Sink\r\nContent-Length: 0\r\n\r\n"),
+        _ => format!("HTTP/1.1 {status} Sink\r\n{more}Content-Length: 0\r\n\r\n"),
     };
     stream.write_all(text.as_bytes()).is_ok() && status != 411
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::mem;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -44,8 +45,42 @@ pub fn cpu_ns(pid: u32) -> io::Result<u64> {
 
 /// Asks a process to end.
 pub fn terminate(pid: u32) {
+    signal(pid, libc::SIGTERM);
+}
+
+/// Asks a process to read its configuration again.
+pub fn hang_up(pid: u32) {
+    signal(pid, libc::SIGHUP);
+}
+
+/// Stops a process in the middle of whatever it does, until [`go_on`].
+pub fn halt(pid: u32) {
+    signal(pid, libc::SIGSTOP);
+}
+
+/// Lets it go on.
+pub fn go_on(pid: u32) {
+    signal(pid, libc::SIGCONT);
+}
+
+fn signal(pid: u32, number: libc::c_int) {
     // SAFETY: the call takes two numbers and touches no memory.
-    unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
+    unsafe { libc::kill(pid as libc::pid_t, number) };
+}
+
+/// The peer of a socket sees a reset, not an end, once it is closed.
+pub fn reset_when_closed(socket: &impl AsRawFd) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: the option is read by the call, which gets its size; the descriptor is open while it is borrowed.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        );
+    }
 }
 
 /// Raises the limit of open files to what is allowed.
