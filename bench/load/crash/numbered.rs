@@ -48,6 +48,7 @@ struct Shared {
     pages: Vec<Mutex<Vec<Page>>>,
     served: AtomicU64,
     held: AtomicBool,
+    refused: AtomicU64,
 }
 
 impl Numbered {
@@ -59,6 +60,7 @@ impl Numbered {
             pages: (0..shape.targets).map(|_| Mutex::default()).collect(),
             served: AtomicU64::new(0),
             held: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
         });
         let numbered = Numbered { shared, shape };
         let exporters = numbered.clone();
@@ -80,6 +82,11 @@ impl Numbered {
     /// Gives no more pages, so that the last ones are accepted too.
     pub fn hold(&self) {
         self.shared.held.store(true, Ordering::SeqCst);
+    }
+
+    /// Requests answered 503 since.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::SeqCst)
     }
 
     /// The pages of every target.
@@ -106,6 +113,7 @@ impl Numbered {
             }
             if self.shared.held.load(Ordering::SeqCst) {
                 stream.write_all(HELD)?;
+                self.shared.refused.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
             let index = {

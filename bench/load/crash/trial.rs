@@ -234,11 +234,8 @@ impl Stage<'_> {
         let mut running = self.start(1)?;
         if self.first_page(&mut running)? {
             let before = counted(&running);
-            // As many as it takes for every target to be asked again after its last page.
-            let rest = Instant::now();
-            let ended = wait(&mut running, rest, INTERVAL_MS * 8);
-            self.exporters.hold();
-            let ended = ended.or_else(|| wait(&mut running, rest, INTERVAL_MS * 16));
+            let ended = wait(&mut running, Instant::now(), INTERVAL_MS * 4);
+            let ended = ended.or_else(|| self.last_pages(&mut running));
             ended.into_iter().for_each(|status| self.ended(status, &running));
             self.finding.settled_s = self.wait_for_the_rest(&mut running)?;
             if self.small.is_some() {
@@ -250,6 +247,22 @@ impl Stage<'_> {
         }
         self.finding.verdict = self.verdict()?;
         Ok(())
+    }
+
+    /// No more pages, and every target asked again after its last, so that this is accepted.
+    fn last_pages(&mut self, running: &mut Running) -> Option<ExitStatus> {
+        self.exporters.hold();
+        let started = Instant::now();
+        while self.exporters.refused() < 2 * self.exporters.shape.targets as u64 {
+            if let Some(status) = running.ended() {
+                return Some(status);
+            }
+            if started.elapsed() > IDLE {
+                return None;
+            }
+            thread::sleep(PAUSE);
+        }
+        None
     }
 
     fn wait_for_the_rest(&mut self, running: &mut Running) -> Outcome<f64> {
