@@ -90,7 +90,10 @@ struct Arrived {
 pub struct Audit {
     shape: Shape,
     manner: Manner,
-    series: HashMap<u64, Known>,
+    series: Vec<Known>,
+    /// Place in `series` by key, and by labels: a sender may write the same labels in another order another time.
+    by_key: HashMap<u64, usize>,
+    by_labels: HashMap<Vec<(String, String)>, usize>,
     /// By target; page n is at n − 1.
     pages: Vec<Vec<Arrived>>,
     counts: Counts,
@@ -102,25 +105,27 @@ impl Audit {
         Audit {
             shape,
             manner,
-            series: HashMap::new(),
+            series: Vec::new(),
+            by_key: HashMap::new(),
+            by_labels: HashMap::new(),
             pages: vec![Vec::new(); shape.targets],
             counts: Counts::default(),
             examples: Vec::new(),
         }
     }
 
-    /// Books one sample; `key` is the same for the same labels, `labels` gives them sorted by name.
+    /// Books one sample; the same `key` has always the same labels.
     pub fn sample(
         &mut self,
         key: u64,
         labels: impl FnOnce() -> Vec<(String, String)>,
         sample: Sample,
     ) {
-        let shape = self.shape;
-        let known = self
-            .series
-            .entry(key)
-            .or_insert_with(|| Known { identity: shape.identify(&labels()), samples: Vec::new() });
+        let place = match self.by_key.get(&key) {
+            Some(place) => *place,
+            None => self.learn(key, labels()),
+        };
+        let known = &mut self.series[place];
         let (time, bits) = (sample.timestamp_ms, sample.value.to_bits());
         let found = match known.samples.last() {
             Some(last) if last.0 >= time => {
@@ -148,6 +153,17 @@ impl Audit {
             Identity::Series { .. } => self.page_sample(identity, sample),
             Identity::Strange => self.wrong(format!("strange labels with {}", sample.value)),
         }
+    }
+
+    fn learn(&mut self, key: u64, mut labels: Vec<(String, String)>) -> usize {
+        labels.sort();
+        let identity = self.shape.identify(&labels);
+        let place = *self.by_labels.entry(labels).or_insert(self.series.len());
+        if place == self.series.len() {
+            self.series.push(Known { identity, samples: Vec::new() });
+        }
+        self.by_key.insert(key, place);
+        place
     }
 
     fn page_sample(&mut self, identity: Identity, sample: Sample) {
@@ -195,7 +211,7 @@ impl Audit {
         let _ = decode::samples(message, |labels, sample| {
             let key = xxh3_64(labels);
             let this = (sample.timestamp_ms, sample.value.to_bits());
-            let known = || self.series.get(&key).and_then(|known| known.samples.last().copied());
+            let known = || self.series[*self.by_key.get(&key)?].samples.last().copied();
             let before = newest.get(&key).copied().or_else(known);
             good &= before.is_none_or(|before| before.0 < this.0 || before == this);
             newest.insert(key, this);
@@ -397,6 +413,17 @@ mod tests {
         let counts = audit.counts;
         assert_eq!((counts.distinct, counts.duplicated, counts.reordered), (5, 3, 1));
         assert_eq!(counts.wrong, 0);
+    }
+
+    #[test]
+    fn labels_in_another_order_are_the_same_series() {
+        let mut audit = Audit::new(SHAPE, Manner::Lenient);
+        book(&mut audit, 0, 0, 1);
+        let mut turned = labels(0, 0, 1);
+        turned.reverse();
+        let value = Mark { target: 0, series: 0, page: 1 }.value();
+        audit.sample(1, || turned, Sample { timestamp_ms: 1000, value });
+        assert_eq!((audit.counts.distinct, audit.counts.duplicated), (1, 1));
     }
 
     #[test]

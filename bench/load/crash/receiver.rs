@@ -195,13 +195,12 @@ impl Server {
 
 fn take(audit: &mut Audit, series: &Value) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut labels: Vec<(String, String)> = series["metric"]
+    let labels: Vec<(String, String)> = series["metric"]
         .as_object()
         .into_iter()
         .flatten()
         .map(|(name, value)| (name.clone(), text(value)))
         .collect();
-    labels.sort();
     let key = xxh3_64(format!("{labels:?}").as_bytes());
     for pair in series["values"].as_array().into_iter().flatten() {
         let value: f64 = text(&pair[1]).parse().unwrap_or(f64::NAN);
