@@ -1,6 +1,8 @@
 //! What becomes of a shard's requests to its disk: each helper works on one after the other, late or with an error at
 //! times, and leaves undone what it has not done when the process dies.
 
+use std::fmt;
+
 use corelane::base::Instant;
 use corelane::wal::{DiskAnswer, DiskRequest};
 
@@ -26,12 +28,11 @@ impl World {
         if life != self.life || self.hosts.is_empty() {
             return;
         }
-        let text = format!("{}: {}", shard, request_name(&request));
         self.trace.step(
             self.clock.instant,
             "diskwork",
             [shard.into(), 0, 0],
-            format_args!("{text}"),
+            format_args!("{shard}: {}", RequestName(&request)),
         );
         if let Some(refusal) = self.disk_refuses(&request) {
             self.tell(shard, Inbox::Disk(refusal));
@@ -83,16 +84,23 @@ pub fn answer_name(answer: &DiskAnswer) -> &'static str {
     }
 }
 
-fn request_name(request: &DiskRequest) -> String {
-    match request {
-        DiskRequest::DeleteCursor { log, file } => format!("delete cursor {log} {file}"),
-        DiskRequest::Load { log, seq, slot } => format!("load {log} {seq:?} {slot}"),
-        DiskRequest::Prepare { kind } => format!("prepare {kind:?}"),
-        DiskRequest::Release(_) => "release".to_owned(),
-        DiskRequest::RemoveLog { log } => format!("remove log {log}"),
-        DiskRequest::Retire { log, kind, slot, .. } => format!("retire {log} {kind:?} {slot}"),
-        DiskRequest::StoreCursor { log, file, sequence, .. } => {
-            format!("store cursor {log} {file} {sequence}")
+/// Written only where the trace is printed.
+struct RequestName<'a>(&'a DiskRequest);
+
+impl fmt::Display for RequestName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            DiskRequest::DeleteCursor { log, file } => write!(f, "delete cursor {log} {file}"),
+            DiskRequest::Load { log, seq, slot } => write!(f, "load {log} {seq:?} {slot}"),
+            DiskRequest::Prepare { kind } => write!(f, "prepare {kind:?}"),
+            DiskRequest::Release(_) => write!(f, "release"),
+            DiskRequest::RemoveLog { log } => write!(f, "remove log {log}"),
+            DiskRequest::Retire { log, kind, slot, .. } => {
+                write!(f, "retire {log} {kind:?} {slot}")
+            }
+            DiskRequest::StoreCursor { log, file, sequence, .. } => {
+                write!(f, "store cursor {log} {file} {sequence}")
+            }
         }
     }
 }

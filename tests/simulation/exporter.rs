@@ -1,7 +1,7 @@
 //! Exporters: pages whose every value says which page it stood on, so that a sample found at a remote can be traced
 //! to the moment it was served.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use corelane::model::{NAN, Scheme, Target};
 
 use crate::clock::ms;
 use crate::net::{Answer, Ending};
-use crate::swarm::{ExporterFaults, Options};
+use crate::swarm::{ExporterFaults, Options, Size};
 
 /// The series that numbers the pages; in every page that is not empty.
 pub const PAGE_SERIES: &str = "sim_page";
@@ -35,6 +35,8 @@ pub struct Exporter {
     series_max: u32,
     present: BTreeSet<u32>,
     next_key: u32,
+    /// What stands before the value, by key.
+    texts: HashMap<u32, String>,
     random: Random,
 }
 
@@ -99,10 +101,10 @@ impl Exporter {
         let job = format!("job-{}", index % options.intervals_ms.len());
         let labels = [("job", job.as_str()), ("instance", address.as_str())];
         let mut random = Random::new(options.seed ^ stable_hash(host.as_bytes()));
-        let series_max = if options.series_max < 60 {
+        let series_max = if options.size != Size::Large {
             random.below(u64::from(options.series_max) + 1) as u32
         } else {
-            60
+            options.series_max
         };
         Exporter {
             job: job.clone(),
@@ -123,6 +125,7 @@ impl Exporter {
             series_max,
             present: (1..=series_max).collect(),
             next_key: series_max + 1,
+            texts: HashMap::new(),
             random,
         }
     }
@@ -143,14 +146,14 @@ impl Exporter {
             let repeats =
                 if key > 0 && self.random.chance(faults.duplicate, 20_000) { 2 } else { 1 };
             for repeat in 0..repeats {
-                self.line(&mut body, key, number, repeat, now, faults);
+                self.line(&mut body, key, number + repeat, now, faults);
                 samples += 1;
             }
         }
         let malformed = self.random.chance(faults.malformed, 1000);
         if malformed {
             body.push_str(["broken{x=\"1\" 5\n", "a b c d\n", "a{x=\"\n\n", "1a 5\n"][number % 4]);
-            self.line(&mut body, 0, number, 0, now, faults);
+            self.line(&mut body, 0, number, now, faults);
         }
         if self.openmetrics {
             body.push_str("# EOF\n");
@@ -222,33 +225,21 @@ impl Exporter {
     }
 
     fn line(
-        &self,
+        &mut self,
         body: &mut String,
         key: u32,
         number: usize,
-        repeat: usize,
         now: Now,
         faults: &ExporterFaults,
     ) {
-        let (name, labels) = labels_of(key, self.label_bytes);
-        body.push_str(&name);
-        if !labels.is_empty() {
-            body.push('{');
-            for (at, (name, value)) in labels.iter().enumerate() {
-                let comma = if at > 0 { "," } else { "" };
-                let value = value.replace('\\', "\\\\");
-                write!(body, "{comma}{name}=\"{value}\"").expect("to a string");
-            }
-            body.push('}');
+        let text = self.texts.entry(key).or_insert_with(|| series_text(key, self.label_bytes));
+        body.push_str(text);
+        match value_of(key, number) {
+            v if v.is_nan() => body.push_str(" NaN"),
+            f64::INFINITY => body.push_str(" +Inf"),
+            f64::NEG_INFINITY => body.push_str(" -Inf"),
+            v => write!(body, " {v}").expect("to a string"),
         }
-        let value = value_of(key, number + repeat);
-        let text = match value {
-            v if v.is_nan() => "NaN".to_owned(),
-            f64::INFINITY => "+Inf".to_owned(),
-            f64::NEG_INFINITY => "-Inf".to_owned(),
-            v => format!("{v}"),
-        };
-        write!(body, " {text}").expect("to a string");
         if self.explicit(key, faults) {
             write!(body, " {}", now.timestamp.0 - 500).expect("to a string");
         }
@@ -300,6 +291,20 @@ impl Exporter {
             if r.chance(faults.slow, 1000) { drip(r, &out) } else { vec![(Duration::ZERO, out)] };
         (Answer { pieces, ending, tag: None }, true)
     }
+}
+
+/// Name and labels as an exposition has them.
+fn series_text(key: u32, label_bytes: usize) -> String {
+    let (mut text, labels) = labels_of(key, label_bytes);
+    for (at, (name, value)) in labels.iter().enumerate() {
+        let before = if at > 0 { ',' } else { '{' };
+        let value = value.replace('\\', "\\\\");
+        write!(text, "{before}{name}=\"{value}\"").expect("to a string");
+    }
+    if !labels.is_empty() {
+        text.push('}');
+    }
+    text
 }
 
 /// Appends the body in one of the three ways of saying where it ends.

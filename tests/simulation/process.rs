@@ -2,6 +2,7 @@
 //! everything that is not in the files is gone when it dies.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use corelane::base::{Conn, Instant};
 use corelane::mail::{Notice, Order, Report};
@@ -15,6 +16,7 @@ use crate::diskwork::answer_name;
 use crate::laws;
 use crate::net::{Net, Peer};
 use crate::remote::Mode;
+use crate::swarm::Size;
 use crate::world::{Happening, World};
 
 /// One shard and its driver.
@@ -176,7 +178,7 @@ impl World {
         self.hosts[shard as usize].shard.handle(now, Event::Tick);
         self.effects(shard);
         self.settle(shard);
-        if self.options.series_max < 60 {
+        if self.options.size != Size::Large {
             self.report(shard);
         }
         if self.hosts.iter().all(|host| host.stopped) {
@@ -259,7 +261,7 @@ impl World {
                     now.instant,
                     "order",
                     [shard.into(), 0, 0],
-                    format_args!("{shard} {}", order_name(&order)),
+                    format_args!("{shard} {}", OrderName(&order)),
                 );
                 self.hosts[shard as usize].shard.handle(now, Event::Order(order));
             }
@@ -580,10 +582,15 @@ impl World {
     }
 }
 
-fn order_name(order: &Order) -> String {
-    match order {
-        Order::Assign(assignment) => format!("assign {}", assignment.generation),
-        Order::Targets { job, targets } => format!("targets {job} {}", targets.len()),
-        other => format!("{other:?}"),
+/// Written only where the trace is printed.
+struct OrderName<'a>(&'a Order);
+
+impl fmt::Display for OrderName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Order::Assign(assignment) => write!(f, "assign {}", assignment.generation),
+            Order::Targets { job, targets } => write!(f, "targets {job} {}", targets.len()),
+            other => write!(f, "{other:?}"),
+        }
     }
 }

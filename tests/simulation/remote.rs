@@ -6,43 +6,12 @@ use std::time::Duration;
 
 use corelane::base::{Instant, Now, Random, stable_hash};
 use corelane::model::is_stale;
-use prost::Message;
 
 use crate::clock::{ms, us};
 use crate::exporter::PAGE_SERIES;
 use crate::net::{Answer, Ending};
 use crate::swarm::{Options, RemoteOptions};
-
-/// Remote-write 1.0, declared here a second time so that the program's own declaration is not its own judge.
-#[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<WireLabel>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<WireSample>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct WireLabel {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct WireSample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
+use crate::wire::{Given, WireSeries, write_request};
 
 /// One shard of one process life: who sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +35,8 @@ pub struct Remote {
     /// Bad answers only while this holds.
     pub faults: bool,
     pub series: Vec<Stored>,
-    by_labels: HashMap<Vec<(String, String)>, usize>,
+    /// By the hash of the labels as they are written.
+    by_labels: HashMap<u64, usize>,
     pub requests: Vec<Request>,
     /// Senders whose requests were acknowledged and who know it.
     pub acknowledged: BTreeSet<Sender>,
@@ -78,6 +48,7 @@ pub struct Remote {
     pub stored_samples: u64,
     /// Samples, oldest and newest timestamp of the last request, for the trace.
     pub span: [i64; 3],
+    raw: Vec<u8>,
     random: Random,
 }
 
@@ -94,6 +65,8 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Stored {
     pub labels: Vec<(String, String)>,
+    /// The labels as they are written.
+    written: Vec<u8>,
     pub samples: Vec<Sample>,
 }
 
@@ -142,6 +115,7 @@ impl Remote {
             refused: BTreeMap::new(),
             stored_samples: 0,
             span: [0; 3],
+            raw: Vec::new(),
             random: Random::new(world.seed ^ stable_hash(&[index as u8, 0x4e])),
         }
     }
@@ -203,40 +177,45 @@ impl Remote {
         self.requests.len() - 1
     }
 
-    fn read(&mut self, head: &str, body: &[u8]) -> Vec<(usize, Vec<WireSample>)> {
-        let lower = head.to_ascii_lowercase();
-        assert!(lower.starts_with("post /api/v1/write http/1.1\r\n"), "request line: {head:?}");
-        for header in ["content-encoding: snappy", "content-type: application/x-protobuf"] {
-            assert!(lower.lines().any(|line| line == header), "{header:?} is missing in {head:?}");
-        }
-        let bytes = snap::raw::Decoder::new().decompress_vec(body).expect("a request is Snappy");
+    fn read(&mut self, head: &str, body: &[u8]) -> Vec<Given> {
+        check_head(head);
+        let mut bytes = std::mem::take(&mut self.raw);
+        bytes.resize(snap::raw::decompress_len(body).expect("a request is Snappy"), 0);
+        let decoder = &mut snap::raw::Decoder::new();
+        decoder.decompress(body, &mut bytes).expect("a request is Snappy");
         assert!(
             bytes.len() <= self.options.bytes_max.max(2000),
             "S3: request of {} bytes, limit {}",
             bytes.len(),
             self.options.bytes_max
         );
-        let message = WriteRequest::decode(&bytes[..]).expect("a request is a WriteRequest");
-        let samples: usize = message.timeseries.iter().map(|series| series.samples.len()).sum();
-        assert!(samples <= self.options.samples_max, "S3: {samples} samples in a request");
-        assert!(samples > 0, "an empty request");
-        message.timeseries.into_iter().map(|series| self.intern(series)).collect()
+        let mut samples = Vec::new();
+        for WireSeries { labels, samples: given } in write_request(&bytes) {
+            let series = self.intern(labels);
+            samples.extend(given.map(|(value, timestamp)| Given { series, value, timestamp }));
+        }
+        assert!(samples.len() <= self.options.samples_max, "S3: {} samples", samples.len());
+        assert!(!samples.is_empty(), "an empty request");
+        self.raw = bytes;
+        samples
     }
 
     /// The series' number here; its labels must be as the specification wants them.
-    fn intern(&mut self, series: TimeSeries) -> (usize, Vec<WireSample>) {
-        let labels: Vec<_> =
-            series.labels.into_iter().map(|label| (label.name, label.value)).collect();
-        assert!(!series.samples.is_empty(), "a series without samples: {labels:?}");
-        if let Some(&at) = self.by_labels.get(&labels) {
-            return (at, series.samples);
+    fn intern(&mut self, written: &[u8]) -> usize {
+        let hash = stable_hash(written);
+        if let Some(&at) = self.by_labels.get(&hash) {
+            assert_eq!(self.series[at].written, written, "two series with one hash");
+            return at;
         }
+        let labels = crate::wire::labels(written);
         assert!(labels.is_sorted_by(|a, b| a.0 < b.0), "labels not sorted or repeated: {labels:?}");
         assert!(labels.iter().all(|(n, v)| !n.is_empty() && !v.is_empty()), "empty: {labels:?}");
         assert!(labels.iter().any(|(name, _)| name == "__name__"), "no name: {labels:?}");
-        self.series.push(Stored { labels: labels.clone(), samples: Vec::new() });
-        self.by_labels.insert(labels, self.series.len() - 1);
-        (self.series.len() - 1, series.samples)
+        let same = self.series.iter().any(|known| known.labels == labels);
+        assert!(!same, "the labels of a series are written in two ways: {labels:?}");
+        self.series.push(Stored { labels, written: written.to_vec(), samples: Vec::new() });
+        self.by_labels.insert(hash, self.series.len() - 1);
+        self.series.len() - 1
     }
 
     /// Status, whether the samples are kept all the same, and headers; `None`: nothing speaks against the request.
@@ -265,11 +244,11 @@ impl Remote {
     }
 
     /// `Some(true)`: one sample is refused and the others are kept; `Some(false)`: all of the request is.
-    fn poisoned(&mut self, request: &[(usize, Vec<WireSample>)], sender: Sender) -> Option<bool> {
+    fn poisoned(&mut self, request: &[Given], sender: Sender) -> Option<bool> {
         let old = self.options.in_order
-            && request.iter().any(|(series, samples)| {
-                let last = self.series[*series].samples.last().map_or(i64::MIN, |s| s.timestamp);
-                samples.iter().any(|sample| sample.timestamp <= last)
+            && request.iter().any(|sample| {
+                let last = self.series[sample.series].samples.last();
+                last.is_some_and(|last| sample.timestamp <= last.timestamp)
             });
         if old {
             return Some(false);
@@ -277,52 +256,48 @@ impl Remote {
         // Once refused, refused for ever; and nothing is refused for the first time to one who knows no better.
         let knows = self.acknowledged.contains(&sender);
         let poison = self.options.poison
-            && request.iter().any(|(series, samples)| {
-                samples.iter().any(|sample| {
-                    let refused = self.refused.contains_key(&(*series, sample.timestamp));
-                    (knows || refused) && is_poison(&self.series[*series], sample.timestamp)
-                })
+            && request.iter().any(|&Given { series, timestamp, .. }| {
+                (knows || self.refused.contains_key(&(series, timestamp)))
+                    && is_poison(&self.series[series], timestamp)
             });
         poison.then(|| self.random.chance(1, 3))
     }
 
     fn split_off_poison(
         &mut self,
-        request: Vec<(usize, Vec<WireSample>)>,
+        mut request: Vec<Given>,
         sender: Sender,
         stores_rest: bool,
     ) -> Vec<(usize, i64)> {
         let knows = self.acknowledged.contains(&sender);
-        let mut rest = Vec::new();
-        for (series, samples) in request {
-            let mut good = Vec::new();
-            for sample in samples {
-                if stores_rest && !is_poison(&self.series[series], sample.timestamp) {
-                    good.push(sample);
-                } else {
-                    self.refused.insert((series, sample.timestamp), knows);
-                }
+        request.retain(|&Given { series, timestamp, .. }| {
+            let good = stores_rest && !is_poison(&self.series[series], timestamp);
+            if !good {
+                self.refused.insert((series, timestamp), knows);
             }
-            rest.push((series, good));
-        }
-        self.store(&rest, sender)
+            good
+        });
+        self.store(&request, sender)
     }
 
-    fn store(&mut self, request: &[(usize, Vec<WireSample>)], sender: Sender) -> Vec<(usize, i64)> {
-        let mut noted = Vec::new();
-        for (series, samples) in request {
-            for sample in samples {
-                self.store_one(*series, sample, sender);
-                noted.push((*series, sample.timestamp));
-            }
+    fn store(&mut self, request: &[Given], sender: Sender) -> Vec<(usize, i64)> {
+        for sample in request {
+            self.store_one(sample, sender);
         }
-        noted
+        request.iter().map(|sample| (sample.series, sample.timestamp)).collect()
     }
 
-    fn store_one(&mut self, series: usize, sample: &WireSample, sender: Sender) {
+    fn store_one(&mut self, sample: &Given, sender: Sender) {
         let (timely, unique) = (self.timely, self.unique);
-        let Stored { labels, samples } = &mut self.series[series];
-        let found = samples.binary_search_by_key(&sample.timestamp, |sample| sample.timestamp);
+        let series = sample.series;
+        let Stored { labels, samples, .. } = &mut self.series[series];
+        // Nearly all come at the end.
+        let newest = samples.last().is_none_or(|last| last.timestamp < sample.timestamp);
+        let found = if newest {
+            Err(samples.len())
+        } else {
+            samples.binary_search_by_key(&sample.timestamp, |sample| sample.timestamp)
+        };
         match found {
             Ok(at) => {
                 let known = samples[at];
@@ -407,18 +382,31 @@ impl Remote {
     }
 }
 
-fn span(request: &[(usize, Vec<WireSample>)]) -> [i64; 3] {
-    let times = || request.iter().flat_map(|(_, samples)| samples.iter().map(|s| s.timestamp));
+fn check_head(head: &str) {
+    let mut lines = head.split("\r\n");
+    assert_eq!(lines.next(), Some("POST /api/v1/write HTTP/1.1"), "request line: {head:?}");
+    let mut known = [("content-encoding", "snappy", 0), ("content-type", "application/x-protobuf", 0)];
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        for (wanted, content, count) in &mut known {
+            if name.eq_ignore_ascii_case(wanted) {
+                assert_eq!(value, *content, "{name}");
+                *count += 1;
+            }
+        }
+    }
+    assert!(known.iter().all(|(_, _, count)| *count == 1), "{known:?} in {head:?}");
+}
+
+fn span(request: &[Given]) -> [i64; 3] {
+    let times = || request.iter().map(|sample| sample.timestamp);
     let bounds = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
-    [times().count() as i64, bounds.0, bounds.1]
+    [request.len() as i64, bounds.0, bounds.1]
 }
 
 /// One sample in fifty of the ordinary ones.
 pub fn is_poison(series: &Stored, timestamp: i64) -> bool {
-    let mut bytes = timestamp.to_le_bytes().to_vec();
-    for (name, value) in &series.labels {
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.extend_from_slice(value.as_bytes());
-    }
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&timestamp.to_le_bytes());
+    bytes[8..].copy_from_slice(&stable_hash(&series.written).to_le_bytes());
     stable_hash(&bytes).is_multiple_of(50)
 }

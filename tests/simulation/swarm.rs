@@ -10,6 +10,7 @@ use corelane::base::limits::SEGMENT_BYTES_MIN;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub seed: u64,
+    pub size: Size,
     pub shards: Vec<usize>,
     pub segment_bytes: usize,
     pub targets: usize,
@@ -116,28 +117,91 @@ fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
     from[random.below(from.len() as u64) as usize]
 }
 
+/// Most worlds are small: their segments are too, so that few samples fill and retire many of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    Small,
+    Middle,
+    /// Segments as large as the smallest real ones, and load enough for several of them.
+    Large,
+}
+
+/// How much of everything.
+struct Load {
+    targets: usize,
+    series_max: u32,
+    label_bytes: usize,
+    intervals_ms: Vec<u64>,
+    safety_s: u64,
+}
+
+impl Load {
+    fn new(size: Size, r: &mut Random) -> Load {
+        let intervals = |r: &mut Random, from: &[u64]| -> Vec<u64> {
+            (0..1 + r.below(3)).map(|_| pick(r, from)).collect()
+        };
+        match size {
+            Size::Small => Load {
+                targets: 1 + r.below(3) as usize,
+                series_max: pick(r, &[1, 5, 5, 20]),
+                label_bytes: pick(r, &[0, 10, 60, 300]),
+                intervals_ms: intervals(r, &[1000, 1000, 2000, 5000]),
+                safety_s: 15 + r.below(60),
+            },
+            Size::Middle => Load {
+                targets: 1 + r.below(8) as usize,
+                series_max: pick(r, &[5, 20, 50]),
+                label_bytes: pick(r, &[0, 10, 60, 300]),
+                intervals_ms: intervals(r, &[1000, 2000, 5000, 15_000]),
+                safety_s: 30 + r.below(150),
+            },
+            Size::Large => Load {
+                targets: 10,
+                series_max: 60,
+                label_bytes: pick(r, &[60, 300]),
+                intervals_ms: vec![1000],
+                safety_s: 60 + r.below(60),
+            },
+        }
+    }
+
+    /// As small as may be without a disk that is merely slow being full for the log.
+    fn segment_bytes(&self, size: Size, r: &mut Random) -> usize {
+        if size == Size::Large {
+            return SEGMENT_BYTES_MIN;
+        }
+        let interval = *self.intervals_ms.iter().min().expect("an interval") as usize;
+        let a_scrape = 40 + (self.series_max as usize + 6) * 9;
+        let ten_seconds = self.targets * a_scrape * 10_000 / interval;
+        let least = (ten_seconds + 4096).next_multiple_of(4096).max(8192);
+        (least * pick(r, &[1, 1, 2, 4])).min(SEGMENT_BYTES_MIN)
+    }
+}
+
 impl Options {
     pub fn new(seed: u64) -> Options {
         let mut random = Random::new(seed ^ 0x5eed);
         let r = &mut random;
-        // One seed in eight is heavy: enough bytes to fill and recycle several segments.
-        let heavy = r.chance(1, 8);
+        let size = match r.below(100) {
+            0 => Size::Large,
+            1..=12 => Size::Middle,
+            _ => Size::Small,
+        };
+        let load = Load::new(size, r);
+        let segment_bytes = load.segment_bytes(size, r);
         let shards = (0..8).map(|_| 1 + r.below(3) as usize).collect::<Vec<_>>();
         let resized = r.chance(1, 3);
         Options {
             seed,
+            size,
             shards: if resized { shards } else { vec![shards[0]; 8] },
-            segment_bytes: SEGMENT_BYTES_MIN,
-            targets: if heavy { 12 } else { 1 + r.below(8) as usize },
-            series_max: if heavy { 60 } else { pick(r, &[1, 5, 20, 50]) },
-            label_bytes: pick(r, &[0, 10, 60, 300]),
-            intervals_ms: if heavy {
-                vec![1000]
-            } else {
-                (0..1 + r.below(3)).map(|_| pick(r, &[1000, 2000, 5000, 15_000])).collect()
-            },
-            safety: Duration::from_secs(if heavy { 200 } else { 30 + r.below(200) }),
-            exporter: ExporterFaults::new(r, heavy),
+            segment_bytes,
+            targets: load.targets,
+            series_max: load.series_max,
+            label_bytes: load.label_bytes,
+            intervals_ms: load.intervals_ms,
+            safety: Duration::from_secs(load.safety_s),
+            exporter: ExporterFaults::new(r, size == Size::Large),
             endpoints: (0..1 + r.below(2)).map(|n| RemoteOptions::new(r, n == 0)).collect(),
             net: NetFaults {
                 latency_us: pick(r, &[10, 300, 5_000, 60_000]),
@@ -163,16 +227,16 @@ impl Options {
             stall: rate(r, 10),
             drain_between_events: r.chance(1, 2),
             metric_relabel: r.chance(1, 4),
-            shed_over_bytes: r.chance(1, 8).then(|| (1 + r.below(3)) * SEGMENT_BYTES_MIN as u64),
+            shed_over_bytes: r.chance(1, 8).then(|| (1 + r.below(3)) * segment_bytes as u64),
             power_cuts: r.chance(1, 8),
         }
     }
 }
 
 impl ExporterFaults {
-    fn new(r: &mut Random, heavy: bool) -> ExporterFaults {
+    fn new(r: &mut Random, large: bool) -> ExporterFaults {
         ExporterFaults {
-            churn: if heavy { 900 } else { rate(r, 600) },
+            churn: if large { 900 } else { rate(r, 600) },
             shuffle: rate(r, 100),
             duplicate: rate(r, 100),
             malformed: rate(r, 80),

@@ -95,6 +95,7 @@ pub struct Books {
 /// What a run was like, for the eye and for L9.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
+    pub seeds: u64,
     pub trace: u64,
     pub steps: u64,
     pub lives: u64,
@@ -107,6 +108,7 @@ pub struct Summary {
 
 impl Summary {
     pub fn add(&mut self, other: &Summary) {
+        self.seeds += other.seeds;
         self.trace ^= other.trace;
         self.steps += other.steps;
         self.lives += other.lives;
@@ -174,6 +176,7 @@ impl World {
 
     pub fn summary(&self) -> Summary {
         Summary {
+            seeds: 1,
             trace: self.trace.hash(),
             steps: self.trace.steps(),
             lives: self.books.lives,
