@@ -385,7 +385,8 @@ impl Remote {
 fn check_head(head: &str) {
     let mut lines = head.split("\r\n");
     assert_eq!(lines.next(), Some("POST /api/v1/write HTTP/1.1"), "request line: {head:?}");
-    let mut known = [("content-encoding", "snappy", 0), ("content-type", "application/x-protobuf", 0)];
+    let mut known =
+        [("content-encoding", "snappy", 0), ("content-type", "application/x-protobuf", 0)];
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         for (wanted, content, count) in &mut known {
             if name.eq_ignore_ascii_case(wanted) {
