@@ -3,7 +3,7 @@
 //! a process that dies. The shards under test are the real ones. The laws (`laws`) hold at every step, and when the
 //! faults end everything must come to rest with its books in order.
 //!
-//! `cargo test --test simulation` runs `CORELANE_SEEDS` seeds (10,000) from `CORELANE_SEED_FIRST` (0) on. A failure
+//! `cargo test --test simulation` runs `CORELANE_SEEDS` seeds (1000) from `CORELANE_SEED_FIRST` (0) on. A failure
 //! names its seed; `CORELANE_SEED=n cargo test --test simulation one_seed -- --nocapture` runs that one alone and
 //! prints every step.
 
@@ -32,7 +32,7 @@ use world::{Summary, World};
 /// Seeds that once failed, with what was wrong. A change of the world changes what a seed means: mistakes of the program
 /// are kept beyond that as mutants (`README.md`).
 const REGRESSIONS: [(u64, &str); 1] = [(0, "an ordinary seed")];
-const SEEDS: u64 = 10_000;
+const SEEDS: u64 = 1000;
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
