@@ -18,4 +18,4 @@ mod start;
 mod truncation;
 
 pub use assignment::{USER_AGENT, assignment};
-pub use start::{read_file, run, system_roots};
+pub use start::{native_roots, read_file, run, system_roots};

@@ -164,6 +164,11 @@ pub fn system_roots(config: &Config) -> Vec<Vec<u8>> {
     if !wanted {
         return Vec::new();
     }
+    native_roots()
+}
+
+/// DER certificates of the system.
+pub fn native_roots() -> Vec<Vec<u8>> {
     let found = rustls_native_certs::load_native_certs();
     found.certs.into_iter().map(|cert| cert.to_vec()).collect()
 }

@@ -12,4 +12,4 @@ mod wal;
 
 pub use parse::{Exit, Flags, Runtime, WalBackend, parse};
 pub use table::{Effect, FLAGS, FlagSpec, Kind};
-pub use wal::{Dump, Look, WalCommand, parse_wal};
+pub use wal::{Dump, Export, Look, WalCommand, parse_wal};

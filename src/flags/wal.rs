@@ -1,11 +1,13 @@
 //! The command line of `corelane wal`.
 
+use core::time::Duration;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::base::parse_duration;
 use crate::flags::Exit;
 
 /// Exit code of a command line that cannot be used: 1 means that damage was found.
@@ -16,6 +18,7 @@ const WRONG: u8 = 2;
 pub enum WalCommand {
     Verify(Look),
     Dump(Dump),
+    Export(Export),
     Stats(Look),
 }
 
@@ -36,6 +39,25 @@ pub struct Dump {
     pub json: bool,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    pub dir: PathBuf,
+    /// URL of a receiver of remote write.
+    pub to: String,
+    /// Name or URL of the endpoint whose backlog is sent; without one, all that the log holds.
+    pub endpoint: Option<String>,
+    pub config_file: Option<PathBuf>,
+    /// Milliseconds since the epoch, both included.
+    pub from: Option<i64>,
+    pub until: Option<i64>,
+    /// Samples to pass over at the beginning.
+    pub skip: u64,
+    pub headers: Vec<(String, String)>,
+    pub ca_file: Option<PathBuf>,
+    /// How long one request is tried again.
+    pub retry_for: Duration,
+}
+
 /// Reads the command line from the word `wal` on. `Err` also for `--help`, with code 0.
 pub fn parse_wal(args: impl IntoIterator<Item = OsString>) -> Result<WalCommand, Exit> {
     let matches = command().try_get_matches_from(args).map_err(|error| {
@@ -53,6 +75,7 @@ pub fn parse_wal(args: impl IntoIterator<Item = OsString>) -> Result<WalCommand,
             limit: given.get_one("limit").copied(),
             json: given.get_one::<String>("format").is_some_and(|format| format == "json"),
         }),
+        Some(("export", given)) => WalCommand::Export(export(given)),
         Some(("stats", given)) => WalCommand::Stats(look(given)),
         Some((_, given)) => WalCommand::Verify(look(given)),
         None => unreachable!("a sub-command is required"),
@@ -61,6 +84,21 @@ pub fn parse_wal(args: impl IntoIterator<Item = OsString>) -> Result<WalCommand,
 
 fn look(given: &ArgMatches) -> Look {
     Look { dir: dir(given), config_file: given.get_one("config.file").cloned() }
+}
+
+fn export(given: &ArgMatches) -> Export {
+    Export {
+        dir: dir(given),
+        to: given.get_one("to").cloned().unwrap_or_default(),
+        endpoint: given.get_one("endpoint").cloned(),
+        config_file: given.get_one("config.file").cloned(),
+        from: given.get_one("from").copied(),
+        until: given.get_one("until").copied(),
+        skip: given.get_one("skip").copied().unwrap_or_default(),
+        headers: given.get_many("header").into_iter().flatten().cloned().collect(),
+        ca_file: given.get_one("ca-file").cloned(),
+        retry_for: given.get_one("retry-for").copied().unwrap_or_default(),
+    }
 }
 
 fn dir(given: &ArgMatches) -> PathBuf {
@@ -116,11 +154,55 @@ fn command() -> Command {
                 .about("Prints samples in the order of the log: labels, value to the last bit, milliseconds.")
                 .args([dir.clone(), shard, from, limit, format]),
         )
+        .subcommand(export_command(&dir, &config))
         .subcommand(
             Command::new("stats")
                 .about("Shows what takes the space, and what each endpoint still has to get.")
                 .args([dir, config]),
         )
+}
+
+fn export_command(dir: &Arg, config: &Arg) -> Command {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let time = clap::value_parser!(i64);
+    Command::new("export")
+        .about("Sends what the log holds to a receiver by remote write 1.0. No cursor moves.")
+        .arg(dir.clone())
+        .arg(text("to", "URL", "Where to send.").required(true))
+        .arg(text(
+            "endpoint",
+            "NAME",
+            "Only what this endpoint has not acknowledged: its name, or its URL if it has none.",
+        ))
+        .arg(config.clone().help(
+            "The agent's configuration: its external labels are added, and the endpoint's write_relabel_configs applied.",
+        ))
+        .args([
+            text("from", "MS", "No samples before it, milliseconds since the epoch.")
+                .value_parser(time)
+                .allow_negative_numbers(true),
+            text("until", "MS", "No samples after it.")
+                .value_parser(time)
+                .allow_negative_numbers(true),
+            text("skip", "N", "Pass over so many samples: how an export that stopped says to go on.")
+                .value_parser(clap::value_parser!(u64)),
+            text("header", "NAME: VALUE", "A header of every request; may be repeated.")
+                .value_parser(header)
+                .action(ArgAction::Append),
+            text("ca-file", "FILE", "Certificates to trust instead of the system's.")
+                .value_parser(clap::value_parser!(PathBuf)),
+            text("retry-for", "DURATION", "How long to try again what may succeed later.")
+                .value_parser(|text: &str| parse_duration(text).map_err(|error| error.to_string()))
+                .default_value("1m"),
+        ])
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once(':').filter(|(name, _)| !name.trim().is_empty());
+    let (name, value) = parts.ok_or_else(|| "not a header such as `Name: value`".to_owned())?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn place(text: &str) -> Result<(u32, u32), String> {

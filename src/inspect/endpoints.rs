@@ -8,12 +8,14 @@ use crate::config;
 use crate::coordinator::{assignment, read_file, system_roots};
 use crate::inspect::error::InspectError;
 use crate::mail::EndpointPlan;
+use crate::relabel::Rule;
 use crate::send::cursor_file;
 
 /// The endpoints of a configuration by the name of their cursor file; none without a configuration.
 #[derive(Debug, Default)]
 pub struct Endpoints {
     plans: BTreeMap<String, EndpointPlan>,
+    external: Vec<u8>,
 }
 
 impl Endpoints {
@@ -31,11 +33,30 @@ impl Endpoints {
             .map_err(|error| wrong(error.to_string()))?;
         let plans = made.endpoints.into_iter();
         let plans = plans.map(|plan| (cursor_file(&plan.identity), plan)).collect();
-        Ok(Endpoints { plans })
+        Ok(Endpoints { plans, external: made.external_labels })
     }
 
     /// The name of the endpoint whose cursor this file is; empty if nobody says.
     pub fn name(&self, file: &str) -> &str {
         self.plans.get(file).map_or("", |plan| plan.name.as_str())
+    }
+
+    /// The cursor file of an endpoint that is called by its name or its URL.
+    pub fn file(&self, called: &str) -> String {
+        let is = |plan: &EndpointPlan| {
+            plan.name == called || plan.identity == called || plan.url.to_string() == called
+        };
+        let found = self.plans.iter().find(|(_, plan)| is(plan));
+        found.map_or_else(|| cursor_file(called), |(file, _)| file.clone())
+    }
+
+    /// What the endpoint with this cursor file is not to get, or under other labels.
+    pub fn relabel(&self, file: &str) -> &[Rule] {
+        self.plans.get(file).map_or(&[], |plan| &plan.relabel)
+    }
+
+    /// Packed external labels.
+    pub fn external(&self) -> &[u8] {
+        &self.external
     }
 }

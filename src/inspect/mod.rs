@@ -7,12 +7,15 @@
 //!
 //! The log is read with the same code as by the agent: `wal` for records, dictionary and cursors.
 //!
-//! May use: base, model, config, mail, wal, send, disk, telemetry, flags, coordinator.
+//! May use: base, model, relabel, wire, http, tls, auth, config, mail, wal, send, io, disk, telemetry, flags,
+//! coordinator.
 
 mod dump;
 mod endpoints;
 mod error;
+mod export;
 mod reader;
+mod remote;
 mod run;
 mod stats;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::flags::WalCommand;
 use crate::inspect::dump::dump;
 use crate::inspect::error::InspectError;
+use crate::inspect::export::export;
 use crate::inspect::stats::stats;
 use crate::inspect::verify::verify;
 
@@ -39,6 +40,7 @@ fn perform(
     let damaged = match command {
         WalCommand::Verify(look) => verify(look, out)?.damaged > 0,
         WalCommand::Dump(asked) => dump(asked, out, notes)?.lost > 0,
+        WalCommand::Export(asked) => export(asked, notes)?.lost > 0,
         WalCommand::Stats(look) => stats(look, out)?.lost > 0,
     };
     Ok(if damaged { DAMAGED } else { CLEAN })

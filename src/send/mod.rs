@@ -22,4 +22,5 @@ mod verdict;
 
 pub use cursors::cursor_file;
 pub use endpoint::{Endpoint, Outlook, Scratch};
+pub use filter::Filter;
 pub use verdict::{Verdict, verdict};

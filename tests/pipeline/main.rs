@@ -29,6 +29,7 @@ mod budget;
 mod core_count;
 mod damage;
 mod exits;
+mod inspect;
 mod kills;
 mod laws;
 mod outages;

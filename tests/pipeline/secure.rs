@@ -17,7 +17,7 @@ use crate::web;
 const SECRET_HASH: &str = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
 
 /// Makes `ca.pem`, and `server.pem` with `server.key` for 127.0.0.1 signed by it, and a stranger's `other.pem`.
-fn certificates(scratch: &Scratch) {
+pub fn certificates(scratch: &Scratch) {
     let names = "subjectAltName=IP:127.0.0.1,DNS:localhost";
     let script = format!(
         "set -e
@@ -55,7 +55,7 @@ fn node_exporter(scratch: &Scratch, port: u16) -> Program {
 }
 
 /// A proxy before the receiver that speaks TLS and wants a bearer token.
-fn gate(scratch: &Scratch, port: u16, receiver: &Receiver) -> Program {
+pub fn gate(scratch: &Scratch, port: u16, receiver: &Receiver) -> Program {
     let (certificate, key) = (scratch.path("server.pem"), scratch.path("server.key"));
     let users = scratch.write(
         "gate.yml",
