@@ -241,6 +241,8 @@ pub struct LogMeters {
     pub sync_failures: u64,
     /// Records that could not be written to their file; they go on being sent from memory.
     pub write_failures: u64,
+    pub ledger: LogLedger,
+    pub recovery: Recovery,
     /// Every samples segment held, oldest first: what the coordinator weighs for the disk budget.
     pub held: Vec<HeldSegment>,
     /// For each log that this shard keeps, by number: the lowest segment that some endpoint's stored cursor needs.
@@ -296,6 +298,62 @@ pub struct EndpointMeters {
     pub commit_to_ack: Histogram,
     /// Sequence number of the lowest segment still needed.
     pub cursor_segment: u64,
+    pub ledger: EndpointLedger,
+}
+
+/// What became of an endpoint's samples since it is known, over all starts: `entered + vanished = acknowledged + lost +
+/// missing + pending`, once what the start resumes has been stepped over. Without damage to the log `vanished` and
+/// `missing` are zero then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointLedger {
+    pub entered: u64,
+    pub acknowledged: u64,
+    pub lost: Losses,
+    /// Settled, by a cursor that survived a power loss which their place in the log did not.
+    pub vanished: u64,
+    /// Neither settled nor there: they were in a place that got damaged after some lanes had passed it.
+    pub missing: u64,
+}
+
+/// What was offered to the logs of a shard since its directory was made: `offered = appended + refused`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogLedger {
+    pub offered: u64,
+    pub appended: u64,
+    pub refused: Refusals,
+    /// Of those appended, what the log was found to have lost at some start.
+    pub vanished: u64,
+}
+
+impl EndpointLedger {
+    pub fn add(&mut self, other: &EndpointLedger) {
+        self.entered += other.entered;
+        self.acknowledged += other.acknowledged;
+        self.lost.add_all(&other.lost);
+        self.vanished += other.vanished;
+        self.missing += other.missing;
+    }
+}
+
+impl LogLedger {
+    pub fn add(&mut self, other: &LogLedger) {
+        self.offered += other.offered;
+        self.appended += other.appended;
+        self.refused.add_all(&other.refused);
+        self.vanished += other.vanished;
+    }
+}
+
+/// What a start found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Damaged places stepped over, and the samples known to have been there.
+    pub damaged: u64,
+    pub lost: u64,
+    /// Samples that the ledger knew and the log does not.
+    pub vanished: u64,
+    pub series: u64,
+    pub segments: u64,
 }
 
 /// One target's last scrape.

@@ -12,6 +12,7 @@ mod adoption;
 mod assignment;
 mod thread;
 mod cores;
+mod cost;
 mod jobs;
 mod placement;
 mod start;

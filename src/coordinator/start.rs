@@ -315,6 +315,7 @@ impl Build<'_> {
                 samples: surveyed.samples,
                 dictionary: surveyed.dictionary,
                 cursors: surveyed.cursors,
+                ledger: surveyed.ledger,
                 highest_seq: surveyed.cursor_max,
             });
             dirs.push(dir);

@@ -2,7 +2,7 @@
 //! and the clock.
 
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
 use std::thread::JoinHandle;
 
@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::coordinator::adoption::Epochs;
 use crate::coordinator::assignment::assignment;
 use crate::coordinator::cores::Core;
+use crate::coordinator::cost::cost;
 use crate::coordinator::jobs::Jobs;
 use crate::coordinator::start::{FREE_BYTES_MIN, Signal, load_config, read_file, system_roots};
 use crate::coordinator::truncation::{DiskBudget, decide, shares};
@@ -83,6 +84,7 @@ pub struct Coordinator {
     pressed: bool,
     /// What has been given up, and said, by shard and log.
     given_up: HashMap<(u16, u16), u32>,
+    told_recovery: bool,
 }
 
 /// Somebody waits for a report of every shard.
@@ -122,6 +124,7 @@ impl Coordinator {
             stopping: None,
             pressed: false,
             given_up: HashMap::new(),
+            told_recovery: false,
             parts,
         };
         if let Some(every) = coordinator.parts.flags.auto_reload {
@@ -129,6 +132,11 @@ impl Coordinator {
         }
         coordinator.jobs.set_jobs(&coordinator.parts.config.scrape_configs);
         coordinator.send_assignment();
+        // The first, for the line on what was recovered.
+        coordinator.number = 1;
+        for core in &mut coordinator.parts.shards {
+            core.send(Order::Report { number: 1, targets: false });
+        }
         let fields = [("config", coordinator.parts.flags.config_file.display().to_string())];
         coordinator.parts.logger.info(SOURCE, "Completed loading of configuration file", &fields);
         coordinator.parts.phase.send_replace(Phase::Ready);
@@ -233,9 +241,30 @@ impl Coordinator {
         if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
             core.report = Report { targets: Vec::new(), ..report };
         }
+        self.tell_recovery();
         if core::mem::take(&mut self.pressed) {
             self.truncate();
         }
+    }
+
+    /// Once, when every shard has reported: what the stop before this start cost.
+    fn tell_recovery(&mut self) {
+        let reports = self.parts.shards.iter().map(|core| &core.report);
+        if self.told_recovery || reports.clone().any(|report| report.number == 0) {
+            return;
+        }
+        self.told_recovery = true;
+        let clean = self.parts.store.was_clean();
+        let found = reports.clone().map(|report| report.log.recovery);
+        let (level, mut fields) = cost(found, clean);
+        let mut pending: BTreeMap<&str, u64> = BTreeMap::new();
+        for meters in reports.flat_map(|report| &report.endpoints) {
+            *pending.entry(&meters.name).or_default() += meters.pending;
+        }
+        for (name, samples) in pending {
+            fields.push(("backlog", format!("{samples} samples for {name}")));
+        }
+        self.parts.logger.log(level, SOURCE, "Log recovered", &fields);
     }
 
     fn asked(&mut self, ask: Ask) {

@@ -9,7 +9,10 @@ use std::path::Path;
 use crate::disk::error::StoreError;
 use crate::disk::files::{FileState, Files, SegmentFile, segment_name, segment_of_name, set_aside};
 use crate::disk::space::Backend;
-use crate::wal::{CursorPage, Damage, FoundSegment, Header, Region, SegmentKind, Seq, newest};
+use crate::wal::{
+    CursorPage, Damage, FoundSegment, Header, LEDGER_FILE, LedgerPage, Region, SegmentKind, Seq,
+    newest, newest_ledger,
+};
 
 /// A header that announces a larger segment is not believed.
 pub(super) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
@@ -32,6 +35,8 @@ pub struct Surveyed {
     pub dictionary: Vec<FoundSegment>,
     /// File name and newest page of every cursor; a page of zeros where the file holds none.
     pub cursors: Vec<(String, CursorPage)>,
+    /// What was offered to the log; `None` in a new directory, or if neither slot of the file is valid.
+    pub ledger: Option<LedgerPage>,
     /// The highest sequence that a cursor mentions.
     pub cursor_max: Seq,
     pub files: Files,
@@ -62,6 +67,13 @@ pub fn survey(dir: &Path, options: &SurveyOptions) -> Result<Surveyed, StoreErro
         } else if name.ends_with(".cur") {
             let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
             surveyed.cursor(name, &path, &bytes);
+        } else if name == LEDGER_FILE {
+            let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
+            surveyed.ledger = newest_ledger(&bytes);
+            if surveyed.ledger.is_none() {
+                let text = "neither slot of the ledger is valid; its accounts begin anew";
+                surveyed.damage.push(format!("{}: {text}", path.display()));
+            }
         }
     }
     surveyed.attach(dir, backend, options);
@@ -78,7 +90,7 @@ impl Surveyed {
             self.cursors.push((name, CursorPage::default()));
             return;
         };
-        let places = page.lanes.iter().copied().chain([page.low]);
+        let places = page.lanes.iter().map(|lane| lane.place).chain([page.low]);
         let highest = places.map(|place| place.seq()).max().unwrap_or_default();
         self.cursor_max = self.cursor_max.max(highest);
         self.cursors.push((name, page));

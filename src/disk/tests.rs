@@ -303,7 +303,8 @@ fn cursors_are_stored_found_and_deleted() {
         endpoint: [3; 16],
         sequence,
         low: Place::new(Seq(sequence as u32), 4096),
-        lanes: vec![Place::new(Seq(9), 4096)],
+        birth: 0,
+        lanes: vec![Mark { place: Place::new(Seq(9), 4096), skip: 0 }],
         totals: CursorTotals::default(),
     };
     for sequence in 1..4 {

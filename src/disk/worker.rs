@@ -15,7 +15,8 @@ use crate::disk::space::{Backend, free_bytes};
 use crate::disk::survey::open_region;
 use crate::disk::sync::Unsynced;
 use crate::wal::{
-    CURSOR_BYTES, CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, Region, SegmentKind, Seq,
+    CURSOR_BYTES, CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, LEDGER_FILE, Region, SegmentKind,
+    Seq,
 };
 
 /// Spare files of a kind kept for later; more are deleted.
@@ -164,7 +165,7 @@ impl Worker {
         page: &[u8; CURSOR_BYTES],
         sequence: u64,
     ) -> io::Result<()> {
-        if file.contains('/') || !file.ends_with(".cur") {
+        if file.contains('/') || !(file.ends_with(".cur") || file == LEDGER_FILE) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a cursor's file name"));
         }
         let path = self.dir(log).join(file);

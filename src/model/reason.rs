@@ -31,6 +31,19 @@ impl Refusal {
         Refusal::RolledBack,
     ];
 
+    /// Its place in files. Never another's, whatever becomes of the reason.
+    pub const fn code(self) -> usize {
+        match self {
+            Refusal::DiskFull => 0,
+            Refusal::DuplicateTimestamp => 1,
+            Refusal::Filtered => 2,
+            Refusal::LabelsTooLong => 3,
+            Refusal::OutOfBounds => 4,
+            Refusal::OutOfOrder => 5,
+            Refusal::RolledBack => 6,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Refusal::DiskFull => "disk_full",
@@ -63,6 +76,17 @@ impl Loss {
     pub const ALL: [Loss; 5] =
         [Loss::Filtered, Loss::Rejected, Loss::Shed, Loss::TooOld, Loss::Unreadable];
 
+    /// Its place in files. Never another's, whatever becomes of the reason.
+    pub const fn code(self) -> usize {
+        match self {
+            Loss::Filtered => 0,
+            Loss::Rejected => 1,
+            Loss::Shed => 2,
+            Loss::TooOld => 3,
+            Loss::Unreadable => 4,
+        }
+    }
+
     /// The first two go by the names that Prometheus uses for its `reason` label.
     pub fn name(self) -> &'static str {
         match self {
@@ -80,6 +104,9 @@ impl Loss {
 pub struct Refusals(pub [u64; Refusal::ALL.len()]);
 
 impl Refusals {
+    pub fn add_all(&mut self, other: &Refusals) {
+        self.0.iter_mut().zip(&other.0).for_each(|(sum, samples)| *sum += samples);
+    }
     pub fn add(&mut self, reason: Refusal, samples: u64) {
         self.0[reason as usize] += samples;
     }
@@ -96,6 +123,9 @@ impl Refusals {
 pub struct Losses(pub [u64; Loss::ALL.len()]);
 
 impl Losses {
+    pub fn add_all(&mut self, other: &Losses) {
+        self.0.iter_mut().zip(&other.0).for_each(|(sum, samples)| *sum += samples);
+    }
     pub fn add(&mut self, reason: Loss, samples: u64) {
         self.0[reason as usize] += samples;
     }

@@ -3,10 +3,8 @@
 use core::time::Duration;
 
 use crate::base::{Instant, stable_hash};
-use crate::mail::EndpointMeters;
-use crate::model::Loss;
 use crate::send::drain::LANES;
-use crate::wal::{CursorPage, CursorTotals, DiskRequest, Place};
+use crate::wal::{CursorPage, CursorTotals, DiskRequest, Mark, Place};
 
 /// A store is asked for at most this often: the cursor's age is what a crash may send twice.
 pub const STORE_EVERY: Duration = Duration::from_millis(50);
@@ -21,12 +19,10 @@ pub struct Cursor {
     /// Low place and sequence of the page being stored.
     asked: Option<(u64, Place)>,
     /// What the last page asked for said.
-    last: [Place; LANES],
+    last: Option<[Mark; LANES]>,
     /// Everything below may be forgotten: a stored page says so.
     pub stored: Option<Place>,
     due: Instant,
-    /// Totals of earlier runs.
-    before: CursorTotals,
 }
 
 /// `0123456789abcdef.cur`: names and URLs hold characters that files cannot.
@@ -53,23 +49,24 @@ impl Cursor {
             log,
             sequence: found.map_or(0, |page| page.sequence),
             asked: None,
-            last: [Place::ZERO; LANES],
+            last: None,
             stored: found.map(|page| page.low),
             due: Instant(0),
-            before: found.map_or(CursorTotals::default(), |page| page.totals),
         }
     }
 
-    /// A page to store, if there is news and the last one has had its time. `lanes`: how far each is.
+    /// A page to store, if there is news and the last one has had its time. `lanes`: how far each is; `totals`: what
+    /// became of the samples that they are past, of which the first is number `birth` of the log.
     pub fn store(
         &mut self,
-        lanes: &[Place; LANES],
-        meters: &EndpointMeters,
+        lanes: &[Mark; LANES],
+        birth: i64,
+        totals: &CursorTotals,
         now: Instant,
         at_once: bool,
     ) -> Option<DiskRequest> {
-        let low = lanes.iter().copied().min()?;
-        if self.asked.is_some() || self.last == *lanes {
+        let low = lanes.iter().min()?.place;
+        if self.asked.is_some() || self.last.as_ref() == Some(lanes) {
             return None;
         }
         if now < self.due && !at_once {
@@ -78,15 +75,14 @@ impl Cursor {
         self.sequence += 1;
         self.due = now + STORE_EVERY;
         self.asked = Some((self.sequence, low));
-        self.last = *lanes;
-        // The counts are the endpoint's, of all feeds; only the shard's own directory carries them.
-        let totals = if self.log == 0 { self.totals(meters) } else { self.before };
+        self.last = Some(*lanes);
         let page = CursorPage {
             endpoint: self.endpoint,
             sequence: self.sequence,
             low,
+            birth,
             lanes: lanes.to_vec(),
-            totals,
+            totals: *totals,
         };
         Some(DiskRequest::StoreCursor {
             log: self.log,
@@ -97,8 +93,14 @@ impl Cursor {
     }
 
     /// When [`Cursor::store`] should be asked again because of news it would not take; `NEVER` if there are none.
-    pub fn wake(&self, lanes: &[Place; LANES]) -> Instant {
-        if self.last != *lanes && self.asked.is_none() { self.due } else { Instant::NEVER }
+    pub fn wake(&self, lanes: &[Mark; LANES]) -> Instant {
+        let news = self.last.as_ref() != Some(lanes);
+        if news && self.asked.is_none() { self.due } else { Instant::NEVER }
+    }
+
+    /// What the next page says differs although no lane has moved.
+    pub fn renew(&mut self) {
+        self.last = None;
     }
 
     pub fn is_file(&self, file: &str) -> bool {
@@ -122,24 +124,12 @@ impl Cursor {
     /// It could not be stored: the next page will be tried as news.
     pub fn failed(&mut self, now: Instant) {
         self.asked = None;
-        self.last = [Place::ZERO; LANES];
+        self.last = None;
         self.due = now + Duration::from_secs(1);
     }
 
     /// True when nothing is being stored and a stored page says what is settled.
-    pub fn quiet(&self, lanes: &[Place; LANES]) -> bool {
-        self.asked.is_none() && self.last == *lanes
-    }
-
-    fn totals(&self, meters: &EndpointMeters) -> CursorTotals {
-        let lost = |loss| meters.lost.get(loss);
-        CursorTotals {
-            acked: self.before.acked + meters.acknowledged,
-            rejected: self.before.rejected + lost(Loss::Rejected),
-            shed: self.before.shed + lost(Loss::Shed),
-            expired: self.before.expired + lost(Loss::TooOld),
-            unreadable: self.before.unreadable + lost(Loss::Unreadable),
-            filtered: self.before.filtered + lost(Loss::Filtered),
-        }
+    pub fn quiet(&self, lanes: &[Mark; LANES]) -> bool {
+        self.asked.is_none() && self.last.as_ref() == Some(lanes)
     }
 }

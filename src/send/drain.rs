@@ -6,15 +6,8 @@ use crate::mail::EndpointPlan;
 use crate::model::{Loss, Losses};
 use crate::send::filter::Filter;
 use crate::series::Feed;
-use crate::wal::{Decoded, Place, Seq, Step, decode_samples, lane_of};
+use crate::wal::{Decoded, Mark, Seq, Step, decode_samples, lane_of};
 use crate::wire::remote_v1::{put_sample, sample_len};
-
-/// A place, and how many samples of the frame there are done with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    pub place: Place,
-    pub skip: u32,
-}
 
 /// Lanes that a cursor tells apart: targets by hash. Connection `c` of `n` serves the lanes whose number is `c` modulo
 /// `n`, so another number of connections leaves the cursor what it is.
@@ -24,19 +17,19 @@ pub const LANES: usize = limits::CONNECTIONS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Floors {
     /// Settled by an earlier run; counts as resumed when it is stepped over.
-    pub resumed: [Place; LANES],
+    pub resumed: [Mark; LANES],
     /// Settled and counted in this run, by a connection that served the lane before.
     pub dealt: [Mark; LANES],
 }
 
 impl Floors {
     pub fn none() -> Floors {
-        Floors { resumed: [Place::ZERO; LANES], dealt: [Mark::default(); LANES] }
+        Floors { resumed: [Mark::default(); LANES], dealt: [Mark::default(); LANES] }
     }
 
     /// How far the lane is when its connection is at `settled`.
-    pub fn lane(&self, lane: usize, settled: Place) -> Place {
-        settled.max(self.resumed[lane]).max(self.dealt[lane].place)
+    pub fn lane(&self, lane: usize, settled: Mark) -> Mark {
+        settled.max(self.resumed[lane]).max(self.dealt[lane])
     }
 }
 
@@ -130,9 +123,13 @@ pub fn read_on(
             Step::Absent(seq) => return Stop::Absent(seq),
             Step::End => return Stop::End,
             Step::Moved { next, lost } => {
-                // Each connection passes the damage, one counts it.
-                if rules.number == 0 {
-                    request.lost.add(Loss::Unreadable, lost);
+                // Every connection passes the damage; the one that serves lane 0 counts it, if none did before.
+                if rules.number == 0 && *at >= floors.dealt[0] {
+                    if *at < floors.resumed[0] {
+                        request.resumed += lost;
+                    } else {
+                        request.lost.add(Loss::Unreadable, lost);
+                    }
                 }
                 *at = Mark { place: next, skip: 0 };
                 continue;
@@ -151,10 +148,15 @@ pub fn read_on(
         if place == dealt.place {
             at.skip = at.skip.max(dealt.skip);
         }
-        if place < floors.resumed[lane] {
-            request.resumed += u64::from(samples - at.skip);
+        let resumed = floors.resumed[lane];
+        if place < resumed.place {
+            request.resumed += u64::from(samples.saturating_sub(at.skip));
             *at = step;
             continue;
+        }
+        if place == resumed.place && at.skip < resumed.skip.min(samples) {
+            request.resumed += u64::from(resumed.skip.min(samples) - at.skip);
+            at.skip = resumed.skip.min(samples);
         }
         if place.seq() < rules.shed_below {
             request.lost.add(Loss::Shed, u64::from(samples - at.skip));

@@ -2,14 +2,16 @@
 
 use crate::base::{Dialer, Instant, Now, Random, Timestamp};
 use crate::http::SnappyEncoder;
-use crate::mail::{EndpointMeters, EndpointPlan};
+use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
 use crate::model::SeriesRef;
 use crate::send::cursors::{Cursor, cursor_file};
 use crate::send::drain::{Floors, LANES};
 use crate::send::filter::Filter;
 use crate::send::lane::{Lane, Progress, Said, Shared};
 use crate::series::Feed;
-use crate::wal::{CursorPage, Decoded, DiskRequest, Place, Seq, Step, decode_samples};
+use crate::wal::{
+    CursorPage, CursorTotals, Decoded, DiskRequest, Mark, Place, Seq, Step, decode_samples,
+};
 
 /// What the shard lends for one event.
 #[derive(Debug)]
@@ -50,6 +52,9 @@ pub struct Endpoint {
     random: Random,
     /// Running total of each feed from where on samples are this endpoint's business.
     entered_from: Vec<u64>,
+    /// The same over all starts, and what became of them.
+    births: Vec<i64>,
+    totals: Vec<CursorTotals>,
     told_epoch: Option<u32>,
     /// Lines for the log that have not been handed on.
     pub says: Vec<Said>,
@@ -77,6 +82,8 @@ impl Endpoint {
             epoch_max: 0,
             random: Random::new(seed),
             entered_from: Vec::new(),
+            births: Vec::new(),
+            totals: Vec::new(),
             told_epoch: None,
             says: Vec::new(),
             plan,
@@ -94,6 +101,8 @@ impl Endpoint {
             let page = page.filter(|_| !damaged);
             let (start, from) = begin(feed, page, endpoint.plan.from_oldest || damaged);
             endpoint.entered_from.push(from);
+            endpoint.births.push(page.map_or(from as i64, |page| page.birth));
+            endpoint.totals.push(page.map_or(CursorTotals::default(), |page| page.totals));
             endpoint.cursors.push(cursor);
             starts.push(start);
         }
@@ -238,6 +247,7 @@ impl Endpoint {
             epoch_max: self.epoch_max,
             connections,
             meters: &mut self.meters,
+            totals: &mut self.totals,
             dialer: outlook.dialer,
             random: &mut self.random,
             encoder: &mut outlook.scratch.encoder,
@@ -253,10 +263,10 @@ impl Endpoint {
     }
 
     /// How far each lane is in this feed.
-    fn places(&self, feed: usize) -> [Place; LANES] {
+    fn places(&self, feed: usize) -> [Mark; LANES] {
         core::array::from_fn(|lane| {
             let progress = &self.lanes[lane % self.lanes.len()].progress[feed];
-            progress.floors.lane(lane, progress.settled.place)
+            progress.floors.lane(lane, progress.settled)
         })
     }
 
@@ -264,7 +274,8 @@ impl Endpoint {
     pub fn store_cursors(&mut self, now: Instant, at_once: bool, out: &mut Vec<DiskRequest>) {
         for feed in 0..self.cursors.len() {
             let places = self.places(feed);
-            out.extend(self.cursors[feed].store(&places, &self.meters, now, at_once));
+            let (birth, totals) = (self.births[feed], &self.totals[feed]);
+            out.extend(self.cursors[feed].store(&places, birth, totals, now, at_once));
         }
     }
 
@@ -357,6 +368,33 @@ impl Endpoint {
         lowest
     }
 
+    /// The accounts of an adopted log that is about to go are kept with the shard's own.
+    pub fn take_over(&mut self, feed: usize, feeds: &[Feed]) {
+        let total = feeds[feed].log.total() as i64;
+        let entered = total - core::mem::replace(&mut self.births[feed], total);
+        self.births[0] -= entered;
+        let totals = core::mem::take(&mut self.totals[feed]);
+        self.totals[0].add(&totals);
+        self.cursors[0].renew();
+    }
+
+    /// Samples since the endpoint exists, over all starts.
+    fn ledger(&self, feeds: &[Feed], pending: u64) -> EndpointLedger {
+        let feeds = feeds.iter().zip(&self.births);
+        let entered: i64 = feeds.map(|(feed, birth)| feed.log.total() as i64 - birth).sum();
+        let mut totals = CursorTotals::default();
+        self.totals.iter().for_each(|of| totals.add(of));
+        let entered = entered.max(0) as u64;
+        let known = totals.settled() + pending;
+        EndpointLedger {
+            entered,
+            acknowledged: totals.acked,
+            lost: totals.lost,
+            vanished: known.saturating_sub(entered),
+            missing: entered.saturating_sub(known),
+        }
+    }
+
     pub fn forget(&mut self, series: SeriesRef) {
         if let Some(filter) = self.filters.first_mut() {
             filter.forget(series);
@@ -370,6 +408,7 @@ impl Endpoint {
         meters.entered = totals.map(|(feed, from)| feed.log.total() - from).sum();
         let settled = meters.acknowledged + meters.lost.total() + meters.resumed;
         meters.pending = meters.entered.saturating_sub(settled);
+        meters.ledger = self.ledger(feeds, meters.pending);
         meters.connections = self.lanes.iter().filter(|lane| lane.connected()).count() as u64;
         meters.connections_busy = self.lanes.iter().filter(|lane| lane.busy()).count() as u64;
         meters.cursor_segment = u64::from(self.needed(0).0);
@@ -408,7 +447,8 @@ fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress
     let from = log.segment_total(first).unwrap_or(log.total());
     let mut floors = Floors::none();
     for (lane, floor) in floors.resumed.iter_mut().enumerate() {
-        *floor = page.lanes.get(lane).copied().unwrap_or(page.low).max(page.low);
+        let low = Mark { place: page.low, skip: 0 };
+        *floor = page.lanes.get(lane).copied().unwrap_or(low).max(low);
     }
     (Progress::new(Place::new(first, 0), floors), from)
 }

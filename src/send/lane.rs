@@ -8,11 +8,11 @@ use crate::http::{
 };
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::Loss;
-use crate::send::drain::{Floors, Mark, Request, Rules, Stop, read_on};
+use crate::send::drain::{Floors, Request, Rules, Stop, read_on};
 use crate::send::filter::Filter;
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
-use crate::wal::{Decoded, Place, Seq};
+use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq};
 use crate::wire::headers::RETRY_ATTEMPT;
 
 /// What the connections of an endpoint share, lent for one event.
@@ -27,6 +27,8 @@ pub struct Shared<'a> {
     pub epoch_max: u32,
     pub connections: usize,
     pub meters: &'a mut EndpointMeters,
+    /// Verdicts over all starts, per feed: what the cursors' pages carry.
+    pub totals: &'a mut [CursorTotals],
     pub dialer: &'a mut Dialer,
     pub random: &'a mut Random,
     pub encoder: &'a mut SnappyEncoder,
@@ -332,9 +334,14 @@ impl Lane {
         let progress = &mut self.progress[self.request.feed];
         progress.settled = progress.settled.max(progress.at);
         for loss in Loss::ALL {
-            shared.meters.lost.add(loss, self.request.lost.get(loss));
+            self.lose(loss, self.request.lost.get(loss), shared);
         }
         shared.meters.resumed += self.request.resumed;
+    }
+
+    fn lose(&self, loss: Loss, samples: u64, shared: &mut Shared<'_>) {
+        shared.meters.lost.add(loss, samples);
+        shared.totals[self.request.feed].lost.add(loss, samples);
     }
 
     /// Reads the same samples again, in a smaller piece or under other limits.
@@ -509,6 +516,7 @@ impl Lane {
     fn acknowledged(&mut self, shared: &mut Shared<'_>) {
         *shared.acquainted = true;
         shared.meters.acknowledged += self.request.samples;
+        shared.totals[self.request.feed].acked += self.request.samples;
         shared.meters.last_error.clear();
         self.note_sent(shared);
         if self.request.feed == 0 {
@@ -620,7 +628,7 @@ impl Lane {
     }
 
     fn reject(&mut self, shared: &mut Shared<'_>) {
-        shared.meters.lost.add(Loss::Rejected, self.request.samples);
+        self.lose(Loss::Rejected, self.request.samples, shared);
         self.note_sent(shared);
     }
 

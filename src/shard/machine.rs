@@ -6,10 +6,11 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::append::Appender;
 use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner};
-use crate::mail::{Assignment, Level, Notice, Order};
+use crate::mail::{Assignment, Level, Notice, Order, Recovery};
 use crate::scrape::{Lent, Pools};
 use crate::send::{Endpoint, Outlook, Scratch};
 use crate::series::Feed;
+use crate::shard::ledger::Ledger;
 use crate::shard::upkeep::Upkeep;
 use crate::shard::{Effect, Event, Plan, recover};
 use crate::wal::{CursorPage, DiskAnswer, DiskRequest, Place, Seq};
@@ -38,6 +39,8 @@ pub struct Shard {
     /// Cursors that recovery found, per feed, for endpoints to come.
     found: Vec<Vec<(String, CursorPage)>>,
     pub(super) appender: Appender,
+    pub(super) ledger: Ledger,
+    pub(super) recovery: Recovery,
     pub(super) pools: Pools,
     pub(super) endpoints: Vec<Option<Endpoint>>,
     dialer: Dialer,
@@ -77,12 +80,20 @@ impl Shard {
     pub fn new(plan: Plan, now: Now) -> Shard {
         let Plan { shard, identity, segment_bytes, seed, phase_seed, logs } = plan;
         let mut found = Vec::new();
-        let mut feeds = Vec::new();
+        let mut ledgers = Vec::new();
+        let mut feeds: Vec<Feed> = Vec::new();
         for (index, mut log) in logs.into_iter().enumerate() {
             found.push(core::mem::take(&mut log.cursors));
+            ledgers.push(log.ledger.take());
             feeds.push(recover::feed(identity, segment_bytes, log, seed ^ index as u64));
         }
+        let before = ledgers.iter().flatten().map(|page| page.vanished).sum::<u64>();
+        let totals = feeds.iter().map(|feed| feed.log.total());
+        let ledger = Ledger::new(ledgers.into_iter().zip(totals));
+        let recovery = recover::summary(&feeds, ledger.vanished() - before);
         Shard {
+            ledger,
+            recovery,
             number: shard,
             epoch: identity.epoch,
             feeds,
@@ -188,7 +199,8 @@ impl Shard {
             None => Instant::NEVER,
         };
         let sends = self.endpoints.iter().flatten().map(|endpoint| endpoint.wake(now)).min();
-        scrapes.min(stop).min(sends.unwrap_or(Instant::NEVER)).min(self.upkeep.wake())
+        let ledger = self.ledger.wake(&self.appender);
+        scrapes.min(stop).min(ledger).min(sends.unwrap_or(Instant::NEVER)).min(self.upkeep.wake())
     }
 
     fn wrote(&mut self, conn: Conn, bytes: usize) {
@@ -302,6 +314,8 @@ impl Shard {
         for endpoint in self.endpoints.iter_mut().flatten() {
             endpoint.store_cursors(now.instant, at_once, &mut requests);
         }
+        let total = self.feeds[0].log.total();
+        requests.extend(self.ledger.store(&self.appender, total, now.instant, at_once));
         requests.retain(|request| match request {
             DiskRequest::StoreCursor { log, .. } => !self.adopted_removed(*log as usize),
             _ => true,
@@ -436,6 +450,7 @@ impl Shard {
                 self.load_failed(now, log, seq, message);
             }
             DiskAnswer::CursorStored { log, file, sequence } => {
+                self.ledger.stored(log, &file);
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     if endpoint.cursor_stored(log, &file, sequence) {
                         break;
@@ -443,6 +458,7 @@ impl Shard {
                 }
             }
             DiskAnswer::CursorFailed { log, file, message, .. } => {
+                self.ledger.failed(log, &file);
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.cursor_failed(log, &file, now.instant);
                 }
@@ -529,8 +545,8 @@ impl Shard {
                 }
             }
             Some(Stopping::Storing(until)) => {
-                let quiet =
-                    self.endpoints.iter().flatten().all(|endpoint| endpoint.cursors_quiet());
+                let quiet = self.ledger.quiet(&self.appender)
+                    && self.endpoints.iter().flatten().all(|endpoint| endpoint.cursors_quiet());
                 if quiet || now.instant >= until {
                     self.stopping = Some(Stopping::Done);
                     let notice = Notice::Stopped { shard: self.number };

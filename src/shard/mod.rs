@@ -15,6 +15,7 @@
 
 mod effect;
 mod event;
+mod ledger;
 mod plan;
 mod recover;
 mod report;

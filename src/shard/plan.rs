@@ -1,6 +1,6 @@
 //! What a shard is born with.
 
-use crate::wal::{CursorPage, FoundSegment, Identity, Seq};
+use crate::wal::{CursorPage, FoundSegment, Identity, LedgerPage, Seq};
 
 /// Crosses to the core once, before the shard exists. The configuration follows as orders.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub struct FoundLog {
     pub dictionary: Vec<FoundSegment>,
     /// Cursor file name and content.
     pub cursors: Vec<(String, CursorPage)>,
+    pub ledger: Option<LedgerPage>,
     /// Highest segment number that any file of the directory mentions.
     pub highest_seq: Seq,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::mail::Recovery;
 use crate::series::{Feed, Table};
 use crate::shard::FoundLog;
 use crate::wal::{Decoded, Dictionary, DictionaryEntry, Identity, Log, Seq, decode_samples};
@@ -56,6 +57,18 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
     table.recovered(&forgotten, bound);
     log.set_refs_bound(bound);
     Feed { log, dictionary, table }
+}
+
+/// What was found, for whoever started us. `vanished`: samples that the ledgers knew and the logs do not.
+pub fn summary(feeds: &[Feed], vanished: u64) -> Recovery {
+    let mut recovery = Recovery { vanished, ..Recovery::default() };
+    for feed in feeds {
+        recovery.damaged += feed.log.counters().damaged + feed.dictionary.counters().damaged;
+        recovery.lost += feed.log.counters().lost;
+        recovery.series += feed.table.len() as u64;
+        recovery.segments += feed.log.segments().count() as u64;
+    }
+    recovery
 }
 
 #[cfg(test)]

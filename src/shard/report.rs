@@ -47,6 +47,8 @@ impl Shard {
             full: self.upkeep.full,
             sync_failures: self.upkeep.sync_failures,
             write_failures: counters.write_failures + own.dictionary.counters().write_failures,
+            ledger: self.ledger.sum(&self.appender),
+            recovery: self.recovery,
             ..LogMeters::default()
         };
         for (log, feed) in self.feeds.iter().enumerate() {

@@ -217,6 +217,10 @@ impl Shard {
             let done = self.endpoints.iter().flatten().all(|endpoint| endpoint.drained(log, end));
             if done && !self.upkeep.removed.contains(&(log as u16)) {
                 self.upkeep.removed.push(log as u16);
+                self.ledger.take_over(log);
+                for endpoint in self.endpoints.iter_mut().flatten() {
+                    endpoint.take_over(log, &self.feeds);
+                }
                 self.ask_disk(DiskRequest::RemoveLog { log: log as u16 });
             }
         }

@@ -148,6 +148,15 @@ catalog! {
     CONNECTIONS Gauge "corelane_endpoint_connections" "Connections in use.";
     CONNECTIONS_BUSY Gauge "corelane_endpoint_connections_busy" "Connections with a request in flight.";
     HELD Gauge "corelane_endpoint_held" "1 while the endpoint refuses us and is only probed.";
+
+    LEDGER_OFFERED Counter "corelane_ledger_offered_samples_total" "Samples offered to the log over all starts. All were appended or refused.";
+    LEDGER_APPENDED Counter "corelane_ledger_appended_samples_total" "Samples that entered the log over all starts.";
+    LEDGER_REFUSED Counter "corelane_ledger_refused_samples_total" "Samples that did not enter the log over all starts, by reason.";
+    LEDGER_VANISHED Counter "corelane_ledger_vanished_samples_total" "Appended samples that a start found the log to have lost, with the power or with its files.";
+    LEDGER_ENTERED Counter "corelane_ledger_entered_samples_total" "Samples that became the endpoint's business over all starts.";
+    LEDGER_ACKNOWLEDGED Counter "corelane_ledger_acknowledged_samples_total" "Samples that the endpoint has taken over all starts.";
+    LEDGER_LOST Counter "corelane_ledger_lost_samples_total" "Samples not delivered over all starts, by reason; missing: in a place damaged when some lanes had passed it.";
+    LEDGER_SURPLUS Counter "corelane_ledger_surplus_samples_total" "Samples with a verdict that the log no longer counts, because power loss took them after the verdict was stored.";
 }
 
 #[cfg(test)]

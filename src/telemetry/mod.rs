@@ -15,6 +15,7 @@ mod calendar;
 mod catalog;
 mod cores;
 mod endpoints;
+mod ledger;
 mod log;
 mod page;
 mod process;

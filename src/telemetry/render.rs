@@ -4,7 +4,7 @@ use crate::base::Timestamp;
 use crate::mail::Report;
 use crate::telemetry::catalog::*;
 use crate::telemetry::page::Page;
-use crate::telemetry::{ProcessState, build, cores, endpoints, targets};
+use crate::telemetry::{ProcessState, build, cores, endpoints, ledger, targets};
 
 /// The metrics page, text exposition format 0.0.4. `reports`: one per shard.
 pub fn render(reports: &[Report], process: &ProcessState) -> String {
@@ -12,6 +12,7 @@ pub fn render(reports: &[Report], process: &ProcessState) -> String {
     program(&mut page, process);
     endpoints::write(&mut page, reports, process.now);
     cores::write(&mut page, reports);
+    ledger::write(&mut page, reports);
     targets::write(&mut page, reports, process);
     targets::write_discovery(&mut page, &process.discovery);
     page.text

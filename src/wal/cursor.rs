@@ -6,15 +6,18 @@
 
 use crate::base::limits::CONNECTIONS;
 use crate::base::{Reader, crc32c};
+use crate::model::{Loss, Losses};
 use crate::wal::damage::Damage;
-use crate::wal::place::Place;
+use crate::wal::place::{Mark, Place};
 
 /// Bytes of one slot: a sector.
 pub const CURSOR_BYTES: usize = 512;
 /// Where the two slots are in the file of one 4096-byte page; a page with sequence `n` goes to slot
 /// `n % 2`.
 pub const CURSOR_SLOTS: [u64; 2] = [0, 2048];
-const MAGIC: [u8; 8] = *b"CLcur\x01\r\n";
+const MAGIC: [u8; 8] = *b"CLcur\x02\r\n";
+/// Room for reasons of loss, by [`Loss::code`].
+const LOSSES: usize = 15;
 const CHECK_AT: usize = CURSOR_BYTES - 4;
 
 /// What one endpoint of one log had settled when the page was made.
@@ -26,41 +29,58 @@ pub struct CursorPage {
     pub sequence: u64,
     /// Everything before it has a verdict.
     pub low: Place,
-    /// Per connection, how far it is; at most `limits::CONNECTIONS`, more are not stored.
-    pub lanes: Vec<Place>,
+    /// Samples in this log before the first that was the endpoint's business. Below zero once the accounts of an
+    /// adopted log have been added to these.
+    pub birth: i64,
+    /// How far each lane is; at most `limits::CONNECTIONS`, more are not stored.
+    pub lanes: Vec<Mark>,
     pub totals: CursorTotals,
 }
 
-/// Samples by verdict since the endpoint exists.
+/// Samples by verdict since the endpoint exists, over all starts: exactly those that its lanes are past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CursorTotals {
     pub acked: u64,
-    pub rejected: u64,
-    /// Dropped because the disk budget was used up.
-    pub shed: u64,
-    /// Dropped because they were too old.
-    pub expired: u64,
-    pub unreadable: u64,
-    /// Dropped by relabelling.
-    pub filtered: u64,
+    pub lost: Losses,
+}
+
+impl CursorTotals {
+    /// Samples with a verdict.
+    pub fn settled(&self) -> u64 {
+        self.acked + self.lost.total()
+    }
+
+    pub fn add(&mut self, other: &CursorTotals) {
+        self.acked += other.acked;
+        self.lost.add_all(&other.lost);
+    }
 }
 
 impl CursorPage {
     /// The bytes of one slot.
     pub fn encode(&self) -> [u8; CURSOR_BYTES] {
         let lanes = &self.lanes[..self.lanes.len().min(CONNECTIONS)];
-        let CursorTotals { acked, rejected, shed, expired, unreadable, filtered } = self.totals;
+        let mut lost = [0; LOSSES];
+        for loss in Loss::ALL {
+            lost[loss.code()] = self.totals.lost.get(loss);
+        }
         let mut bytes = Vec::with_capacity(CURSOR_BYTES);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.sequence.to_le_bytes());
         bytes.extend_from_slice(&self.endpoint);
         bytes.extend_from_slice(&self.low.0.to_le_bytes());
-        for total in [acked, rejected, shed, expired, unreadable, filtered] {
+        bytes.extend_from_slice(&self.birth.to_le_bytes());
+        bytes.extend_from_slice(&self.totals.acked.to_le_bytes());
+        for total in lost {
             bytes.extend_from_slice(&total.to_le_bytes());
         }
         bytes.extend_from_slice(&(lanes.len() as u64).to_le_bytes());
+        for index in 0..CONNECTIONS {
+            let place = lanes.get(index).map_or(Place::ZERO, |lane| lane.place);
+            bytes.extend_from_slice(&place.0.to_le_bytes());
+        }
         for lane in lanes {
-            bytes.extend_from_slice(&lane.0.to_le_bytes());
+            bytes.extend_from_slice(&lane.skip.to_le_bytes());
         }
         let mut out = [0; CURSOR_BYTES];
         out[..bytes.len()].copy_from_slice(&bytes);
@@ -90,20 +110,30 @@ impl CursorPage {
         let sequence = reader.u64()?;
         let endpoint = reader.bytes(16)?.try_into().ok()?;
         let low = Place(reader.u64()?);
-        let totals = CursorTotals {
-            acked: reader.u64()?,
-            rejected: reader.u64()?,
-            shed: reader.u64()?,
-            expired: reader.u64()?,
-            unreadable: reader.u64()?,
-            filtered: reader.u64()?,
-        };
+        let birth = reader.u64()? as i64;
+        let mut totals = CursorTotals { acked: reader.u64()?, lost: Losses::default() };
+        let mut lost = [0; LOSSES];
+        for total in &mut lost {
+            *total = reader.u64()?;
+        }
+        for loss in Loss::ALL {
+            totals.lost.add(loss, lost[loss.code()]);
+        }
         let lanes = reader.u64()?;
         if lanes > CONNECTIONS as u64 {
             return None;
         }
-        let lanes = (0..lanes).map(|_| reader.u64().map(Place)).collect::<Option<Vec<_>>>()?;
-        Some(CursorPage { endpoint, sequence, low, lanes, totals })
+        let lanes = lanes as usize;
+        let mut marks = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            marks.push(Mark { place: Place(reader.u64()?), skip: 0 });
+        }
+        marks.truncate(lanes);
+        for mark in &mut marks {
+            mark.skip = reader.u32()?;
+        }
+        let lanes = marks;
+        Some(CursorPage { endpoint, sequence, low, birth, lanes, totals })
     }
 }
 
@@ -113,41 +143,54 @@ pub fn newest(file: &[u8]) -> Option<CursorPage> {
     slots.filter_map(|slot| CursorPage::decode(slot).ok()).max_by_key(|page| page.sequence)
 }
 
-const _: () = assert!(8 + 8 + 16 + 8 + 6 * 8 + 8 + CONNECTIONS * 8 <= CHECK_AT);
+const _: () = assert!(8 + 8 + 16 + 8 + 8 + 8 + LOSSES * 8 + 8 + CONNECTIONS * (8 + 4) <= CHECK_AT);
+const _: () = {
+    let mut at = 0;
+    while at < Loss::ALL.len() {
+        assert!(Loss::ALL[at].code() < LOSSES);
+        at += 1;
+    }
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn page(sequence: u64) -> CursorPage {
+        let mut totals = CursorTotals { acked: 1, lost: Losses::default() };
+        for loss in Loss::ALL {
+            totals.lost.add(loss, 2 + loss.code() as u64);
+        }
         CursorPage {
             endpoint: *b"the-endpoint-id!",
             sequence,
             low: Place(0x0000_0002_0000_1000),
-            lanes: vec![Place(0x0000_0002_0000_1000), Place(0x0000_0003_0000_2000)],
-            totals: CursorTotals {
-                acked: 1,
-                rejected: 2,
-                shed: 3,
-                expired: 4,
-                unreadable: 5,
-                filtered: 6,
-            },
+            birth: -2,
+            lanes: vec![
+                Mark { place: Place(0x0000_0002_0000_1000), skip: 0 },
+                Mark { place: Place(0x0000_0003_0000_2000), skip: 9 },
+            ],
+            totals,
         }
     }
 
     #[test]
     fn a_slot_is_these_bytes() {
         let bytes = page(7).encode();
-        assert_eq!(&bytes[..8], b"CLcur\x01\r\n");
+        assert_eq!(&bytes[..8], b"CLcur\x02\r\n");
         assert_eq!(bytes[8..16], [7, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(&bytes[16..32], b"the-endpoint-id!");
         assert_eq!(bytes[32..40], [0, 0x10, 0, 0, 2, 0, 0, 0]);
-        let totals: Vec<u8> = (0..6).map(|i| bytes[40 + 8 * i]).collect();
-        assert_eq!(totals, [1, 2, 3, 4, 5, 6]);
-        assert_eq!(bytes[88..96], [2, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(bytes[104..112], [0, 0x20, 0, 0, 3, 0, 0, 0]);
-        assert!(bytes[112..CHECK_AT].iter().all(|byte| *byte == 0));
+        assert_eq!(bytes[40..48], (-2i64).to_le_bytes());
+        assert_eq!(bytes[48], 1);
+        for loss in Loss::ALL {
+            assert_eq!(usize::from(bytes[56 + 8 * loss.code()]), 2 + loss.code());
+        }
+        assert_eq!(bytes[176..184], [2, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[192..200], [0, 0x20, 0, 0, 3, 0, 0, 0]);
+        assert!(bytes[200..312].iter().all(|byte| *byte == 0));
+        assert_eq!(bytes[312..320], [0, 0, 0, 0, 9, 0, 0, 0]);
+        assert!(bytes[320..CHECK_AT].iter().all(|byte| *byte == 0));
         assert_eq!(CursorPage::decode(&bytes), Ok(page(7)));
     }
 
@@ -174,7 +217,7 @@ mod tests {
 
     #[test]
     fn lanes_beyond_the_limit_are_not_stored() {
-        let many = CursorPage { lanes: vec![Place(9); 40], ..page(1) };
+        let many = CursorPage { lanes: vec![Mark::default(); 40], ..page(1) };
         let decoded = CursorPage::decode(&many.encode()).expect("valid");
         assert_eq!(decoded.lanes.len(), CONNECTIONS);
     }

@@ -37,13 +37,26 @@
 //! other     skipped, its samples counted as unreadable
 //!
 //! cursor    one page, two slots of 512 bytes at 0 and 2048, the higher valid sequence wins
-//!     0  8  magic "CLcur" 01 CR LF
+//!     0  8  magic "CLcur" 02 CR LF
 //!     8  8  sequence of the page
 //!    16 16  endpoint
 //!    32  8  low place: everything before it has a verdict
-//!    40 48  totals: acked, rejected, shed, expired, unreadable, filtered
-//!    88  8  number of connections stored, at most 16
-//!    96     8 each: how far the connection is
+//!    40  8  samples in the log before the endpoint's first, signed
+//!    48  8  samples acknowledged, over all starts
+//!    56 120 samples lost, by code of the reason
+//!   176  8  number of lanes stored, at most 16
+//!   184 128 how far each lane is: place
+//!   312 64  u32 each: how many samples of the frame there have a verdict
+//!   508  4  CRC32C of bytes 0-507
+//!
+//! ledger    one page, two slots as a cursor's: what was offered to the log, over all starts
+//!     0  8  magic "CLled" 01 CR LF
+//!     8  8  sequence of the page
+//!    16  8  samples offered
+//!    24  8  samples appended
+//!    32  8  samples that were appended and that the log no longer had after a power loss
+//!    40  8  samples in the log when the page was made
+//!    48 192 samples refused, by code of the reason
 //!   508  4  CRC32C of bytes 0-507
 //! ```
 //!
@@ -70,6 +83,7 @@ mod cursor;
 mod damage;
 mod dictionary;
 mod header;
+mod ledger;
 mod log;
 mod map;
 mod place;
@@ -85,9 +99,10 @@ pub use cursor::{CURSOR_BYTES, CURSOR_SLOTS, CursorPage, CursorTotals, newest};
 pub use damage::Damage;
 pub use dictionary::{At, Dictionary, DictionaryEntry};
 pub use header::{Header, SegmentKind};
+pub use ledger::{LEDGER_FILE, LedgerPage, newest_ledger};
 pub use log::{Log, LogCounters, SegmentInfo, Step};
 pub use map::Region;
-pub use place::{Identity, Place, Seq};
+pub use place::{Identity, Mark, Place, Seq};
 pub use request::{DiskAnswer, DiskRequest};
 pub use samples::{Decoded, Samples, decode_samples, lane_of};
 pub use segment::{Finding, FoundSegment, Full, RecordKind, Retired};

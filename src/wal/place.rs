@@ -26,6 +26,13 @@ impl Place {
     }
 }
 
+/// A place, and how many samples of the frame there are done with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    pub place: Place,
+    pub skip: u32,
+}
+
 /// Who writes: goes into every segment header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {

@@ -37,6 +37,7 @@ pub enum DiskRequest {
         slot: u16,
         region: Option<Region>,
     },
+    /// Also the ledger's page.
     StoreCursor {
         log: u16,
         file: String,

@@ -11,7 +11,8 @@ use corelane::base::Random;
 use corelane::disk::{Backend, FileState, SurveyOptions, survey};
 use corelane::shard::FoundLog;
 use corelane::wal::{
-    CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, Region, SegmentKind, Seq, newest,
+    CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, LEDGER_FILE, Region, SegmentKind, Seq, newest,
+    newest_ledger,
 };
 
 const CURSOR_FILE_BYTES: usize = 4096;
@@ -93,6 +94,7 @@ impl Disk {
             samples: surveyed.samples,
             dictionary: surveyed.dictionary,
             cursors: surveyed.cursors,
+            ledger: surveyed.ledger,
             highest_seq: surveyed.cursor_max,
         };
         // What was not mapped may have been, by another version of the survey.
@@ -139,8 +141,12 @@ impl Disk {
                 }
                 let at = CURSOR_SLOTS[(sequence % 2) as usize];
                 cursor.write_all_at(&page[..], at).expect("storing a cursor");
-                let now = newest(&fs::read(&path).expect("a cursor")).expect("just written");
-                assert_eq!(now.sequence, sequence, "cursor pages are numbered upwards");
+                let bytes = fs::read(&path).expect("a page");
+                let now = match file.as_str() {
+                    LEDGER_FILE => newest_ledger(&bytes).map(|page| page.sequence),
+                    _ => newest(&bytes).map(|page| page.sequence),
+                };
+                assert_eq!(now, Some(sequence), "pages are numbered upwards");
                 Some(DiskAnswer::CursorStored { log, file, sequence })
             }
         }

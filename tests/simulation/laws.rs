@@ -27,7 +27,25 @@ pub fn books_balance(report: &Report, between: bool, was_cut: bool) {
         report.log.appended,
         scrape.refused
     );
+    let ledger = &report.log.ledger;
+    assert_eq!(
+        ledger.offered,
+        ledger.appended + ledger.refused.total(),
+        "L1 over all lives: {ledger:?}"
+    );
+    assert!(
+        ledger.vanished == 0 || was_cut,
+        "L3: {} samples are not in the log any more",
+        ledger.vanished
+    );
     for e in &report.endpoints {
+        let ledger = &e.ledger;
+        assert!(
+            ledger.missing == 0 || was_cut,
+            "L2 over all lives: {}: {ledger:?}, pending {}",
+            e.name,
+            e.pending
+        );
         assert_eq!(
             e.entered,
             e.acknowledged + e.lost.total() + e.resumed + e.pending,
@@ -90,6 +108,15 @@ pub fn at_rest(world: &mut World) {
         appended += report.log.appended;
         world.books.disk_full += report.scrape.refused.get(Refusal::DiskFull);
         count_losses(report, &mut books);
+        for e in &report.endpoints {
+            assert!(
+                e.ledger.vanished == 0 || world.disk.was_cut,
+                "L2 over all lives: {} has settled {} samples more than it was given: {:?}",
+                e.name,
+                e.ledger.vanished,
+                e.ledger
+            );
+        }
         assert!(
             report.log.segments <= 2 || world.options.segment_bytes == 0,
             "L6: the log shrinks to its floor, and shard {} holds {}",
