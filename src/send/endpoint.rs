@@ -3,7 +3,7 @@
 use crate::base::{Dialer, Instant, Now, Random, Timestamp};
 use crate::http::SnappyEncoder;
 use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
-use crate::model::SeriesRef;
+use crate::model::{Loss, SeriesRef};
 use crate::send::cursors::{Cursor, cursor_file};
 use crate::send::drain::{Floors, LANES};
 use crate::send::filter::Filter;
@@ -100,9 +100,13 @@ impl Endpoint {
             let damaged = page.is_some() && cursor.stored.is_none();
             let page = page.filter(|_| !damaged);
             let (start, from) = begin(feed, page, endpoint.plan.from_oldest || damaged);
-            endpoint.entered_from.push(from);
-            endpoint.births.push(page.map_or(from as i64, |page| page.birth));
-            endpoint.totals.push(page.map_or(CursorTotals::default(), |page| page.totals));
+            let birth = page.map_or(from as i64, |page| page.birth);
+            let totals = page.map_or(CursorTotals::default(), |page| page.totals);
+            let gone = page.map_or(0, |page| gone(feed, page, from));
+            endpoint.entered_from.push(from - gone);
+            endpoint.births.push(birth);
+            endpoint.totals.push(totals);
+            endpoint.lose(log, gone);
             endpoint.cursors.push(cursor);
             starts.push(start);
         }
@@ -111,6 +115,17 @@ impl Endpoint {
         }
         endpoint.describe();
         endpoint
+    }
+
+    /// Segments that the cursor was in, or had before it, are not there any more.
+    fn lose(&mut self, log: usize, samples: u64) {
+        if samples == 0 {
+            return;
+        }
+        self.meters.lost.add(Loss::Unreadable, samples);
+        self.totals[log].lost.add(Loss::Unreadable, samples);
+        let err = format!("{samples} samples were in segments whose files are gone");
+        self.says.push(Said { message: "Damage in the log", err });
     }
 
     fn describe(&mut self) {
@@ -451,6 +466,16 @@ fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress
         *floor = page.lanes.get(lane).copied().unwrap_or(low).max(low);
     }
     (Progress::new(Place::new(first, 0), floors), from)
+}
+
+/// Samples without a verdict before `from`, the running total where reading begins, of a log whose first segment is
+/// later than the cursor.
+fn gone(feed: &Feed, page: &CursorPage, from: u64) -> u64 {
+    if page.low.seq() >= feed.log.start().seq() {
+        return 0;
+    }
+    let entered = from as i64 - page.birth;
+    entered.saturating_sub(page.totals.settled() as i64).clamp(0, from as i64) as u64
 }
 
 /// The segment with the first record at or after `place`, if there is one.

@@ -1,7 +1,11 @@
 //! Another number of cores takes over what the cores before left.
 
+use std::fs;
+
 use crate::agent::{Agent, config};
 use crate::exporter::Numbered;
+use crate::figures::Figures;
+use crate::laws::assert_books_of_all_starts;
 use crate::receiver::Receiver;
 use crate::scratch::Scratch;
 
@@ -40,4 +44,7 @@ fn a_backlog_survives_one_core_then_two_then_one_in_order() {
         let last = exporter.hold();
         receiver.assert_complete(exporter, last);
     }
+    fs::write(agent.config(), config(&[], &[receiver.url()])).expect("a config file");
+    assert_eq!(agent.reload().status, 200);
+    assert_books_of_all_starts(&Figures::at_rest(&agent));
 }

@@ -151,6 +151,25 @@ fn a_truncated_segment_loses_its_tail_only_and_is_named() {
 }
 
 #[test]
+fn segments_whose_files_are_gone_are_counted_to_the_sample() {
+    let mut stopped = Stopped::with_backlog(90);
+    let segments = stopped.segments();
+    assert!(segments.len() >= 4, "{segments:?}");
+    // The one that the cursor is in, and one in the middle.
+    fs::remove_file(&segments[0].0).unwrap();
+    fs::remove_file(&segments[2].0).unwrap();
+    let (missing, figures) = stopped.go_on();
+    assert!(!missing.is_empty());
+    let page = (BALLAST + NUMBERED_SERIES) as u64;
+    let count = missing.len() as u64;
+    let lost = unreadable(&figures);
+    let range = count * page..=count * (page + REPORT) + 2 * page;
+    assert!(range.contains(&lost), "{lost} for {count} pages of {page}");
+    let ledger = figures.sum("corelane_ledger_lost_samples_total", "reason=\"unreadable\"");
+    assert_eq!(ledger, lost);
+}
+
+#[test]
 fn a_cursor_of_zeros_sends_more_and_loses_nothing() {
     let mut stopped = Stopped::with_backlog(12);
     let cursors = stopped.files(".cur");

@@ -44,7 +44,16 @@ impl Figures {
             waiting.iter().all(|name| figures.sum(name, "") == 0).then_some(figures)
         });
         figures.assert_laws();
+        figures.assert_books();
         figures
+    }
+
+    /// The books over all starts, once every sample has its verdict.
+    fn assert_books(&self) {
+        let all = |name: &str| self.sum(&format!("corelane_ledger_{name}_samples_total"), "");
+        assert_eq!(all("offered"), all("appended") + all("refused"), "over all starts");
+        let settled = all("acknowledged") + all("lost");
+        assert_eq!(all("entered") + all("surplus"), settled, "over all starts");
     }
 
     /// What was offered was appended or refused, what an endpoint was to get has a verdict or waits for one.

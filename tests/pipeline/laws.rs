@@ -39,6 +39,15 @@ fn every_sample_is_counted_once_from_page_to_verdict() {
     }
 }
 
+/// What was appended since the directory was made, the endpoint has: to the sample, whatever happened to the process.
+pub fn assert_books_of_all_starts(figures: &Figures) {
+    let ledger = |name: &str| figures.sum(&format!("corelane_ledger_{name}_samples_total"), "");
+    let appended = ledger("appended");
+    assert!(appended > figures.sum("corelane_wal_appended_samples_total", ""), "of earlier starts");
+    assert_eq!((ledger("vanished"), ledger("surplus")), (0, 0));
+    assert_eq!((ledger("entered"), ledger("acknowledged") + ledger("lost")), (appended, appended));
+}
+
 #[test]
 fn the_laws_hold_with_bad_targets_a_restart_and_a_backlog() {
     let scratch = Scratch::new();
@@ -71,4 +80,6 @@ fn the_laws_hold_with_bad_targets_a_restart_and_a_backlog() {
     for reason in ["shed", "unreadable", "too_old", "dropped_series"] {
         assert_eq!(lost(reason), 0, "{reason}");
     }
+    assert!(agent.log().contains("cost=nothing"), "a kill costs nothing and that is said");
+    assert_books_of_all_starts(&figures);
 }
