@@ -200,11 +200,10 @@ impl Source {
                 continue;
             }
             let lane = self.reader.decoded.lane;
-            if self.cursor.as_ref().is_some_and(|cursor| !cursor.wants(place, lane)) {
-                continue;
-            }
+            let settled = self.cursor.as_ref().map_or(0, |cursor| cursor.settled(place, lane));
             let mut nameless = 0;
-            for index in 0..self.reader.decoded.refs.len() {
+            for index in settled.min(self.reader.decoded.refs.len())..self.reader.decoded.refs.len()
+            {
                 let frame = &self.reader.decoded;
                 let (series, value, time) =
                     (frame.refs[index], frame.values[index], frame.times[index]);

@@ -1,5 +1,6 @@
 //! One shard's directory, read from its beginning to its end, a segment in memory at a time.
 
+use core::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use crate::disk::{FileKind, FoundFile, StoppedStore};
 use crate::inspect::error::InspectError;
 use crate::model::SeriesRef;
 use crate::wal::{
-    At, CursorPage, Decoded, Dictionary, DictionaryEntry, FoundSegment, Header, Log, Place,
+    At, CursorPage, Decoded, Dictionary, DictionaryEntry, FoundSegment, Header, Log, Mark, Place,
     SegmentKind, Seq, Step, decode_samples, newest,
 };
 
@@ -148,19 +149,23 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// True if the agent would still send a frame of this lane.
-    pub fn wants(&self, place: Place, lane: u32) -> bool {
-        let Some(page) = &self.page else { return true };
-        let lane = page.lanes.get(lane as usize % LANES).copied().unwrap_or(page.low);
-        place >= lane.max(page.low)
+    /// How many samples of a frame of this lane have a verdict: `usize::MAX` for all.
+    pub fn settled(&self, place: Place, lane: u32) -> usize {
+        let Some(page) = &self.page else { return 0 };
+        let low = Mark { place: page.low, skip: 0 };
+        let lane = page.lanes.get(lane as usize % LANES).copied().unwrap_or(low).max(low);
+        match place.cmp(&lane.place) {
+            Ordering::Less => usize::MAX,
+            Ordering::Equal => lane.skip as usize,
+            Ordering::Greater => 0,
+        }
     }
 
     /// Counts a frame, if it is still wanted.
     pub fn count(&mut self, place: Place, frame: &Decoded) {
-        if self.wants(place, frame.lane) {
-            self.pending[frame.lane as usize % LANES] += frame.refs.len() as u64;
-            self.oldest = frame.times.iter().copied().fold(self.oldest, i64::min);
-        }
+        let settled = self.settled(place, frame.lane).min(frame.refs.len());
+        self.pending[frame.lane as usize % LANES] += (frame.refs.len() - settled) as u64;
+        self.oldest = frame.times[settled..].iter().copied().fold(self.oldest, i64::min);
     }
 
     pub fn pending(&self) -> u64 {

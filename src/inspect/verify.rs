@@ -10,11 +10,11 @@ use crate::flags::Look;
 use crate::inspect::endpoints::Endpoints;
 use crate::inspect::error::InspectError;
 use crate::inspect::reader::{Cursor, ShardReader, shards};
-use crate::model::{PackedLabels, SeriesRef, pack};
+use crate::model::{Loss, PackedLabels, SeriesRef, pack};
 use crate::telemetry::rfc3339;
 use crate::wal::{
-    CURSOR_SLOTS, CursorPage, Damage, Decoded, Finding, FoundSegment, Header, Place, RecordKind,
-    SegmentKind, Seq, decode_samples,
+    CURSOR_SLOTS, CursorPage, Damage, Decoded, Finding, FoundSegment, Header, Mark, Place,
+    RecordKind, SegmentKind, Seq, decode_samples,
 };
 
 /// What all shards have.
@@ -292,12 +292,17 @@ impl Verify<'_, '_> {
     fn cursor(&mut self, held: &Cursor) -> Result<(), InspectError> {
         let page = held.page.clone().unwrap_or_default();
         let totals = page.totals;
-        let lanes: Vec<String> = page.lanes.iter().map(|lane| shown(*lane)).collect();
+        let shown_lane = |lane: &Mark| match lane.skip {
+            0 => shown(lane.place),
+            skip => format!("{}+{skip}", shown(lane.place)),
+        };
+        let lanes: Vec<String> = page.lanes.iter().map(shown_lane).collect();
+        let lost = Loss::ALL.map(|loss| format!("{}={}", loss.name(), totals.lost.get(loss)));
         let pending: Vec<String> = held.pending.iter().map(u64::to_string).collect();
         writeln!(
             self.out,
             "cursor shard={} file={:?} endpoint={:?} valid={} sequence={} low={} acked={} \
-             rejected={} shed={} expired={} unreadable={} filtered={} pending={} lanes={} \
+             {} pending={} lanes={} \
              lanes_pending={}",
             self.shard,
             held.file,
@@ -306,11 +311,7 @@ impl Verify<'_, '_> {
             page.sequence,
             shown(page.low),
             totals.acked,
-            totals.rejected,
-            totals.shed,
-            totals.expired,
-            totals.unreadable,
-            totals.filtered,
+            lost.join(" "),
             held.pending.iter().sum::<u64>(),
             lanes.join(","),
             pending.join(",")

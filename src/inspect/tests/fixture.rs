@@ -11,7 +11,7 @@ use crate::inspect::dump::{Dumped, dump};
 use crate::inspect::verify::{Sums, verify};
 use crate::model::{NAN, SeriesRef, pack, stale_marker};
 use crate::send::cursor_file;
-use crate::wal::{CursorPage, CursorTotals, Dictionary, Identity, Log, Region, Samples, Seq};
+use crate::wal::{CursorPage, CursorTotals, Dictionary, Identity, Log, Mark, Region, Samples, Seq};
 
 pub(super) const SEGMENT: usize = 8192;
 pub(super) const SERIES: u32 = 6;
@@ -170,7 +170,11 @@ fn write_shard(dir: &Path, identity: Identity) {
         sequence: 1,
         low: places[5],
         // Lane 8 is a frame further, of lane 5 nothing is stored.
-        lanes: (0..16).map(|lane| if lane == 8 { places[9] } else { places[5] }).collect(),
+        birth: 0,
+        lanes: (0..16)
+            .map(|lane| if lane == 8 { places[9] } else { places[5] })
+            .map(|place| Mark { place, skip: 0 })
+            .collect(),
         totals: CursorTotals { acked: 30, ..CursorTotals::default() },
     };
     let mut file = vec![0; 4096];

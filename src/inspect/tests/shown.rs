@@ -33,7 +33,7 @@ fn a_whole_directory_is_shown_whole_and_stays_as_it_was() {
         "records=4 samples=24",
         "dictionary shard=0 file=\"00000.def\" slot=0 seq=1 epoch=1 records=6 definitions=6",
         "sequence=2 low=2:",
-        "acked=30 rejected=0",
+        "acked=30 dropped_series=0 rejected=0",
         // Frames 5 to 11 but for lane 8.
         "pending=36 lanes=",
         "lanes_pending=0,0,0,0,0,6,6,6,0,6,6,6,0,0,0,0",
