@@ -52,7 +52,7 @@ fn main() -> Outcome<()> {
             let (slot, region) = files.spare(SegmentKind::Dictionary)?;
             dictionary.give_spare(slot, region);
         }
-        dictionary.define(*one, &labels(one.0), Timestamp(start)).map_err(|_| "no room")?;
+        dictionary.define(*one, 0, &labels(one.0), Timestamp(start)).map_err(|_| "no room")?;
     }
     let mut random = Random::new(7);
     let mut samples = 0u64;

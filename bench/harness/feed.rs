@@ -39,7 +39,7 @@ pub fn intern(feed: &mut Feed, page: &Page) -> Vec<SeriesRef> {
     for packed in series_texts(page).iter().map(|text| packed(text)) {
         let (series, _) = feed
             .table
-            .intern(&mut feed.dictionary, &packed, Seq(1), Timestamp(0))
+            .intern(&mut feed.dictionary, &packed, 0, Seq(1), Timestamp(0))
             .expect("the dictionary has room");
         refs.push(series);
     }

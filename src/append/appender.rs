@@ -3,10 +3,10 @@
 use core::marker::PhantomData;
 use core::time::Duration;
 
-use crate::base::{Now, Timestamp};
+use crate::base::{Now, Timestamp, limits};
 use crate::model::{Refusal, Refusals, SeriesRef};
 use crate::series::{Admission, Feed};
-use crate::wal::{Full, Place, Samples, Seq};
+use crate::wal::{Full, Place, Samples, Seq, home_of_lane};
 
 /// Samples of one scrape or request on their way into the log. Buffers are reused.
 #[derive(Debug, Default)]
@@ -50,6 +50,27 @@ impl Batch {
         self.refs.push(series);
         self.values.push(value);
         self.times.push(timestamp);
+    }
+
+    /// Moves the samples of these series over, in their order.
+    fn move_to(&mut self, other: &mut Batch, moves: impl Fn(SeriesRef) -> bool) {
+        let mut kept = 0;
+        for at in 0..self.refs.len() {
+            let (series, value) = (self.refs[at], self.values[at]);
+            let time = self.times.get(at).copied();
+            if moves(series) {
+                other.push_at(series, value, time.unwrap_or(self.time.0));
+                continue;
+            }
+            (self.refs[kept], self.values[kept]) = (series, value);
+            if let Some(time) = time {
+                self.times[kept] = time;
+            }
+            kept += 1;
+        }
+        self.refs.truncate(kept);
+        self.values.truncate(kept);
+        self.times.truncate(kept.min(self.times.len()));
     }
 
     pub fn len(&self) -> usize {
@@ -111,7 +132,50 @@ impl Appender {
     pub fn commit(&mut self, feed: &mut Feed, batch: &mut Batch, now: Now) -> Result<Place, Full> {
         self.offered += batch.len() as u64;
         let frame = feed.log.frame_samples();
-        self.admit(feed, batch, frame);
+        let mut outcome = Ok(feed.log.end());
+        if self.admit(feed, batch, frame) {
+            outcome = self.commit_guests(feed, batch, frame, now);
+        }
+        let own = self.append(feed, batch, frame, now);
+        batch.begin(batch.lane, batch.time);
+        own.and(outcome)
+    }
+
+    /// Takes the samples out of the batch whose series are at home in other lanes, as when two targets show the same
+    /// series, and writes them to frames of those lanes.
+    #[cold]
+    fn commit_guests(
+        &mut self,
+        feed: &mut Feed,
+        batch: &mut Batch,
+        frame: usize,
+        now: Now,
+    ) -> Result<Place, Full> {
+        let mut outcome = Ok(feed.log.end());
+        let own = home_of_lane(batch.lane);
+        let mut guests = Batch::default();
+        for home in (0..limits::CONNECTIONS as u8).filter(|home| *home != own) {
+            guests.begin(u32::from(home), batch.time);
+            batch.move_to(&mut guests, |series| feed.table.home(series) == home);
+            outcome = outcome.and(self.append(feed, &guests, frame, now));
+            let segment = feed.log.end().seq();
+            guests.refs.iter().for_each(|series| feed.table.reached(*series, segment));
+        }
+        // What is left comes later than was thought when it was admitted.
+        let frames = batch.refs.len().div_ceil(frame) as u32;
+        let segment = Seq(feed.log.end().seq().0.saturating_add(frames));
+        batch.refs.iter().for_each(|series| feed.table.reached(*series, segment));
+        outcome
+    }
+
+    /// Writes what was admitted.
+    fn append(
+        &mut self,
+        feed: &mut Feed,
+        batch: &Batch,
+        frame: usize,
+        now: Now,
+    ) -> Result<Place, Full> {
         let mut outcome = Ok(feed.log.end());
         let mut from = 0;
         while from < batch.refs.len() {
@@ -135,20 +199,23 @@ impl Appender {
             }
             from = to;
         }
-        batch.begin(batch.lane, batch.time);
         outcome
     }
 
-    /// Takes out of the batch what is older than, or as old as, its series' newest sample.
-    fn admit(&mut self, feed: &mut Feed, batch: &mut Batch, frame: usize) {
+    /// Takes out of the batch what is older than, or as old as, its series' newest sample. True if some of the series
+    /// are at home in another lane than the batch's.
+    fn admit(&mut self, feed: &mut Feed, batch: &mut Batch, frame: usize) -> bool {
         // Each frame may roll to a new segment; the highest one possible keeps R1 whatever happens.
         let frames = batch.refs.len().div_ceil(frame) as u32;
+        let own = home_of_lane(batch.lane);
+        let mut guests = false;
         let segment = Seq(feed.log.end().seq().0.saturating_add(frames));
         let mut kept = 0;
         for at in 0..batch.refs.len() {
             let time = if batch.times.is_empty() { batch.time.0 } else { batch.times[at] };
             match feed.table.admit(batch.refs[at], time, self.window_ms, segment) {
                 Admission::Admitted => {
+                    guests |= feed.table.home(batch.refs[at]) != own;
                     if kept != at {
                         batch.refs[kept] = batch.refs[at];
                         batch.values[kept] = batch.values[at];
@@ -165,5 +232,66 @@ impl Appender {
         batch.refs.truncate(kept);
         batch.values.truncate(kept);
         batch.times.truncate(kept.min(batch.times.len()));
+        guests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Instant, limits};
+    use crate::model::pack_label;
+    use crate::series::Table;
+    use crate::wal::{Decoded, Dictionary, Identity, Log, Region, Step, decode_samples, lane_of};
+
+    const SEGMENT: usize = limits::SEGMENT_BYTES_MIN;
+
+    fn feed() -> Feed {
+        let identity = Identity { store: [1; 16], shard: 0, start: 1, epoch: 1 };
+        let mut log = Log::open(identity, SEGMENT, vec![], Seq(0), 1, &mut |_, _| {});
+        log.give_spare(0, Region::heap(SEGMENT));
+        let mut dictionary = Dictionary::open(identity, SEGMENT, vec![], 1, &mut |_| None);
+        dictionary.give_spare(0, Region::heap(SEGMENT));
+        Feed { log, dictionary, table: Table::new(1) }
+    }
+
+    fn intern(feed: &mut Feed, name: &str, home: u8) -> SeriesRef {
+        let mut labels = Vec::new();
+        pack_label(&mut labels, b"__name__", name.as_bytes());
+        let dictionary = &mut feed.dictionary;
+        let interned = feed.table.intern(dictionary, &labels, home, Seq(1), Timestamp(0));
+        interned.expect("room").0
+    }
+
+    #[test]
+    fn a_series_of_two_targets_goes_by_one_lane() {
+        let mut feed = feed();
+        let shared = intern(&mut feed, "shared", 3);
+        assert_eq!(intern(&mut feed, "shared", 5), shared);
+        let (of_three, of_five) = (intern(&mut feed, "a", 3), intern(&mut feed, "b", 5));
+        let mut appender = Appender::default();
+        let mut batch = Batch::default();
+        for (round, (lane, own)) in [(3, of_three), (5, of_five)].repeat(4).iter().enumerate() {
+            let time = Timestamp(round as i64);
+            batch.begin(*lane + 16 * 7, time);
+            batch.push(*own, 1.0);
+            batch.push(shared, round as f64);
+            batch.push_at(*own, 2.0, time.0 - 100);
+            let now = Now { instant: Instant(0), timestamp: time };
+            appender.commit(&mut feed, &mut batch, now).expect("room");
+        }
+        assert_eq!(appender.offered, appender.appended + appender.refused.total());
+        let (mut at, mut met) = (feed.log.start(), Vec::new());
+        let mut decoded = Decoded::default();
+        while let Step::Record { next, payload, base_time, .. } = feed.log.read(at) {
+            at = next;
+            decode_samples(payload, base_time, &mut decoded).expect("just written");
+            let home = home_of_lane(lane_of(payload).expect("a lane"));
+            for (series, time) in decoded.refs.iter().zip(&decoded.times) {
+                assert_eq!(feed.table.home(*series), home, "{series:?} at {time}");
+                met.extend((*series == shared).then_some(*time));
+            }
+        }
+        assert_eq!(met, (0..8).collect::<Vec<i64>>());
     }
 }

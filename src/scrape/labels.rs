@@ -6,7 +6,7 @@ use crate::mail::Job;
 use crate::model::{Labels, LabelsBuilder, pack};
 use crate::relabel;
 use crate::series::Feed;
-use crate::wal::Seq;
+use crate::wal::{Seq, home_of_lane};
 
 /// What became of a new series.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ impl Resolver {
         job: &Job,
         target: &Labels,
         feed: &mut Feed,
+        lane: u32,
         now: Timestamp,
     ) -> Result<Resolved, Broken> {
         self.empty.clear();
@@ -71,7 +72,7 @@ impl Resolver {
         if self.packed.len() > limits::LABELS_BYTES {
             return Ok(Resolved::TooLong);
         }
-        Ok(intern(feed, &self.packed, now))
+        Ok(intern(feed, &self.packed, lane, now))
     }
 
     /// The page's labels win; one that is there but empty takes the target's label away.
@@ -109,10 +110,10 @@ impl Resolver {
 }
 
 /// Labels that already are as they shall be, as those of report series.
-pub fn intern(feed: &mut Feed, packed: &[u8], now: Timestamp) -> Resolved {
+pub fn intern(feed: &mut Feed, packed: &[u8], lane: u32, now: Timestamp) -> Resolved {
     // The first sample may land in the segment after the present one.
     let segment = Seq(feed.log.end().seq().0.saturating_add(1));
-    match feed.table.intern(&mut feed.dictionary, packed, segment, now) {
+    match feed.table.intern(&mut feed.dictionary, packed, home_of_lane(lane), segment, now) {
         Ok((series, new)) => Resolved::Series(series, new),
         Err(_) => Resolved::DiskFull,
     }

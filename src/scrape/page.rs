@@ -378,6 +378,7 @@ impl Page {
             around.job,
             around.target,
             around.feed,
+            self.batch.lane,
             around.now.timestamp,
         );
         let own_time = series.timestamp_ms.is_some() && around.job.honor_timestamps;

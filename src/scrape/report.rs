@@ -18,7 +18,7 @@ pub const NAMES: [&str; 5] = [
 pub type ReportRefs = Option<[SeriesRef; NAMES.len()]>;
 
 /// Makes the refs. `None` if the disk gave no room for the definitions; then the next scrape tries again.
-pub fn report_refs(target: &Labels, feed: &mut Feed, now: Timestamp) -> ReportRefs {
+pub fn report_refs(target: &Labels, feed: &mut Feed, lane: u32, now: Timestamp) -> ReportRefs {
     let mut refs = [SeriesRef(0); NAMES.len()];
     let mut labels = LabelsBuilder::new(target);
     let mut packed = Vec::new();
@@ -26,7 +26,7 @@ pub fn report_refs(target: &Labels, feed: &mut Feed, now: Timestamp) -> ReportRe
         labels.set("__name__", name);
         packed.clear();
         pack(labels.iter(), &mut packed);
-        match intern(feed, &packed, now) {
+        match intern(feed, &packed, lane, now) {
             Resolved::Series(found, _) => *series = found,
             _ => return None,
         }

@@ -218,7 +218,7 @@ impl Scrape {
         }
         if self.report.is_none() {
             // Before a first page fills the dictionary.
-            self.report = report_refs(&self.target.labels, shared.feed, now.timestamp);
+            self.report = report_refs(&self.target.labels, shared.feed, self.lane, now.timestamp);
         }
         match Url::parse(&self.target.url()) {
             Ok(url) => {
@@ -548,7 +548,8 @@ impl Scrape {
         shared: &mut Shared<'_>,
     ) {
         if self.report.is_none() {
-            self.report = report_refs(&self.target.labels, shared.feed, shared.now.timestamp);
+            self.report =
+                report_refs(&self.target.labels, shared.feed, self.lane, shared.now.timestamp);
         }
         let generated = shared.vanished.len() as u64 + 5;
         shared.meters.generated += generated;

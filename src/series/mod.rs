@@ -4,7 +4,7 @@
 //! - **R2** equal labels, one ref.
 //! - **W5** a ref's labels are in the dictionary before its first sample is in the log.
 //!
-//! Labels themselves live in the dictionary; the table keeps 20 bytes and a hash slot per series.
+//! Labels themselves live in the dictionary; the table keeps 21 bytes and a hash slot per series.
 //!
 //! May use: base, model, wal.
 

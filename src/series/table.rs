@@ -18,6 +18,8 @@ pub struct Table {
     hashes: Vec<u32>,
     /// Segment of the newest sample, `Seq(0)` for a free ref.
     segments: Vec<Seq>,
+    /// Lane of the target that the series was first met on.
+    homes: Vec<u8>,
     index: HashTable<u32>,
     free: Vec<u32>,
     seed: u64,
@@ -41,6 +43,7 @@ impl Table {
             at: Vec::new(),
             hashes: Vec::new(),
             segments: Vec::new(),
+            homes: Vec::new(),
             index: HashTable::new(),
             free: Vec::new(),
             seed,
@@ -60,11 +63,13 @@ impl Table {
     }
 
     /// The ref of these packed labels; defines them in the dictionary if they are new (then the flag is true).
-    /// `segment` is where its first sample will go at the earliest.
+    /// `home` is the lane of who asks; a known series keeps its own. `segment` is where its first sample will go at the
+    /// earliest.
     pub fn intern(
         &mut self,
         dictionary: &mut Dictionary,
         labels: &[u8],
+        home: u8,
         segment: Seq,
         now: Timestamp,
     ) -> Result<(SeriesRef, bool), Full> {
@@ -79,9 +84,9 @@ impl Table {
             return Ok((SeriesRef(found), false));
         }
         let series = self.free.last().copied().unwrap_or(self.newest.len() as u32);
-        let at = dictionary.define(SeriesRef(series), labels, now)?;
+        let at = dictionary.define(SeriesRef(series), home, labels, now)?;
         self.free.pop();
-        self.place(series, hash, at, segment);
+        self.place(series, hash, home, at, segment);
         self.created += 1;
         Ok((SeriesRef(series), true))
     }
@@ -90,13 +95,14 @@ impl Table {
     pub fn recover(
         &mut self,
         series: SeriesRef,
+        home: u8,
         at: At,
         labels: &[u8],
         segment: Seq,
     ) -> Option<At> {
         let before = self.at(series);
         self.remove(series);
-        self.place(series.0, seeded_hash(self.seed, labels) as u32, at, segment);
+        self.place(series.0, seeded_hash(self.seed, labels) as u32, home, at, segment);
         before
     }
 
@@ -114,6 +120,7 @@ impl Table {
         self.at.resize(len, At(0));
         self.hashes.resize(len, 0);
         self.segments.resize(len, Seq(0));
+        self.homes.resize(len, 0);
     }
 
     /// Forgets the ref; it is not given out before [`Table::release`].
@@ -143,6 +150,18 @@ impl Table {
             Some(&segment) if segment != Seq(0) => Some(self.at[slot]),
             _ => None,
         }
+    }
+
+    /// The lane that samples of the series go by, whichever target they are of: two lanes would not keep their order.
+    #[inline]
+    pub fn home(&self, series: SeriesRef) -> u8 {
+        self.homes[series.0 as usize]
+    }
+
+    /// A sample of the series may be in this segment.
+    pub fn reached(&mut self, series: SeriesRef, segment: Seq) {
+        let last = &mut self.segments[series.0 as usize];
+        *last = segment.max(*last);
     }
 
     /// The dictionary was cleaned and holds these labels elsewhere now.
@@ -202,13 +221,14 @@ impl Table {
         self.newest.len()
     }
 
-    fn place(&mut self, series: u32, hash: u32, at: At, segment: Seq) {
+    fn place(&mut self, series: u32, hash: u32, home: u8, at: At, segment: Seq) {
         let slot = series as usize;
         if slot >= self.newest.len() {
             self.grow(slot + 1);
         }
         self.newest[slot] = NONE;
         self.at[slot] = at;
+        self.homes[slot] = home;
         self.hashes[slot] = hash;
         self.segments[slot] = segment.max(Seq(1));
         let hashes = &self.hashes;

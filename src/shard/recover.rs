@@ -22,9 +22,9 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
         found.dictionary,
         seed ^ 0x6469_6374,
         &mut |entry| match entry {
-            DictionaryEntry::Define { series, at, labels } => {
+            DictionaryEntry::Define { series, home, at, labels } => {
                 forgotten.remove(&series.0);
-                table.recover(series, at, labels, newest)
+                table.recover(series, home, at, labels, newest)
             }
             DictionaryEntry::Forget { series } => {
                 forgotten.insert(series.0);
@@ -96,7 +96,7 @@ mod tests {
         dictionary.give_spare(0, Region::heap(SEGMENT));
         let mut labels = Vec::new();
         pack_label(&mut labels, b"__name__", b"up");
-        dictionary.define(SeriesRef(0), &labels, Timestamp(0)).expect("room");
+        dictionary.define(SeriesRef(0), 0, &labels, Timestamp(0)).expect("room");
         let mut log = Log::open(identity, SEGMENT, vec![], Seq(0), 1, &mut |_, _| {});
         let refs = vec![SeriesRef(0); 4096];
         let values: Vec<f64> = (0..4096).map(|n| f64::from(n) + 0.1).collect();

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::base::{Instant, Now};
 use crate::mail::{Level, Notice};
 use crate::shard::Shard;
-use crate::wal::{DiskRequest, Region, SegmentKind, Seq};
+use crate::wal::{DictionaryEntry, DiskRequest, Region, SegmentKind, Seq};
 
 /// What housekeeping remembers.
 #[derive(Debug, Default)]
@@ -178,7 +178,7 @@ impl Shard {
         let mut from = self.upkeep.cleaned.unwrap_or(0);
         let mut labels = Vec::new();
         for _ in 0..CLEANED_A_TURN {
-            let Some((next, series, at, bytes)) = feed.dictionary.next_in_oldest(from) else {
+            let Some((next, entry)) = feed.dictionary.next_in_oldest(from) else {
                 self.upkeep.cleaned = None;
                 if let Some(old) = feed.dictionary.retire_oldest() {
                     self.ask_disk(DiskRequest::Retire {
@@ -190,10 +190,12 @@ impl Shard {
                 }
                 return;
             };
-            if feed.table.at(series) == Some(at) {
+            if let DictionaryEntry::Define { series, home, at, labels: bytes } = entry
+                && feed.table.at(series) == Some(at)
+            {
                 labels.clear();
                 labels.extend_from_slice(bytes);
-                match feed.dictionary.define(series, &labels, now.timestamp) {
+                match feed.dictionary.define(series, home, &labels, now.timestamp) {
                     Ok(moved) => feed.table.moved(series, moved),
                     Err(_) => {
                         // No room now: go on when there is.

@@ -11,7 +11,7 @@ use crate::wal::log::LogCounters;
 use crate::wal::map::Region;
 use crate::wal::place::{Identity, Place, Seq};
 use crate::wal::record::{
-    KIND_DEFINE, KIND_FORGET, RECORD_HEADER_BYTES, RECORDS_AT, Record, record_bytes,
+    HOMES, KIND_DEFINE, KIND_FORGET, RECORD_HEADER_BYTES, RECORDS_AT, Record, home_of, record_bytes,
 };
 use crate::wal::segment::{FoundSegment, Full, Retired, Segment, fits_region};
 
@@ -25,8 +25,16 @@ pub struct At(pub u32);
 /// an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DictionaryEntry<'a> {
-    Define { series: SeriesRef, at: At, labels: &'a [u8] },
-    Forget { series: SeriesRef },
+    /// `home`: the lane that its samples go by, below 16.
+    Define {
+        series: SeriesRef,
+        home: u8,
+        at: At,
+        labels: &'a [u8],
+    },
+    Forget {
+        series: SeriesRef,
+    },
 }
 
 /// The dictionary of one shard directory. All its segments stay loaded.
@@ -117,15 +125,15 @@ impl Dictionary {
         let mut unknown = 0;
         let scan = segment.scan(&mut |offset, record| {
             let at = self.at(index, offset);
-            match record.kind {
-                KIND_DEFINE => {
+            match (home_of(record.kind), record.kind) {
+                (Some(home), _) => {
                     let Some((series, labels)) = definition(record) else {
                         return;
                     };
                     live += record_bytes(record.payload.len()) as u64;
-                    dead.extend(visit(DictionaryEntry::Define { series, at, labels }));
+                    dead.extend(visit(DictionaryEntry::Define { series, home, at, labels }));
                 }
-                KIND_FORGET => {
+                (None, KIND_FORGET) => {
                     let mut reader = Reader::new(record.payload);
                     while let Some(series) = reader.u32() {
                         let series = SeriesRef(series);
@@ -174,8 +182,15 @@ impl Dictionary {
 
     /// Defines a series. Its packed labels are in the dictionary, and survive the death of the
     /// process, before the first sample that uses the ref can be appended. Also how a definition is
-    /// moved when cleaning.
-    pub fn define(&mut self, series: SeriesRef, labels: &[u8], now: Timestamp) -> Result<At, Full> {
+    /// moved when cleaning. `home` is the lane of its samples: whoever else appends to the series,
+    /// they go by this one, over restarts too.
+    pub fn define(
+        &mut self,
+        series: SeriesRef,
+        home: u8,
+        labels: &[u8],
+        now: Timestamp,
+    ) -> Result<At, Full> {
         if labels.len() > LABELS_BYTES {
             return Err(Full);
         }
@@ -185,7 +200,7 @@ impl Dictionary {
         body.extend_from_slice(&series.0.to_le_bytes());
         body.extend_from_slice(labels);
         let bytes = record_bytes(body.len()) as u64;
-        let at = self.append(KIND_DEFINE, &mut body);
+        let at = self.append(KIND_DEFINE + home % HOMES, &mut body);
         self.body = body;
         let (index, _) = self.locate(at);
         if let Some(entry) = &mut self.table[index] {
@@ -348,7 +363,7 @@ impl Dictionary {
     /// The first definition in the oldest segment at or after offset `from` (0 to begin), with the
     /// offset to go on from. Whether it is still alive is known to the table of series: alive if
     /// that series' place is this one.
-    pub fn next_in_oldest(&self, from: u32) -> Option<(u32, SeriesRef, At, &[u8])> {
+    pub fn next_in_oldest(&self, from: u32) -> Option<(u32, DictionaryEntry<'_>)> {
         self.oldest()?;
         let index = *self.order.front()?;
         let segment = &self.table[index].as_ref()?.segment;
@@ -357,11 +372,11 @@ impl Dictionary {
         loop {
             let (offset, record) = segment.find(here, limit, 0)?;
             here = record.next;
-            if record.kind != KIND_DEFINE {
-                continue;
-            }
-            if let Some((series, labels)) = definition(&record) {
-                return Some((here as u32, series, self.at(index, offset), labels));
+            if let Some(home) = home_of(record.kind)
+                && let Some((series, labels)) = definition(&record)
+            {
+                let at = self.at(index, offset);
+                return Some((here as u32, DictionaryEntry::Define { series, home, at, labels }));
             }
         }
     }

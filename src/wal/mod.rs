@@ -32,8 +32,8 @@
 //!           a first word of 0 where a record should be: nothing here
 //!
 //! kind 1    samples, see `samples.rs` and `values.rs`
-//! kind 16   definition: u32 series ref, packed labels
 //! kind 17   forgotten: u32 series refs
+//! kind 32   definition of a series of lane 0: u32 series ref, packed labels; 33 to 47: of lanes 1 to 15
 //! other     skipped, its samples counted as unreadable
 //!
 //! cursor    one page, two slots of 512 bytes at 0 and 2048, the higher valid sequence wins
@@ -104,5 +104,5 @@ pub use log::{Log, LogCounters, SegmentInfo, Step};
 pub use map::Region;
 pub use place::{Identity, Mark, Place, Seq};
 pub use request::{DiskAnswer, DiskRequest};
-pub use samples::{Decoded, Samples, decode_samples, lane_of};
+pub use samples::{Decoded, Samples, decode_samples, home_of_lane, lane_of};
 pub use segment::{Finding, FoundSegment, Full, RecordKind, Retired};

@@ -1,7 +1,7 @@
 //! One record: sixteen bytes of header and a payload, verified together.
 
 use crate::base::crc32c;
-use crate::base::limits::{FRAME_SAMPLES, PAGE_BYTES, RECORD_BYTES};
+use crate::base::limits::{CONNECTIONS, FRAME_SAMPLES, PAGE_BYTES, RECORD_BYTES};
 
 /// Offset of a segment's first record: after the header page.
 pub(super) const RECORDS_AT: usize = PAGE_BYTES;
@@ -9,8 +9,16 @@ pub(super) const RECORDS_AT: usize = PAGE_BYTES;
 pub(super) const RECORD_HEADER_BYTES: usize = 16;
 
 pub(super) const KIND_SAMPLES: u8 = 1;
-pub(super) const KIND_DEFINE: u8 = 16;
 pub(super) const KIND_FORGET: u8 = 17;
+/// Of lane 0; the kinds after it are of the other lanes.
+pub(super) const KIND_DEFINE: u8 = 32;
+/// Lanes that a series may be at home in.
+pub(super) const HOMES: u8 = CONNECTIONS as u8;
+
+/// The lane of the series that a record of this kind defines; `None` for other kinds.
+pub(super) fn home_of(kind: u8) -> Option<u8> {
+    kind.checked_sub(KIND_DEFINE).filter(|home| *home < HOMES)
+}
 
 /// A record whose checksum holds.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@
 //!     values  the column of `values.rs`
 //! ```
 
-use crate::base::limits::FRAME_SAMPLES;
+use crate::base::limits::{CONNECTIONS, FRAME_SAMPLES};
 use crate::base::{Reader, Timestamp, put_uvarint, put_zigzag};
 use crate::model::SeriesRef;
 use crate::wal::damage::Damage;
@@ -127,6 +127,11 @@ fn decode_refs(
 /// The lane of a payload, without decoding it.
 pub fn lane_of(payload: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(payload.get(1..5)?.try_into().ok()?))
+}
+
+/// The lane, of those that a cursor tells apart, that samples with this hash go by.
+pub fn home_of_lane(lane: u32) -> u8 {
+    (lane % CONNECTIONS as u32) as u8
 }
 
 #[cfg(test)]

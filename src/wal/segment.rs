@@ -5,7 +5,7 @@ use crate::wal::header::{HEADER_BYTES, Header};
 use crate::wal::map::Region;
 use crate::wal::place::Place;
 use crate::wal::record::{
-    KIND_DEFINE, KIND_FORGET, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT, Record, find_record,
+    KIND_FORGET, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT, Record, find_record, home_of,
     record_at, record_bytes, record_header,
 };
 
@@ -38,7 +38,7 @@ impl FoundSegment {
                 bytes: (record.next - at) as u32,
                 kind: match record.kind {
                     KIND_SAMPLES => RecordKind::Samples,
-                    KIND_DEFINE => RecordKind::Define,
+                    kind if home_of(kind).is_some() => RecordKind::Define,
                     KIND_FORGET => RecordKind::Forget,
                     other => RecordKind::Other(other),
                 },

@@ -143,7 +143,7 @@ fn write_shard(dir: &Path, identity: Identity) {
         let labels = [("__name__", metric.as_str()), ("job", "a\\b"), ("shard", &shard)];
         let mut packed = Vec::new();
         pack(labels.into_iter(), &mut packed);
-        dictionary.define(SeriesRef(series), &packed, Timestamp(0)).expect("fits");
+        dictionary.define(SeriesRef(series), 0, &packed, Timestamp(0)).expect("fits");
     }
     let mut log = Log::open(identity, SEGMENT, vec![], Seq(0), 1, &mut |_, _| {});
     let mut places = Vec::new();

@@ -22,7 +22,7 @@ fn the_dictionary_survives_churn_cleaning_and_restarts() {
             dictionary.give_spare(slot, region);
         }
         let labels = vec![round as u8; 20 + round as usize % 50];
-        let at = dictionary.define(SeriesRef(round), &labels, now).expect("spare");
+        let at = dictionary.define(SeriesRef(round), 0, &labels, now).expect("spare");
         table.0.insert(SeriesRef(round), (at, labels));
         if round >= 50 {
             let gone = SeriesRef(round - 50);
@@ -55,7 +55,7 @@ fn a_changed_byte_in_the_dictionary_costs_at_most_one_definition_and_never_a_wro
     let (mut dictionary, _) = Table::open(&Disk::default());
     dictionary.give_spare(0, Region::heap(SEGMENT));
     for series in 0..20 {
-        dictionary.define(SeriesRef(series), &[series as u8; 30], Timestamp(0)).expect("spare");
+        dictionary.define(SeriesRef(series), 0, &[series as u8; 30], Timestamp(0)).expect("spare");
     }
     let mut disk = Disk::default();
     disk.keep(dictionary.regions());
@@ -69,7 +69,7 @@ fn a_changed_byte_in_the_dictionary_costs_at_most_one_definition_and_never_a_wro
         if table.0.len() < 20 {
             assert_eq!(dictionary.counters().damaged, 1);
             assert_eq!(
-                dictionary.define(SeriesRef(99), b"x", Timestamp(0)),
+                dictionary.define(SeriesRef(99), 0, b"x", Timestamp(0)),
                 Err(Full),
                 "not continued"
             );
@@ -83,7 +83,7 @@ fn the_dictionary_killed_between_any_two_stores_has_whole_definitions() {
     dictionary.give_spare(0, Region::traced(vec![0; SEGMENT]));
     for series in 0..5u32 {
         dictionary
-            .define(SeriesRef(series), &vec![7; 9 * series as usize], Timestamp(0))
+            .define(SeriesRef(series), 0, &vec![7; 9 * series as usize], Timestamp(0))
             .expect("spare");
     }
     let states: Vec<Vec<u8>> =
@@ -117,7 +117,7 @@ proptest! {
             if series == before {
                 disk.keep(dictionary.regions());
             }
-            dictionary.define(SeriesRef(series), &labels(0, series), Timestamp(0)).expect("fits");
+            dictionary.define(SeriesRef(series), 0, &labels(0, series), Timestamp(0)).expect("fits");
         }
         let changed = dictionary.regions().next().expect("one").1.bytes();
         let kept = disk.0.get_mut(&0).expect("one file");
@@ -130,7 +130,7 @@ proptest! {
         }
         for series in 100..100 + more {
             let wanted = labels(1, series);
-            let Ok(at) = dictionary.define(SeriesRef(series), &wanted, Timestamp(0)) else { break };
+            let Ok(at) = dictionary.define(SeriesRef(series), 0, &wanted, Timestamp(0)) else { break };
             table.0.insert(SeriesRef(series), (at, wanted));
             let mut disk = disk.clone();
             disk.keep(dictionary.regions());

@@ -148,7 +148,7 @@ impl Table {
         let mut table = Table::default();
         let dictionary =
             Dictionary::open(IDENTITY, SEGMENT, disk.found(), 5, &mut |entry| match entry {
-                DictionaryEntry::Define { series, at, labels } => {
+                DictionaryEntry::Define { series, at, labels, .. } => {
                     table.0.insert(series, (at, labels.to_vec())).map(|(at, _)| at)
                 }
                 DictionaryEntry::Forget { series } => table.0.remove(&series).map(|(at, _)| at),
@@ -171,11 +171,14 @@ impl Table {
         now: Timestamp,
     ) -> Result<Option<Retired>, Full> {
         let mut from = 0;
-        while let Some((next, series, at, labels)) = dictionary.next_in_oldest(from) {
+        while let Some((next, entry)) = dictionary.next_in_oldest(from) {
+            let DictionaryEntry::Define { series, home, at, labels } = entry else {
+                panic!("{entry:?}")
+            };
             from = next;
             let labels = labels.to_vec();
             if let Some(entry) = self.0.get_mut(&series).filter(|entry| entry.0 == at) {
-                entry.0 = dictionary.define(series, &labels, now)?;
+                entry.0 = dictionary.define(series, home, &labels, now)?;
             }
         }
         Ok(dictionary.retire_oldest())
