@@ -45,6 +45,7 @@ pub fn refuse(code: u8, message: impl ToString) -> Refusal {
 /// Runs the process from its flags to its end.
 pub fn run(flags: Flags) -> ExitCode {
     let logger = Logger::new(flags.log_level, flags.log_format);
+    logger.speak_of_panics();
     for (flag, warning) in &flags.warnings {
         logger.warn(SOURCE, warning, &[("flag", (*flag).to_owned())]);
     }

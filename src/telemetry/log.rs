@@ -40,6 +40,23 @@ impl Logger {
         let _ = std::io::stderr().lock().write_all(line.as_bytes());
     }
 
+    /// A panic ends the process; before, one line says which core it was and where. The supervisor starts us again, and
+    /// the log loses nothing.
+    pub fn speak_of_panics(&self) {
+        let logger = *self;
+        std::panic::set_hook(Box::new(move |info| {
+            let place = info.location().map_or_else(String::new, ToString::to_string);
+            let words = info.payload_as_str().unwrap_or_default().to_owned();
+            let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+            let fields = [("thread", thread), ("at", place), ("err", words)];
+            logger.error(
+                "panic",
+                "This is a bug; the process ends, what is in the log is kept",
+                &fields,
+            );
+        }));
+    }
+
     pub fn debug(&self, source: &str, message: &str, fields: &[(&str, String)]) {
         self.log(Level::Debug, source, message, fields);
     }
