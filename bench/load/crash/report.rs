@@ -77,7 +77,9 @@ impl Finding {
 
     /// What is worth a line beside the table: ends that nobody asked for, and the first things that went wrong.
     pub fn remarks(&self) -> Vec<String> {
-        let ended = self.ended.iter().map(|text| format!("ended by itself: {text}"));
+        let last =
+            |text: &String| format!("ended by itself: {}", text.lines().last().unwrap_or(""));
+        let ended = self.ended.iter().map(last);
         let examples = self.verdict.examples.iter().take(8).cloned();
         ended.chain(examples).map(|text| format!("{}: {text}", self.title())).collect()
     }
@@ -92,12 +94,13 @@ impl Finding {
             (lost, counted) => format!("{lost} ({percent:.1} %), {counted} counted"),
         };
         format!(
-            "| {} | {} | {} | {} | {} | {} | {} | {lost} | {} | {} | {} | {} of {} | {:.1} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {lost} | {} | {} | {} | {} of {} |",
             self.scenario,
             self.agent,
             self.kills,
             self.stops,
             self.reloads,
+            self.ended.len(),
             verdict.pages_served,
             verdict.accepted,
             counts.reordered,
@@ -105,7 +108,6 @@ impl Finding {
             counts.duplicated,
             verdict.in_the_air_arrived,
             verdict.pages_in_the_air,
-            self.slowest_stop_s,
         )
     }
 
@@ -128,6 +130,7 @@ const COLUMNS: [&str; 13] = [
     "kills",
     "stops",
     "reloads",
+    "crashed",
     "pages served",
     "samples accepted",
     "lost",
@@ -135,7 +138,6 @@ const COLUMNS: [&str; 13] = [
     "wrong",
     "duplicated",
     "in the air, arrived",
-    "slowest stop, s",
 ];
 
 /// All findings as Markdown, with what was run.
@@ -146,6 +148,11 @@ pub fn table(findings: &[Finding]) -> String {
         text.push_str(&finding.row());
         text.push('\n');
     }
+    for finding in findings.iter().filter(|finding| finding.scenario == "moves") {
+        let (title, stop_s) = (finding.title(), finding.slowest_stop_s);
+        text.push_str(&format!("\n- {title}: the slowest clean stop took {stop_s:.1} s"));
+    }
+    text.push('\n');
     let mut versions: Vec<String> = Vec::new();
     for finding in findings {
         let line = format!("- {}: {}\n", finding.agent, finding.version);
@@ -153,6 +160,5 @@ pub fn table(findings: &[Finding]) -> String {
             versions.push(line);
         }
     }
-    text.push('\n');
     text + &versions.concat()
 }

@@ -212,7 +212,7 @@ impl Stage<'_> {
 
     fn ended(&mut self, status: ExitStatus, running: &Running) {
         let text = format!("{status}: {}", running.log_end());
-        eprintln!("{}: the agent ended by itself with {text}", self.finding.title());
+        eprintln!("{}: the agent ended by itself with {status}", self.finding.title());
         self.finding.ended.push(text);
     }
 
