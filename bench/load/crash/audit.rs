@@ -52,6 +52,13 @@ pub struct Counts {
     pub reports: u64,
 }
 
+impl Counts {
+    /// Everything that has arrived, each once.
+    pub fn arrived(&self) -> u64 {
+        self.distinct + self.stale + self.reports
+    }
+}
+
 /// What has become of the pages.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Verdict {

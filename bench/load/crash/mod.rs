@@ -10,6 +10,7 @@
 //! for every agent and needs no word of its own.
 
 mod audit;
+mod books;
 mod command;
 mod disk;
 mod numbered;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::crash::audit::Verdict;
+use crate::crash::books::Books;
 use crate::crash::trial::Trial;
 
 /// One agent through one scenario.
@@ -32,6 +33,8 @@ pub struct Finding {
     pub settled_s: f64,
     /// Samples that the agent itself counted as refused or lost, where the disk was full.
     pub counted: u64,
+    /// The agent's own, in the end, if it keeps any.
+    pub books: Option<Books>,
     pub verdict: Verdict,
 }
 
@@ -72,7 +75,20 @@ impl Finding {
             ("without a single accepted page", u64::from(self.verdict.pages_accepted == 0)),
         ];
         let bad = checks.iter().filter(|check| check.1 > 0);
-        bad.map(|(what, count)| format!("{}: {count} {what}", self.title())).collect()
+        let bad = bad.map(|(what, count)| format!("{count} {what}"));
+        bad.chain(self.uneven()).map(|fault| format!("{}: {fault}", self.title())).collect()
+    }
+
+    /// Where the agent's books do not come out even, or say something else than the receiver.
+    fn uneven(&self) -> Option<String> {
+        let books = self.books?;
+        let arrived = self.verdict.counts.arrived();
+        // A strict receiver rejects what it has, and a real server is asked for the series of pages only.
+        let comparable = self.receiver == "sink" && self.scenario != "strict";
+        if books.even() && (!comparable || books.acknowledged == arrived) {
+            return None;
+        }
+        Some(format!("{arrived} samples arrived, and the books say {books:?}"))
     }
 
     /// What is worth a line beside the table: ends that nobody asked for, and the first things that went wrong.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, Kind, Running};
 use crate::crash::audit::Verdict;
+use crate::crash::books::Books;
 use crate::crash::disk::{self, Small};
 use crate::crash::numbered::Numbered;
 use crate::crash::plan::{self, End, Event, FEWER_TARGETS, Life, Measure, OTHER_BACKOFF, Scenario};
@@ -24,6 +25,8 @@ const IDLE: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_secs(180);
 const TELL: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
+/// The variant of the configuration without a target.
+const NO_TARGETS: u64 = u64::MAX;
 /// A plan is given up when the agent ends so often without being told to.
 const ENDED_MAX: usize = 5;
 
@@ -153,8 +156,12 @@ impl Stage<'_> {
              scrape_configs:\n  - job_name: crash\n    static_configs:\n      - targets:\n"
         );
         let shape = self.exporters.shape;
-        let fewer = self.variant & FEWER_TARGETS != 0;
-        for target in 0..if fewer { shape.targets * 3 / 4 } else { shape.targets } {
+        let targets = match self.variant {
+            NO_TARGETS => 0,
+            variant if variant & FEWER_TARGETS != 0 => shape.targets * 3 / 4,
+            _ => shape.targets,
+        };
+        for target in 0..targets {
             yaml.push_str(&format!("          - {}\n", shape.address(target)));
         }
         if self.trial.agent.kind != Kind::Vmagent {
@@ -189,17 +196,22 @@ impl Stage<'_> {
         match event {
             Event::Receiver(trouble) => self.receiver.behave(trouble)?,
             Event::Reload(variant) => {
-                self.variant = variant;
-                // In one step: an agent that still works on the reload before must not read half a file.
-                let written = self.trial.dir.join("next.yml");
-                fs::write(&written, self.yaml())?;
-                fs::rename(&written, self.trial.dir.join("agent.yml"))?;
-                system::hang_up(running.pid());
                 self.finding.reloads += 1;
+                self.reload(variant, running)?;
             }
             Event::Fill => self.small.iter().for_each(Small::fill),
             Event::Empty => self.small.iter().for_each(Small::empty),
         }
+        Ok(())
+    }
+
+    fn reload(&mut self, variant: u64, running: &Running) -> Outcome<()> {
+        self.variant = variant;
+        // In one step: an agent that still works on the reload before must not read half a file.
+        let written = self.trial.dir.join("next.yml");
+        fs::write(&written, self.yaml())?;
+        fs::rename(&written, self.trial.dir.join("agent.yml"))?;
+        system::hang_up(running.pid());
         Ok(())
     }
 
@@ -242,6 +254,7 @@ impl Stage<'_> {
                 self.finding.counted += counted(&running).saturating_sub(before);
             }
             if running.ended().is_none() {
+                self.balance(&running)?;
                 self.stop(running)?;
             }
         }
@@ -282,6 +295,23 @@ impl Stage<'_> {
             }
             thread::sleep(PAUSE * 10);
         }
+    }
+
+    /// Waits until nothing is on its way, and takes down what the agent's own books say.
+    fn balance(&mut self, running: &Running) -> Outcome<()> {
+        if Books::of(running).is_none() {
+            return Ok(());
+        }
+        self.reload(NO_TARGETS, running)?;
+        let started = Instant::now();
+        while started.elapsed() < IDLE {
+            let before = self.finding.books.replace(Books::of(running).unwrap_or_default());
+            if before == self.finding.books && before.is_some_and(|books| books.even()) {
+                break;
+            }
+            thread::sleep(PAUSE * 10);
+        }
+        Ok(())
     }
 
     fn verdict(&self) -> Outcome<Verdict> {
