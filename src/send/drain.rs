@@ -6,7 +6,7 @@ use crate::mail::EndpointPlan;
 use crate::model::{Loss, Losses};
 use crate::send::filter::Filter;
 use crate::series::Feed;
-use crate::wal::{Decoded, Mark, Seq, Step, decode_samples, lane_of};
+use crate::wal::{Decoded, Mark, Place, Seq, Step, decode_samples, lane_of};
 use crate::wire::remote_v1::{put_sample, sample_len};
 
 /// Lanes that a cursor tells apart: targets by hash. Connection `c` of `n` serves the lanes whose number is `c` modulo
@@ -34,7 +34,7 @@ impl Floors {
 }
 
 /// The lane of a frame.
-fn lane_number(payload: &[u8]) -> usize {
+pub(super) fn lane_number(payload: &[u8]) -> usize {
     lane_of(payload).unwrap_or(0) as usize % LANES
 }
 
@@ -45,13 +45,21 @@ pub struct Request {
     pub raw: Vec<u8>,
     pub feed: usize,
     pub from: Mark,
-    /// Frames with samples in it.
-    pub frames: u32,
     pub samples: u64,
     /// Samples of `from..` that will never be sent.
     pub lost: Losses,
     pub resumed: u64,
+    /// Samples among them that were acknowledged before, tried alone.
+    pub spared: u64,
     pub newest: Timestamp,
+}
+
+/// A sample ahead of its connection's place that has its verdict already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spared {
+    pub mark: Mark,
+    /// It was acknowledged; else refused.
+    pub taken: bool,
 }
 
 impl Request {
@@ -59,10 +67,10 @@ impl Request {
         self.raw.clear();
         self.feed = feed;
         self.from = from;
-        self.frames = 0;
         self.samples = 0;
         self.lost = Losses::default();
         self.resumed = 0;
+        self.spared = 0;
         self.newest = Timestamp(i64::MIN);
     }
 }
@@ -79,8 +87,9 @@ pub struct Rules<'a> {
     /// At most so many samples; less than the plan says while something is being isolated.
     pub samples_max: u64,
     pub bytes_max: usize,
-    /// Samples of one frame only.
-    pub one_frame: bool,
+    /// No sample at or after this.
+    pub until: Option<Mark>,
+    pub spared: &'a [Spared],
     /// Frames of segments below are given up.
     pub shed_below: Seq,
     /// Segments of later epochs must wait.
@@ -98,12 +107,14 @@ pub enum Stop {
     Absent(Seq),
     /// The rest belongs to an epoch that may not be sent yet.
     Barred,
+    /// All before [`Rules::until`] has been read.
+    Reached,
     /// Enough for one turn.
     Turn,
 }
 
 /// Frames looked at in one turn: a bound for skipping other connections' frames.
-const FRAMES_A_TURN: u32 = 512;
+pub(super) const FRAMES_A_TURN: u32 = 512;
 
 /// Reads on from `at` and adds to the request.
 pub fn read_on(
@@ -158,8 +169,11 @@ pub fn read_on(
             request.resumed += u64::from(resumed.skip.min(samples) - at.skip);
             at.skip = resumed.skip.min(samples);
         }
+        if rules.until.is_some_and(|until| Mark { place, skip: at.skip } >= until) {
+            return Stop::Reached;
+        }
         if place.seq() < rules.shed_below {
-            request.lost.add(Loss::Shed, u64::from(samples - at.skip));
+            lose_rest(request, Loss::Shed, Mark { place, skip: at.skip }, samples, rules);
             *at = step;
             continue;
         }
@@ -167,17 +181,14 @@ pub fn read_on(
             // What was stepped over has its verdict now, not when the request that begins here has its own.
             return Stop::Turn;
         }
-        if rules.one_frame && request.samples > 0 {
-            return Stop::Full;
-        }
         if decode_samples(payload, base_time, decoded).is_err()
             || decoded.refs.len() != samples as usize
         {
-            request.lost.add(Loss::Unreadable, u64::from(samples - at.skip));
+            lose_rest(request, Loss::Unreadable, Mark { place, skip: at.skip }, samples, rules);
             *at = step;
             continue;
         }
-        if !add_frame(request, at, feed, filter, decoded, rules) {
+        if !add_frame(request, at, place, feed, filter, decoded, rules) {
             return Stop::Full;
         }
         *at = step;
@@ -185,26 +196,54 @@ pub fn read_on(
     Stop::Turn
 }
 
+/// Samples of a frame from `from` on will not be sent, but for those that have their verdict.
+fn lose_rest(request: &mut Request, loss: Loss, from: Mark, samples: u32, rules: &Rules<'_>) {
+    let rest = Mark { skip: samples, ..from };
+    let settled = rules.spared.iter().filter(|spared| (from..rest).contains(&spared.mark));
+    let settled = settled.map(|spared| step_over(request, spared)).count() as u64;
+    request.lost.add(loss, u64::from(samples.saturating_sub(from.skip)) - settled);
+}
+
+fn step_over(request: &mut Request, spared: &Spared) {
+    match spared.taken {
+        true => request.spared += 1,
+        false => request.lost.add(Loss::Rejected, 1),
+    }
+}
+
+/// Samples with an older timestamp are not sent.
+pub(super) fn oldest_sent(plan: &EndpointPlan, now: Timestamp) -> i64 {
+    match plan.sample_age_limit.as_millis() as i64 {
+        0 => i64::MIN,
+        limit => now.0 - limit,
+    }
+}
+
 /// Adds the decoded frame from `at.skip` on. False if not all of it fitted; then `at` says how far it came.
 fn add_frame(
     request: &mut Request,
     at: &mut Mark,
+    place: Place,
     feed: &Feed,
     filter: &mut Filter,
     decoded: &Decoded,
     rules: &Rules<'_>,
 ) -> bool {
-    let oldest = match rules.plan.sample_age_limit.as_millis() as i64 {
-        0 => i64::MIN,
-        limit => rules.now.0 - limit,
-    };
-    let before = request.samples;
+    let oldest = oldest_sent(rules.plan, rules.now);
     for index in at.skip as usize..decoded.refs.len() {
         let (series, value, time) =
             (decoded.refs[index], decoded.values[index], decoded.times[index]);
+        let mark = Mark { place, skip: index as u32 };
+        if rules.until.is_some_and(|until| mark >= until) {
+            at.skip = index as u32;
+            return false;
+        }
+        if let Some(spared) = rules.spared.iter().find(|spared| spared.mark == mark) {
+            step_over(request, spared);
+            continue;
+        }
         if request.samples >= rules.samples_max {
             at.skip = index as u32;
-            request.frames += u32::from(request.samples > before);
             return false;
         }
         if time < oldest {
@@ -223,14 +262,12 @@ fn add_frame(
         let more = sample_len(labels.len(), time);
         if request.samples > 0 && request.raw.len() + more > rules.bytes_max {
             at.skip = index as u32;
-            request.frames += u32::from(request.samples > before);
             return false;
         }
         put_sample(&mut request.raw, labels, value, time);
         request.samples += 1;
         request.newest = request.newest.max(Timestamp(time));
     }
-    request.frames += u32::from(request.samples > before);
     true
 }
 

@@ -5,7 +5,7 @@ use crate::http::SnappyEncoder;
 use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
 use crate::model::{Loss, SeriesRef};
 use crate::send::cursors::{Cursor, cursor_file};
-use crate::send::drain::{Floors, LANES};
+use crate::send::drain::{Floors, LANES, Spared};
 use crate::send::filter::Filter;
 use crate::send::lane::{Lane, Progress, Said, Shared};
 use crate::series::Feed;
@@ -167,16 +167,24 @@ impl Endpoint {
                 floors
             })
             .collect();
+        // Each connection passes over those that are its own, and forgets the others on its way.
+        let spared: Vec<Vec<Spared>> = (0..self.cursors.len())
+            .map(|feed| {
+                self.lanes.iter().flat_map(move |lane| &lane.progress[feed].spared).copied()
+            })
+            .map(Iterator::collect)
+            .collect();
+        let resuming = self.lanes.iter().flat_map(|lane| &lane.progress).any(|feed| feed.resuming);
         for mut lane in self.lanes.drain(..) {
             lane.hang_up(dialer);
         }
         for number in 0..connections {
-            let start = |floors: &Floors| {
+            let start = |(floors, spared): (&Floors, &Vec<Spared>)| {
                 let own = floors.dealt.iter().skip(number).step_by(connections);
                 let low = own.map(|mark| mark.place).min().unwrap_or_default();
-                Progress::new(low, *floors)
+                Progress { spared: spared.clone(), resuming, ..Progress::new(low, *floors) }
             };
-            let starts = floors.iter().map(start).collect();
+            let starts = floors.iter().zip(&spared).map(start).collect();
             self.lanes.push(Lane::new(self.number, number as u32, starts));
         }
     }
@@ -465,7 +473,7 @@ fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress
         let low = Mark { place: page.low, skip: 0 };
         *floor = page.lanes.get(lane).copied().unwrap_or(low).max(low);
     }
-    (Progress::new(Place::new(first, 0), floors), from)
+    (Progress { resuming: true, ..Progress::new(Place::new(first, 0), floors) }, from)
 }
 
 /// Samples without a verdict before `from`, the running total where reading begins, of a log whose first segment is

@@ -17,7 +17,11 @@ mod cursors;
 mod drain;
 mod endpoint;
 mod filter;
+mod isolation;
 mod lane;
+mod search;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use cursors::cursor_file;
