@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::base::{Histogram, Timestamp};
 use crate::http::Url;
-use crate::model::{Losses, Refusals, Target};
+use crate::model::{Losses, Refusals, StatusPolicy, Target};
 use crate::relabel::Rule;
 use crate::tls;
 
@@ -150,6 +150,8 @@ pub struct EndpointPlan {
     pub backoff_min: Duration,
     pub backoff_max: Duration,
     pub retry_429: bool,
+    /// What is done about answers that are not treated as usual.
+    pub status_policy: StatusPolicy,
     /// Zero: no limit.
     pub sample_age_limit: Duration,
     /// A new endpoint begins with the oldest sample held, not with the next one.

@@ -110,6 +110,19 @@ pub struct RemoteWriteConfig {
     pub write_relabel_configs: Vec<Rule>,
     pub queue: QueueConfig,
     pub http: HttpClientConfig,
+    /// Ours: answers that are not treated as usual.
+    pub status_policy: StatusPolicy,
+    /// Ours: where an endpoint begins that has no place in the log yet.
+    pub start_at: StartAt,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartAt {
+    /// With the next sample.
+    #[default]
+    Now,
+    /// With the oldest sample that is still there, for others.
+    Oldest,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::auth;
 use crate::base::{limits, stable_hash};
-use crate::config::{Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, Secret, TlsConfig};
+use crate::config::{Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, Secret, StartAt, TlsConfig};
 use crate::exposition::{Protocol, accept_header};
 use crate::http::Url;
 use crate::mail::{Assignment, EndpointPlan, Job, TlsPlan};
@@ -132,8 +132,9 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         backoff_min: queue.min_backoff.max(BACKOFF_LEAST),
         backoff_max: queue.max_backoff.max(BACKOFF_LEAST),
         retry_429: queue.retry_on_http_429.unwrap_or(true),
+        status_policy: config.status_policy.clone(),
         sample_age_limit: queue.sample_age_limit,
-        from_oldest: false,
+        from_oldest: config.start_at == StartAt::Oldest,
     })
 }
 

@@ -52,6 +52,7 @@ pub struct Request {
     /// Samples among them that were acknowledged before, tried alone.
     pub spared: u64,
     pub newest: Timestamp,
+    pub oldest: Timestamp,
 }
 
 /// A sample ahead of its connection's place that has its verdict already.
@@ -72,6 +73,7 @@ impl Request {
         self.resumed = 0;
         self.spared = 0;
         self.newest = Timestamp(i64::MIN);
+        self.oldest = Timestamp(i64::MAX);
     }
 }
 
@@ -267,6 +269,7 @@ fn add_frame(
         put_sample(&mut request.raw, labels, value, time);
         request.samples += 1;
         request.newest = request.newest.max(Timestamp(time));
+        request.oldest = request.oldest.min(Timestamp(time));
     }
     true
 }

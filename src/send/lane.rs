@@ -8,7 +8,7 @@ use crate::http::{
 };
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::Loss;
-use crate::send::drain::{Floors, Request, Rules, Spared, Stop, read_on};
+use crate::send::drain::{Floors, Request, Rules, Spared, Stop, oldest_sent, read_on};
 use crate::send::filter::Filter;
 use crate::send::isolation::Isolation;
 use crate::send::verdict::{Verdict, verdict};
@@ -224,9 +224,13 @@ impl Lane {
         match self.state {
             State::Idle if self.more || due => self.gather(shared),
             State::Waiting if due => {
-                // Samples may have grown too old while they waited (RW-39).
-                if self.given_up(shared) || !shared.plan.sample_age_limit.is_zero() {
+                let attempts = self.attempts;
+                if self.given_up(shared) {
                     self.rebuild();
+                } else if self.too_old(shared) {
+                    // It is the same request without them, not a new one.
+                    self.rebuild();
+                    self.attempts = attempts;
                 } else {
                     self.attempt(shared);
                 }
@@ -244,6 +248,12 @@ impl Lane {
     fn given_up(&self, shared: &Shared<'_>) -> bool {
         let feed = self.request.feed;
         self.request.from.place.seq() < shared.shed_below[feed]
+    }
+
+    /// Some of its samples have grown too old while they waited.
+    // spec: RW-39
+    fn too_old(&self, shared: &Shared<'_>) -> bool {
+        self.request.oldest.0 < oldest_sent(shared.plan, shared.now.timestamp)
     }
 
     /// Reads the log, and sends when there is enough or the wait is over.
@@ -377,7 +387,6 @@ impl Lane {
     }
 
     pub(super) fn send(&mut self, shared: &mut Shared<'_>) {
-        self.attempts = 0;
         self.waiting_since = None;
         self.attempt(shared);
     }
@@ -524,11 +533,12 @@ impl Lane {
         shared.meters.request_duration.observe(shared.now.instant.since(self.written_at));
         shared.meters.held = false;
         let about_samples = *shared.acquainted || self.uncertain || self.isolation.is_some();
-        match verdict(status, shared.plan.retry_429, after, about_samples) {
+        let plan = shared.plan;
+        match verdict(status, &plan.status_policy, plan.retry_429, after, about_samples) {
             Verdict::Acknowledge => self.acknowledged(shared),
             Verdict::Retry { after } => self.retry(after, words, shared),
             Verdict::Hold => self.hold_back(words, shared),
-            Verdict::Halve => self.halve(words, shared),
+            Verdict::Halve => self.halve(about_samples, words, shared),
             Verdict::Isolate => self.isolate(words, shared),
             Verdict::Drop => self.refused(words, shared),
         }
@@ -577,6 +587,7 @@ impl Lane {
         self.wire.clear();
         self.sent = 0;
         self.uncertain = false;
+        self.attempts = 0;
         self.trial = Trial::Piece;
         self.state = State::Idle;
         self.due = Instant::NEVER;
@@ -624,13 +635,14 @@ impl Lane {
         until
     }
 
-    fn halve(&mut self, words: String, shared: &mut Shared<'_>) {
-        if self.request.raw.len() < SMALL_BYTES {
-            // No honest limit is as low as this: something in between refuses everything.
-            return self.hold_back(words, shared);
-        }
-        if self.request.samples <= 1 {
-            return self.refused(words, shared);
+    fn halve(&mut self, about_samples: bool, words: String, shared: &mut Shared<'_>) {
+        let small = self.request.raw.len() < SMALL_BYTES || self.request.samples <= 1;
+        if small || self.trial != Trial::Piece {
+            // No honest limit is as low as this: it is something else that is refused.
+            return match about_samples {
+                true => self.isolate(words, shared),
+                false => self.refused(words, shared),
+            };
         }
         shared.meters.requests_failed += 1;
         *shared.bytes_max = (self.request.raw.len() / 2).max(1);

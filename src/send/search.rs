@@ -163,7 +163,7 @@ impl Lane {
                 if window.samples == want {
                     put_sample(&mut self.request.raw, labels, decoded.values[index], time);
                     self.request.samples = 1;
-                    self.request.newest = self.request.newest.max(Timestamp(time));
+                    (self.request.newest, self.request.oldest) = (Timestamp(time), Timestamp(time));
                     return (window, Some(mark));
                 }
                 window.samples += 1;

@@ -8,7 +8,7 @@ use prost::Message;
 use crate::base::{Ask, Dialer, Instant, Now, Timestamp};
 use crate::http::Url;
 use crate::mail::EndpointPlan;
-use crate::model::{Loss, SeriesRef, pack_label};
+use crate::model::{Loss, SeriesRef, StatusAction, StatusPolicy, pack_label};
 use crate::send::{Endpoint, Outlook, Scratch};
 use crate::series::{Feed, Table};
 use crate::wal::{CursorPage, Dictionary, DiskRequest, Identity, Log, Region, Samples, Seq};
@@ -52,6 +52,7 @@ fn plan() -> EndpointPlan {
         backoff_min: Duration::from_millis(30),
         backoff_max: Duration::from_secs(5),
         retry_429: true,
+        status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
         from_oldest: true,
     }
@@ -66,8 +67,12 @@ struct Bench {
     dialer: Dialer,
     scratch: Scratch,
     now: Instant,
+    /// Wall time in milliseconds when `now` is zero.
+    wall: i64,
     requests: u64,
     empty: u64,
+    /// The header `Retry-Attempt` of the last request.
+    attempt: String,
     /// What was kept, in the order of its coming.
     kept: Vec<Key>,
     newest: BTreeMap<u32, i64>,
@@ -88,8 +93,10 @@ impl Bench {
             dialer: Dialer::default(),
             scratch: Scratch::default(),
             now: Instant(1),
+            wall: 1_000_000,
             requests: 0,
             empty: 0,
+            attempt: String::new(),
             kept: Vec::new(),
             newest: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -108,8 +115,9 @@ impl Bench {
 
     fn with<T>(&mut self, act: impl FnOnce(&mut Endpoint, &mut Outlook<'_>) -> T) -> T {
         let mut wanted = Vec::new();
+        let wall = self.wall + self.now.since(Instant(0)).as_millis() as i64;
         let mut outlook = Outlook {
-            now: Now { instant: self.now, timestamp: Timestamp(1_000_000) },
+            now: Now { instant: self.now, timestamp: Timestamp(wall) },
             feeds: &self.feeds,
             dialer: &mut self.dialer,
             external: &[],
@@ -160,6 +168,9 @@ impl Bench {
         let bytes = self.endpoint.outgoing(0).to_vec();
         self.endpoint.wrote(0, bytes.len());
         let body = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+        let head = String::from_utf8_lossy(&bytes[..body]).into_owned();
+        let attempt = head.lines().find_map(|line| line.strip_prefix("Retry-Attempt: "));
+        self.attempt = attempt.unwrap_or_default().to_owned();
         let raw = snap::raw::Decoder::new().decompress_vec(&bytes[body..]).expect("Snappy");
         let message = WriteRequest::decode(&raw[..]).expect("a message");
         let samples: Vec<Key> = message.timeseries.iter().map(key).collect();
@@ -398,6 +409,64 @@ fn a_sample_tried_alone_whose_answer_was_lost_says_nothing_about_its_neighbours(
         let missing = (0..1_000).filter(|&series| !bench.known.contains(&(series, 20))).count();
         assert_eq!(missing, 0, "the answer to request {lost} was lost");
     }
+}
+
+#[test]
+fn a_configured_verdict_is_obeyed() {
+    for (action, pending, rejected) in
+        [(StatusAction::Drop, 0, 100), (StatusAction::Hold, 100, 0), (StatusAction::Retry, 100, 0)]
+    {
+        let mut bench = Bench::new(100);
+        bench.acquaint();
+        let policy = StatusPolicy(vec![(404, action), (409, action)]);
+        let plan = EndpointPlan { status_policy: policy, ..plan() };
+        bench.endpoint.set_plan(plan, false, &mut bench.dialer);
+        bench.commit(2, 0..100);
+        let began = bench.now;
+        let status = if action == StatusAction::Retry { 404 } else { 409 };
+        bench.run(3, |_, _| Answer(status, false));
+        bench.balances();
+        let report = bench.endpoint.report(&bench.feeds, &mut bench.scratch.decoded);
+        assert_eq!((report.pending, bench.rejected()), (pending, rejected), "{action:?}");
+        let held = bench.now.since(began) > Duration::from_secs(15);
+        assert_eq!((report.held, held), (action == StatusAction::Hold, action == StatusAction::Hold));
+    }
+}
+
+#[test]
+fn too_large_for_so_little_means_something_else() {
+    let mut bench = Bench::new(100);
+    bench.acquaint();
+    bench.commit(2, 0..10);
+    let too_large = |samples: &[Key], _: &Bench| {
+        let bad = samples.contains(&(3, 2));
+        Answer(if bad { 413 } else { 204 }, !bad)
+    };
+    bench.run(100, too_large);
+    bench.balances();
+    assert_eq!((bench.rejected(), bench.kept.len()), (1, 1 + 9));
+}
+
+#[test]
+fn a_request_that_loses_what_grew_too_old_goes_on_counting_its_attempts() {
+    let mut bench = Bench::new(3);
+    bench.acquaint();
+    let limit = Duration::from_millis(100);
+    let plan = EndpointPlan { sample_age_limit: limit, ..plan() };
+    bench.endpoint.set_plan(plan, false, &mut bench.dialer);
+    bench.wall = 1_000;
+    bench.commit(960, 0..1);
+    bench.commit(1_000, 1..2);
+    let mut sizes = Vec::new();
+    bench.run(6, |samples, bench| {
+        sizes.push((samples.len(), bench.attempt.clone()));
+        Answer(503, false)
+    });
+    bench.balances();
+    let attempts: Vec<_> = sizes.iter().map(|(_, attempt)| attempt.as_str()).collect();
+    assert_eq!(attempts[..3], ["", "1", "2"], "{sizes:?}");
+    assert!(sizes[0].0 == 2 && sizes.iter().any(|(samples, _)| *samples == 1), "{sizes:?}");
+    assert_eq!(bench.endpoint.meters.lost.get(Loss::TooOld), 1);
 }
 
 #[test]

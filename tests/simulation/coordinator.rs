@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Order};
-use corelane::model::{Labels, pack};
+use corelane::model::{StatusPolicy, Labels, pack};
 use corelane::relabel::{Action, Rule, RuleSource};
 
 use crate::exporter::{ENDPOINT_DROPS, Exporter, JOB_DROPS};
@@ -140,6 +140,7 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         backoff_min: Duration::from_millis(30),
         backoff_max: Duration::from_secs(5),
         retry_429: true,
+        status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
         from_oldest: options.from_oldest,
     }
