@@ -134,6 +134,8 @@ pub struct EndpointPlan {
     pub name: String,
     /// What cursors go by: the written `name`, else the URL. No other setting takes part, so no change resets it.
     pub identity: String,
+    /// What an entry with the same URL and without a name would go by: its place is taken over where there is no other.
+    pub formerly: Option<String>,
     pub url: Url,
     /// All request headers but Host, Content-Length and Retry-Attempt.
     pub headers: Vec<(String, String)>,
@@ -182,6 +184,7 @@ pub struct Report {
     pub jobs: Vec<JobMeters>,
     pub log: LogMeters,
     pub endpoints: Vec<EndpointMeters>,
+    pub removed: Vec<RemovedMeters>,
     /// Only when asked for.
     pub targets: Vec<TargetState>,
 }
@@ -356,6 +359,16 @@ pub struct Recovery {
     pub vanished: u64,
     pub series: u64,
     pub segments: u64,
+}
+
+/// An endpoint that is no longer configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemovedMeters {
+    pub name: String,
+    /// Samples kept in case it comes back.
+    pub pending: u64,
+    /// Samples given up because it did not, or because the disk budget was spent.
+    pub given_up: u64,
 }
 
 /// One target's last scrape.

@@ -120,6 +120,7 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
     Ok(EndpointPlan {
         name: config.name.clone(),
         identity: if config.named { config.name.clone() } else { config.url.clone() },
+        formerly: config.named.then(|| config.url.clone()),
         url,
         headers,
         tls,

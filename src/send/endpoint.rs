@@ -302,6 +302,12 @@ impl Endpoint {
         }
     }
 
+    /// Pages that say how far it came, at its end.
+    pub fn last_cursors(&mut self, now: Instant, out: &mut Vec<DiskRequest>) {
+        self.cursors.iter_mut().for_each(Cursor::renew);
+        self.store_cursors(now, true, out);
+    }
+
     /// True if the page was this endpoint's.
     pub fn cursor_stored(&mut self, log: u16, file: &str, sequence: u64) -> bool {
         match self.cursors.get_mut(log as usize).filter(|cursor| cursor.is_file(file)) {

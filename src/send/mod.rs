@@ -24,7 +24,7 @@ mod search;
 mod tests;
 mod verdict;
 
-pub use cursors::cursor_file;
+pub use cursors::{cursor_file, endpoint_key};
 pub use endpoint::{Endpoint, Outlook, Scratch};
 pub use filter::Filter;
 pub use verdict::{Verdict, verdict};

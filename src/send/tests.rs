@@ -40,6 +40,7 @@ fn plan() -> EndpointPlan {
     EndpointPlan {
         name: "one".to_owned(),
         identity: "one".to_owned(),
+        formerly: None,
         url: Url::parse("http://receiver/write").expect("a URL"),
         headers: Vec::new(),
         tls: 0,

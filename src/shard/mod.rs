@@ -18,6 +18,7 @@ mod event;
 mod ledger;
 mod plan;
 mod recover;
+mod removed;
 mod report;
 mod machine;
 mod upkeep;

@@ -140,6 +140,7 @@ catalog! {
     LOST Counter "corelane_endpoint_samples_lost_total" "Samples not delivered, by reason.";
     RESUMED Counter "corelane_endpoint_samples_resumed_total" "Samples found to be acknowledged before the last start.";
     PENDING Gauge "corelane_endpoint_samples_pending" "Samples that wait for a verdict.";
+    REMOVED_PENDING Gauge "corelane_removed_endpoint_samples_pending" "Samples kept for an endpoint that left the configuration, in case it comes back.";
     OLDEST_PENDING Gauge "corelane_endpoint_oldest_pending_age_seconds" "Age of the oldest sample that waits; 0: none does.";
     BACKLOG_BYTES Gauge "corelane_endpoint_backlog_bytes" "Bytes of log between the endpoint's cursor and the end.";
     REQUESTS Counter "corelane_endpoint_requests_total" "Requests answered or given up.";

@@ -128,6 +128,7 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
     EndpointPlan {
         name: format!("endpoint-{at}"),
         identity: url.clone(),
+        formerly: None,
         url: Url::parse(&url).expect("a URL"),
         headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         tls: 0,

@@ -78,6 +78,7 @@ impl World {
                 segment_bytes: self.options.segment_bytes,
                 seed: self.options.seed ^ u64::from(self.life) << 32 ^ u64::from(shard),
                 phase_seed: self.options.seed,
+                removed_grace: ms(600_000),
                 logs: found,
             };
             self.hosts.push(Host {
