@@ -185,6 +185,9 @@ pub struct Report {
     pub log: LogMeters,
     pub endpoints: Vec<EndpointMeters>,
     pub removed: Vec<RemovedMeters>,
+    /// Rejected samples written down for whoever wants to know, and those that were not: too many, or no disk.
+    pub quarantined: u64,
+    pub unquarantined: u64,
     /// Only when asked for.
     pub targets: Vec<TargetState>,
 }

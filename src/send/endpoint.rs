@@ -7,6 +7,7 @@ use crate::model::{Loss, SeriesRef};
 use crate::send::cursors::{Cursor, cursor_file};
 use crate::send::drain::{Floors, LANES, Spared};
 use crate::send::filter::Filter;
+use crate::send::letters::Letters;
 use crate::send::lane::{Lane, Progress, Said, Shared};
 use crate::series::Feed;
 use crate::wal::{
@@ -25,6 +26,7 @@ pub struct Outlook<'a> {
     /// Segments to load are added: number of the feed, sequence.
     pub wanted: &'a mut Vec<(u16, Seq)>,
     pub scratch: &'a mut Scratch,
+    pub letters: &'a mut Letters,
 }
 
 /// Buffers that all endpoints of a core use in turn.
@@ -280,6 +282,7 @@ impl Endpoint {
             bytes_max: &mut self.bytes_max,
             wanted: outlook.wanted,
             says: &mut self.says,
+            letters: outlook.letters,
             commits: outlook.commits,
         };
         act(lane, &mut shared);

@@ -11,6 +11,7 @@ use crate::model::Loss;
 use crate::send::drain::{Floors, Request, Rules, Spared, Stop, oldest_sent, read_on};
 use crate::send::filter::Filter;
 use crate::send::isolation::Isolation;
+use crate::send::letters::{Letters, Refusal};
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
 use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq};
@@ -42,6 +43,7 @@ pub struct Shared<'a> {
     /// Segments to load: number of the feed, sequence.
     pub wanted: &'a mut Vec<(u16, Seq)>,
     pub says: &'a mut Vec<Said>,
+    pub letters: &'a mut Letters,
     /// When frames of the shard's own log were committed, oldest first.
     pub commits: &'a [(Place, Instant)],
 }
@@ -140,6 +142,8 @@ pub struct Lane {
     pub(super) resent_until: Mark,
     /// An attempt at this request may have been taken in although no answer said so.
     pub(super) uncertain: bool,
+    /// Status and words of the last answer that was no good one.
+    refusal: (u16, String),
     /// Since when a request that is not full has waited.
     waiting_since: Option<Instant>,
     /// More can be read at once.
@@ -178,6 +182,7 @@ impl Lane {
             piece: u64::MAX,
             resent_until: Mark::default(),
             uncertain: false,
+            refusal: (0, String::new()),
             waiting_since: None,
             more: true,
             quiet_until: Instant(0),
@@ -528,7 +533,9 @@ impl Lane {
             String::new()
         } else {
             let body = String::from_utf8_lossy(&self.answer);
-            format!("server returned HTTP status {status} {}: {}", head.reason, body.trim())
+            let text = format!("server returned HTTP status {status} {}: {}", head.reason, body.trim());
+            self.refusal = (status, body.trim().to_owned());
+            text
         };
         shared.meters.request_duration.observe(shared.now.instant.since(self.written_at));
         shared.meters.held = false;
@@ -652,7 +659,16 @@ impl Lane {
 
     pub(super) fn reject(&mut self, shared: &mut Shared<'_>) {
         self.lose(Loss::Rejected, self.request.samples, shared);
+        self.note_refused(shared);
         self.note_sent(shared);
+    }
+
+    /// What the request holds is refused for good: for the file of dead letters.
+    pub(super) fn note_refused(&mut self, shared: &mut Shared<'_>) {
+        let (status, words) = (self.refusal.0, self.refusal.1.as_str());
+        let refusal = Refusal { endpoint: &shared.plan.name, status, words };
+        let now = (shared.now.instant, shared.now.timestamp);
+        shared.letters.refused(&refusal, &self.request.raw, self.request.samples, now);
     }
 
     /// Refused for good, all of it.

@@ -19,6 +19,7 @@ mod endpoint;
 mod filter;
 mod isolation;
 mod lane;
+mod letters;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,5 @@ mod verdict;
 pub use cursors::{cursor_file, endpoint_key};
 pub use endpoint::{Endpoint, Outlook, Scratch};
 pub use filter::Filter;
+pub use letters::Letters;
 pub use verdict::{Verdict, verdict};

@@ -197,6 +197,7 @@ impl Lane {
             }
             // It may be refused because an attempt at it was taken: what it says of its neighbours is nothing.
             Trial::Probe(index, mark) if uncertain => {
+                self.note_refused(shared);
                 self.spare(mark, false);
                 self.found().probe_settled(index, mark, false);
             }

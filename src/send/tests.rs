@@ -9,7 +9,7 @@ use crate::base::{Ask, Dialer, Instant, Now, Timestamp};
 use crate::http::Url;
 use crate::mail::EndpointPlan;
 use crate::model::{Loss, SeriesRef, StatusAction, StatusPolicy, pack_label};
-use crate::send::{Endpoint, Outlook, Scratch};
+use crate::send::{Endpoint, Letters, Outlook, Scratch};
 use crate::series::{Feed, Table};
 use crate::wal::{CursorPage, Dictionary, DiskRequest, Identity, Log, Region, Samples, Seq};
 use crate::wire::remote_v1::WriteRequest;
@@ -67,6 +67,7 @@ struct Bench {
     feeds: Vec<Feed>,
     dialer: Dialer,
     scratch: Scratch,
+    letters: Letters,
     now: Instant,
     /// Wall time in milliseconds when `now` is zero.
     wall: i64,
@@ -93,6 +94,7 @@ impl Bench {
             feeds,
             dialer: Dialer::default(),
             scratch: Scratch::default(),
+            letters: Letters::default(),
             now: Instant(1),
             wall: 1_000_000,
             requests: 0,
@@ -125,6 +127,7 @@ impl Bench {
             commits: &[],
             wanted: &mut wanted,
             scratch: &mut self.scratch,
+            letters: &mut self.letters,
         };
         let done = act(&mut self.endpoint, &mut outlook);
         assert!(wanted.is_empty(), "everything is in memory");

@@ -8,7 +8,7 @@ use crate::append::Appender;
 use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner};
 use crate::mail::{Assignment, Level, Notice, Order, Recovery};
 use crate::scrape::{Lent, Pools};
-use crate::send::{Endpoint, Outlook, Scratch, cursor_file, endpoint_key};
+use crate::send::{Endpoint, Letters, Outlook, Scratch, cursor_file, endpoint_key};
 use crate::series::Feed;
 use crate::shard::ledger::Ledger;
 use crate::shard::removed::Removals;
@@ -54,6 +54,7 @@ pub struct Shard {
     unreadable: HashMap<(u16, Seq), u32>,
     pub(super) upkeep: Upkeep,
     pub(super) removals: Removals,
+    pub(super) letters: Letters,
     seed: u64,
     gate: Gate,
     stopping: Option<Stopping>,
@@ -111,6 +112,7 @@ impl Shard {
             loading: Vec::new(),
             unreadable: HashMap::new(),
             upkeep: Upkeep::default(),
+            letters: Letters::default(),
             removals: Removals { grace: removed_grace, ..Removals::default() },
             seed,
             gate: Gate::Shut(now.instant + GATE),
@@ -246,6 +248,7 @@ impl Shard {
             commits: &self.commits,
             wanted: &mut self.wanted,
             scratch: &mut self.scratch,
+            letters: &mut self.letters,
         };
         act(endpoint, &mut outlook);
         for said in endpoint.says.drain(..) {
@@ -285,6 +288,7 @@ impl Shard {
         }
         self.load_wanted();
         self.store_cursors(now);
+        self.effects.extend(self.letters.store().map(Effect::Disk));
         self.do_upkeep(now);
         self.tell_epochs();
         self.stop_if_done(now);
@@ -444,6 +448,13 @@ impl Shard {
                 self.feeds[0].log.close_head();
                 self.log(Level::Error, "Failed to sync the log to disk", vec![("err", message)]);
             }
+            DiskAnswer::Quarantined { error } => {
+                self.letters.stored(error.is_none());
+                if let Some(error) = error {
+                    let text = "Refused samples could not be written down";
+                    self.log(Level::Warn, text, vec![("err", error)]);
+                }
+            }
             DiskAnswer::Removed { log } => {
                 let fields = vec![("log", log.to_string())];
                 self.log(Level::Info, "Adopted log delivered and removed", fields);
@@ -512,6 +523,7 @@ impl Shard {
             }
             Some(Stopping::Storing(until)) => {
                 let quiet = self.ledger.quiet(&self.appender)
+                    && self.letters.quiet()
                     && self.endpoints.iter().flatten().all(|endpoint| endpoint.cursors_quiet());
                 if quiet || now.instant >= until {
                     self.stopping = Some(Stopping::Done);

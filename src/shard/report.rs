@@ -21,6 +21,8 @@ impl Shard {
             endpoints: endpoints.map(|endpoint| endpoint.report(&self.feeds, decoded)).collect(),
             log: self.log_meters(),
             removed: self.removals.report(&self.feeds),
+            quarantined: self.letters.written,
+            unquarantined: self.letters.left_out,
             targets: if targets { self.pools.target_states() } else { Vec::new() },
         }
     }

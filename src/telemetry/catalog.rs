@@ -119,6 +119,8 @@ catalog! {
     DICTIONARY_BYTES Gauge "corelane_wal_dictionary_bytes" "Part of the disk bytes that holds labels.";
     WAL_FULL Gauge "corelane_wal_full" "1 while the disk gives no room.";
     WAL_DAMAGE Counter "corelane_wal_damage_total" "Damaged places stepped over.";
+    QUARANTINED Counter "corelane_rejected_samples_recorded_total" "Rejected samples that were written to rejected.jsonl.";
+    UNQUARANTINED Counter "corelane_rejected_samples_unrecorded_total" "Rejected samples that were not: too many at once, or no disk.";
     SYNC_FAILURES Counter "corelane_wal_sync_failures_total" "Syncs of the log that failed.";
     WRITE_FAILURES Counter "corelane_wal_write_failures_total" "Records that could not be written to their file.";
     SERIES Gauge "corelane_series" "Series with a definition in memory.";

@@ -79,6 +79,7 @@ pub fn answer_name(answer: &DiskAnswer) -> &'static str {
         DiskAnswer::LoadFailed { .. } => "load failed",
         DiskAnswer::PrepareFailed { .. } => "prepare failed",
         DiskAnswer::Prepared { .. } => "prepared",
+        DiskAnswer::Quarantined { .. } => "quarantined",
         DiskAnswer::Removed { .. } => "removed",
         DiskAnswer::SyncFailed { .. } => "sync failed",
     }
@@ -93,7 +94,8 @@ impl fmt::Display for RequestName<'_> {
             DiskRequest::DeleteCursor { log, file } => write!(f, "delete cursor {log} {file}"),
             DiskRequest::Load { log, seq, slot } => write!(f, "load {log} {seq:?} {slot}"),
             DiskRequest::Prepare { kind } => write!(f, "prepare {kind:?}"),
-            DiskRequest::Release(_) => write!(f, "release"),
+            DiskRequest::Quarantine { lines } => format!("quarantine {}", lines.len()),
+        DiskRequest::Release(_) => write!(f, "release"),
             DiskRequest::RemoveLog { log } => write!(f, "remove log {log}"),
             DiskRequest::Retire { log, kind, slot, .. } => {
                 write!(f, "retire {log} {kind:?} {slot}")
