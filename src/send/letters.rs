@@ -3,7 +3,7 @@
 
 use prost::Message;
 
-use crate::base::{Instant, Timestamp, limits, uvarint};
+use crate::base::{Instant, Reader, Timestamp, limits};
 use crate::wal::DiskRequest;
 use crate::wire::remote_v1::TimeSeries;
 
@@ -47,7 +47,7 @@ impl Letters {
     ) {
         self.refill(now);
         let mut noted = 0;
-        let mut rest = raw;
+        let mut rest = Reader::new(raw);
         while noted < samples && self.tokens > 0 && self.lines.len() < WAITING_BYTES {
             let Some(entry) = next_entry(&mut rest) else { break };
             let Ok(series) = TimeSeries::decode(entry) else { break };
@@ -93,15 +93,11 @@ impl Letters {
 }
 
 /// The next entry of `WriteRequest.timeseries`.
-fn next_entry<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+fn next_entry<'a>(rest: &mut Reader<'a>) -> Option<&'a [u8]> {
     const TIMESERIES: u8 = 0x0a;
-    let (&tag, after) = rest.split_first()?;
-    let (length, used) = uvarint(after)?;
-    let after = after.get(used..)?;
-    let length = usize::try_from(length).ok().filter(|_| tag == TIMESERIES)?;
-    let (entry, after) = after.split_at_checked(length)?;
-    *rest = after;
-    Some(entry)
+    rest.u8().filter(|tag| *tag == TIMESERIES)?;
+    let length = usize::try_from(rest.uvarint()?).ok()?;
+    rest.bytes(length)
 }
 
 fn line(
