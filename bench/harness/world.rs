@@ -6,7 +6,7 @@ use core::time::Duration;
 use corelane::base::{Conn, Instant, Now, Timestamp, limits, stable_hash};
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Notice, Order, Report};
-use corelane::model::{Labels, Scheme, Target, pack};
+use corelane::model::{StatusPolicy, Labels, Scheme, Target, pack};
 use corelane::shard::{Effect, Event, FoundLog, Plan, Shard};
 use corelane::wal::{DiskAnswer, DiskRequest, Identity, Region};
 
@@ -327,6 +327,7 @@ fn endpoint() -> EndpointPlan {
     EndpointPlan {
         name: "remote".to_owned(),
         identity: url.to_owned(),
+        formerly: None,
         url: Url::parse(url).expect("a URL"),
         headers: owned(&[
             ("Content-Encoding", "snappy"),
@@ -344,6 +345,7 @@ fn endpoint() -> EndpointPlan {
         backoff_min: Duration::from_millis(30),
         backoff_max: Duration::from_secs(5),
         retry_429: true,
+        status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
         from_oldest: false,
     }

@@ -104,10 +104,10 @@ impl Cursor {
         self.last = None;
     }
 
-    /// The next page is made whatever was stored or is being stored.
-    pub fn renew(&mut self) {
+    /// The next page is made whatever is being stored.
+    pub fn close(&mut self) {
         self.asked = None;
-        self.last = [Place::ZERO; LANES];
+        self.last = None;
     }
 
     pub fn is_file(&self, file: &str) -> bool {

@@ -307,7 +307,7 @@ impl Endpoint {
 
     /// Pages that say how far it came, at its end.
     pub fn last_cursors(&mut self, now: Instant, out: &mut Vec<DiskRequest>) {
-        self.cursors.iter_mut().for_each(Cursor::renew);
+        self.cursors.iter_mut().for_each(Cursor::close);
         self.store_cursors(now, true, out);
     }
 

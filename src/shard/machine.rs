@@ -347,7 +347,7 @@ impl Shard {
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.shed(log as usize, Seq(below));
                 }
-                self.removals.shed(log as usize, Seq(below), &self.feeds);
+                self.removals.shed(log as usize, Seq(below), &self.feeds, &mut self.found);
             }
             Order::Budget { .. } => {}
             Order::Report { number, targets } => {

@@ -3,15 +3,19 @@
 
 use core::time::Duration;
 
-use crate::base::{Instant, Now};
+use crate::base::{Instant, Now, format_duration};
 use crate::mail::{Level, RemovedMeters};
+use crate::model::Loss;
 use crate::series::Feed;
 use crate::shard::Shard;
-use crate::wal::{CursorPage, DiskRequest, Place, Seq};
+use crate::wal::{CursorPage, DiskRequest, Seq};
 
 /// Names remembered for what was given up; more go by one.
 const NAMES_MAX: usize = 64;
 const OTHERS: &str = "others";
+
+/// File name and newest page of each cursor in a log's directory.
+type Cursors = Vec<(String, CursorPage)>;
 
 /// One that may come back.
 #[derive(Debug)]
@@ -25,14 +29,18 @@ pub struct Removed {
 }
 
 impl Removed {
-    fn new(name: String, file: String, until: Instant, lows: &[Place], feeds: &[Feed]) -> Removed {
-        let held = feeds.iter().zip(lows).map(|(feed, low)| {
-            let log = &feed.log;
-            let total = log.total_at(*low).or_else(|| log.segment_total(low.seq()));
-            (low.seq(), total.unwrap_or(log.total()))
+    /// `found`: the newest pages of all cursors, per feed.
+    fn new(name: String, file: &str, until: Instant, feeds: &[Feed], found: &[Cursors]) -> Removed {
+        let held = feeds.iter().zip(found).map(|(feed, found)| {
+            let total = feed.log.total();
+            let Some((_, page)) = found.iter().find(|(name, _)| name == file) else {
+                return (Seq(u32::MAX), total);
+            };
+            let settled = page.birth.saturating_add(page.totals.settled() as i64);
+            (page.low.seq(), settled.clamp(0, total as i64) as u64)
         });
         let held = held.collect();
-        Removed { name, file, until, held }
+        Removed { name, file: file.to_owned(), until, held }
     }
 
     pub fn needed(&self, feed: usize) -> Seq {
@@ -86,14 +94,19 @@ impl Removals {
         }
     }
 
-    pub fn shed(&mut self, feed: usize, below: Seq, feeds: &[Feed]) {
-        let shed: Vec<_> = self
-            .waiting
-            .iter_mut()
-            .map(|removed| (removed.name.clone(), removed.shed(feed, below, feeds)))
-            .collect();
-        for (name, samples) in shed.into_iter().filter(|(_, samples)| *samples > 0) {
-            self.count(&name, samples);
+    pub fn shed(&mut self, feed: usize, below: Seq, feeds: &[Feed], found: &mut [Cursors]) {
+        for at in 0..self.waiting.len() {
+            let removed = &mut self.waiting[at];
+            let samples = removed.shed(feed, below, feeds);
+            let (name, file) = (removed.name.clone(), removed.file.clone());
+            if samples > 0 {
+                // If it comes back its books say what became of them.
+                let pages = found.iter_mut().take(feed + 1).skip(feed).flatten();
+                for (_, page) in pages.filter(|(known, _)| *known == file) {
+                    page.totals.lost.add(Loss::Shed, samples);
+                }
+                self.count(&name, samples);
+            }
         }
     }
 
@@ -128,16 +141,14 @@ impl Shard {
         };
         endpoint.end(&mut self.dialer);
         let file = endpoint.cursor_name().to_owned();
+        // The last pages are not stored yet.
         let held: Vec<Seq> = (0..self.feeds.len()).map(|log| endpoint.needed(log)).collect();
-        let pending = endpoint.report(&self.feeds, &mut self.scratch.decoded).pending;
         let mut stores = Vec::new();
         endpoint.last_cursors(now.instant, &mut stores);
-        let mut lows = vec![Place::ZERO; self.feeds.len()];
         for store in stores {
             if let DiskRequest::StoreCursor { log, file, page, .. } = &store
                 && let Ok(page) = CursorPage::decode(&page[..])
             {
-                lows[usize::from(*log)] = page.low;
                 let found = &mut self.found[usize::from(*log)];
                 found.retain(|(name, _)| name != file);
                 found.push((file.clone(), page));
@@ -146,15 +157,12 @@ impl Shard {
         }
         let name = endpoint.plan.name.clone();
         let until = now.instant + self.removals.grace;
-        let mut removed = Removed::new(name.clone(), file, until, &lows, &self.feeds);
-        // The last page is not stored yet. What the own log holds for it is known to the sample.
-        let adopted: u64 = removed.pending(&self.feeds[..])
-            - self.feeds[0].log.total().saturating_sub(removed.held[0].1);
-        removed.held[0].1 = self.feeds[0].log.total() - pending.saturating_sub(adopted);
+        let mut removed = Removed::new(name.clone(), &file, until, &self.feeds, &self.found);
+        let pending = removed.pending(&self.feeds);
         removed.held.iter_mut().zip(held).for_each(|(known, stored)| known.0 = stored);
         self.removals.waiting.push(removed);
         let text = "Endpoint removed; what it has not acknowledged is kept for a while";
-        let grace = crate::base::format_duration(self.removals.grace);
+        let grace = format_duration(self.removals.grace);
         let fields = vec![("remote_name", name), ("samples", pending.to_string()), ("for", grace)];
         self.log(Level::Warn, text, fields);
     }
@@ -169,20 +177,14 @@ impl Shard {
         orphans.dedup();
         orphans.retain(|file| !known.contains(&file.as_str()));
         for file in orphans {
-            let low = |found: &Vec<(String, CursorPage)>, feed: &Feed| {
-                let page = found.iter().find(|(name, _)| *name == file);
-                page.map_or(feed.log.end(), |(_, page)| page.low)
-            };
-            let lows: Vec<Place> =
-                self.found.iter().zip(&self.feeds).map(|(found, feed)| low(found, feed)).collect();
             let name = file.trim_end_matches(".cur").to_owned();
             let until = now.instant + self.removals.grace;
-            let removed = Removed::new(name, file.clone(), until, &lows, &self.feeds);
+            let removed = Removed::new(name, &file, until, &self.feeds, &self.found);
             let pending = removed.pending(&self.feeds);
             self.removals.waiting.push(removed);
             let text = "A cursor belongs to no endpoint of the configuration; its backlog is kept \
                         for a while";
-            let grace = crate::base::format_duration(self.removals.grace);
+            let grace = format_duration(self.removals.grace);
             let fields =
                 vec![("file", file), ("samples", pending.to_string()), ("for", grace)];
             self.log(Level::Warn, text, fields);
@@ -192,7 +194,7 @@ impl Shard {
     /// An endpoint is configured: if it was here before it goes on where it was. One that has got a name goes on where
     /// the entry without a name was, unless that is still there.
     pub(super) fn welcome(&mut self, file: &str, formerly: Option<(&str, [u8; 16])>) {
-        let known = |found: &Vec<(String, CursorPage)>| found.iter().any(|(name, _)| name == file);
+        let known = |found: &Cursors| found.iter().any(|(name, _)| name == file);
         if let Some((old, key)) = formerly.filter(|_| !self.found.iter().any(known)) {
             let in_use = self.endpoints.iter().flatten().any(|live| live.cursor_name() == old);
             for (log, found) in self.found.iter_mut().enumerate().filter(|_| !in_use) {

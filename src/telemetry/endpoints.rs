@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Histogram, Timestamp};
-use crate::mail::{EndpointMeters, Report};
+use crate::mail::{EndpointMeters, RemovedMeters, Report};
 use crate::model::Loss;
 use crate::telemetry::Metric;
 use crate::telemetry::catalog::*;
