@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::base::format_duration;
 use crate::config::size::format_size;
 use crate::config::types::{
-    Config, Global, HttpClientConfig, Limits, QueueConfig, RemoteWriteConfig, StartAt, ScrapeConfig, Secret,
-    TlsConfig,
+    Config, Global, HttpClientConfig, Limits, QueueConfig, RemoteWriteConfig, ScrapeConfig, Secret,
+    StartAt, TlsConfig,
 };
 use crate::config::url::redacted;
 use crate::model::{Labels, Scheme, TargetGroup};
@@ -162,7 +162,9 @@ fn print_ours(entry: &RemoteWriteConfig, p: &mut Printer) {
     p.key("corelane").nested(|p| {
         if !policy.is_empty() {
             p.key("status_policy").nested(|p| {
-                policy.iter().for_each(|(status, action)| p.plain(&status.to_string(), action.name()));
+                policy
+                    .iter()
+                    .for_each(|(status, action)| p.plain(&status.to_string(), action.name()));
             });
         }
         if oldest {

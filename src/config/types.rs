@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use crate::model::{Labels, Scheme, TargetGroup};
+use crate::model::{Labels, Scheme, StatusPolicy, TargetGroup};
 use crate::relabel::Rule;
 
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use crate::auth;
 use crate::base::{limits, stable_hash};
-use crate::config::{Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, Secret, StartAt, TlsConfig};
+use crate::config::{
+    Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, Secret, StartAt, TlsConfig,
+};
 use crate::exposition::{Protocol, accept_header};
 use crate::http::Url;
 use crate::mail::{Assignment, EndpointPlan, Job, TlsPlan};

@@ -7,8 +7,8 @@ use crate::model::{Loss, SeriesRef};
 use crate::send::cursors::{Cursor, cursor_file};
 use crate::send::drain::{Floors, LANES, Spared};
 use crate::send::filter::Filter;
-use crate::send::letters::Letters;
 use crate::send::lane::{Lane, Progress, Said, Shared};
+use crate::send::letters::Letters;
 use crate::series::Feed;
 use crate::wal::{
     CursorPage, CursorTotals, Decoded, DiskRequest, Mark, Place, Seq, Step, decode_samples,

@@ -533,7 +533,8 @@ impl Lane {
             String::new()
         } else {
             let body = String::from_utf8_lossy(&self.answer);
-            let text = format!("server returned HTTP status {status} {}: {}", head.reason, body.trim());
+            let text =
+                format!("server returned HTTP status {status} {}: {}", head.reason, body.trim());
             self.refusal = (status, body.trim().to_owned());
             text
         };

@@ -123,7 +123,9 @@ fn line(
     }
     // The bits tell apart what text does not: staleness markers are NaN.
     let (bits, value) = (value.to_bits(), format!("{value}"));
-    let rest = format!("}},\"value\":\"{value}\",\"bits\":\"{bits:016x}\",\"timestamp_ms\":{timestamp}}}\n");
+    let rest = format!(
+        "}},\"value\":\"{value}\",\"bits\":\"{bits:016x}\",\"timestamp_ms\":{timestamp}}}\n"
+    );
     out.extend_from_slice(rest.as_bytes());
 }
 
@@ -177,7 +179,12 @@ mod tests {
         let mut asked = 0;
         for second in 0..100 {
             for _ in 0..10 {
-                letters.refused(&REFUSAL, &raw, 1_000, (Instant(second * 1_000_000_000), Timestamp(0)));
+                letters.refused(
+                    &REFUSAL,
+                    &raw,
+                    1_000,
+                    (Instant(second * 1_000_000_000), Timestamp(0)),
+                );
                 assert!(letters.lines.len() < WAITING_BYTES + 1_000);
             }
             if let Some(DiskRequest::Quarantine { lines }) = letters.store() {

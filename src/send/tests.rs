@@ -433,7 +433,10 @@ fn a_configured_verdict_is_obeyed() {
         let report = bench.endpoint.report(&bench.feeds, &mut bench.scratch.decoded);
         assert_eq!((report.pending, bench.rejected()), (pending, rejected), "{action:?}");
         let held = bench.now.since(began) > Duration::from_secs(15);
-        assert_eq!((report.held, held), (action == StatusAction::Hold, action == StatusAction::Hold));
+        assert_eq!(
+            (report.held, held),
+            (action == StatusAction::Hold, action == StatusAction::Hold)
+        );
     }
 }
 

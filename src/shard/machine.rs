@@ -113,7 +113,7 @@ impl Shard {
             unreadable: HashMap::new(),
             upkeep: Upkeep::default(),
             letters: Letters::default(),
-            removals: Removals { grace: removed_grace, ..Removals::default() },
+            removals: Removals::new(removed_grace),
             seed,
             gate: Gate::Shut(now.instant + GATE),
             stopping: None,
@@ -205,7 +205,12 @@ impl Shard {
         };
         let sends = self.endpoints.iter().flatten().map(|endpoint| endpoint.wake(now)).min();
         let ledger = self.ledger.wake(&self.appender);
-        scrapes.min(stop).min(ledger).min(sends.unwrap_or(Instant::NEVER)).min(self.upkeep.wake()).min(self.removals.wake())
+        scrapes
+            .min(stop)
+            .min(ledger)
+            .min(sends.unwrap_or(Instant::NEVER))
+            .min(self.upkeep.wake())
+            .min(self.removals.wake())
     }
 
     fn wrote(&mut self, conn: Conn, bytes: usize) {

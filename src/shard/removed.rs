@@ -71,7 +71,7 @@ impl Removed {
 /// What became of those that are gone.
 #[derive(Debug, Default)]
 pub struct Removals {
-    pub grace: Duration,
+    grace: Duration,
     pub waiting: Vec<Removed>,
     /// Samples given up, by name.
     given_up: Vec<(String, u64)>,
@@ -80,6 +80,10 @@ pub struct Removals {
 }
 
 impl Removals {
+    pub fn new(grace: Duration) -> Removals {
+        Removals { grace, ..Removals::default() }
+    }
+
     pub fn wake(&self) -> Instant {
         self.waiting.iter().map(|removed| removed.until).min().unwrap_or(Instant::NEVER)
     }
@@ -185,8 +189,7 @@ impl Shard {
             let text = "A cursor belongs to no endpoint of the configuration; its backlog is kept \
                         for a while";
             let grace = format_duration(self.removals.grace);
-            let fields =
-                vec![("file", file), ("samples", pending.to_string()), ("for", grace)];
+            let fields = vec![("file", file), ("samples", pending.to_string()), ("for", grace)];
             self.log(Level::Warn, text, fields);
         }
     }
@@ -235,7 +238,8 @@ impl Shard {
                     self.ask_disk(DiskRequest::DeleteCursor { log, file });
                 }
             }
-            let text = "A removed endpoint did not come back; what it had not acknowledged is given up";
+            let text =
+                "A removed endpoint did not come back; what it had not acknowledged is given up";
             let fields = vec![("remote_name", removed.name), ("samples", pending.to_string())];
             self.log(Level::Warn, text, fields);
         }

@@ -68,7 +68,9 @@ impl Shard {
                 head: log == 0 && segment.seq >= head,
             }));
             let end = feed.log.end().seq();
-            meters.needed.push((log as u16, self.needed(log).map_or(end, |needed| needed.min(end)).0));
+            meters
+                .needed
+                .push((log as u16, self.needed(log).map_or(end, |needed| needed.min(end)).0));
         }
         meters
     }

@@ -123,9 +123,9 @@ fn pending_age_ms(meters: &EndpointMeters, now: Timestamp) -> i64 {
 const REMOVED: &str = "endpoint_removed";
 
 fn removed(reports: &[Report]) -> impl Iterator<Item = (String, &RemovedMeters)> {
-    reports.iter().flat_map(|report| {
-        report.removed.iter().map(|removed| (report.shard.to_string(), removed))
-    })
+    reports
+        .iter()
+        .flat_map(|report| report.removed.iter().map(|removed| (report.shard.to_string(), removed)))
 }
 
 /// By name, so that a page's order does not depend on the configuration's.
@@ -205,12 +205,7 @@ fn per_send(endpoint: &Endpoint<'_>) -> f64 {
     endpoint.meters().map(|meters| meters.samples_max).max().unwrap_or(0) as f64
 }
 
-fn write_verdicts(
-    page: &mut Page,
-    reports: &[Report],
-    endpoints: &[Endpoint<'_>],
-    now: Timestamp,
-) {
+fn write_verdicts(page: &mut Page, reports: &[Report], endpoints: &[Endpoint<'_>], now: Timestamp) {
     let mut family = page.family(&LOST);
     for endpoint in endpoints {
         for (shard, _, meters) in &endpoint.parts {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Order};
-use corelane::model::{StatusPolicy, Labels, pack};
+use corelane::model::{Labels, StatusPolicy, pack};
 use corelane::relabel::{Action, Rule, RuleSource};
 
 use crate::exporter::{ENDPOINT_DROPS, Exporter, JOB_DROPS};

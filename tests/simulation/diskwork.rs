@@ -95,7 +95,7 @@ impl fmt::Display for RequestName<'_> {
             DiskRequest::Load { log, seq, slot } => write!(f, "load {log} {seq:?} {slot}"),
             DiskRequest::Prepare { kind } => write!(f, "prepare {kind:?}"),
             DiskRequest::Quarantine { lines } => format!("quarantine {}", lines.len()),
-        DiskRequest::Release(_) => write!(f, "release"),
+            DiskRequest::Release(_) => write!(f, "release"),
             DiskRequest::RemoveLog { log } => write!(f, "remove log {log}"),
             DiskRequest::Retire { log, kind, slot, .. } => {
                 write!(f, "retire {log} {kind:?} {slot}")
