@@ -219,7 +219,7 @@ fn write_verdicts(page: &mut Page, reports: &[Report], endpoints: &[Endpoint<'_>
             }
         }
     }
-    for (shard, removed) in removed(reports).filter(|(_, removed)| removed.given_up > 0) {
+    for (shard, removed) in removed(reports) {
         let labels = [("reason", REMOVED), ("remote_name", &removed.name), ("shard", &shard)];
         family.count(&labels, removed.given_up);
     }

@@ -94,7 +94,7 @@ impl fmt::Display for RequestName<'_> {
             DiskRequest::DeleteCursor { log, file } => write!(f, "delete cursor {log} {file}"),
             DiskRequest::Load { log, seq, slot } => write!(f, "load {log} {seq:?} {slot}"),
             DiskRequest::Prepare { kind } => write!(f, "prepare {kind:?}"),
-            DiskRequest::Quarantine { lines } => format!("quarantine {}", lines.len()),
+            DiskRequest::Quarantine { lines } => write!(f, "quarantine {}", lines.len()),
             DiskRequest::Release(_) => write!(f, "release"),
             DiskRequest::RemoveLog { log } => write!(f, "remove log {log}"),
             DiskRequest::Retire { log, kind, slot, .. } => {
