@@ -232,17 +232,20 @@ fn add_frame(
     rules: &Rules<'_>,
 ) -> bool {
     let oldest = oldest_sent(rules.plan, rules.now);
+    let searched = rules.until.is_some() || !rules.spared.is_empty();
     for index in at.skip as usize..decoded.refs.len() {
         let (series, value, time) =
             (decoded.refs[index], decoded.values[index], decoded.times[index]);
-        let mark = Mark { place, skip: index as u32 };
-        if rules.until.is_some_and(|until| mark >= until) {
-            at.skip = index as u32;
-            return false;
-        }
-        if let Some(spared) = rules.spared.iter().find(|spared| spared.mark == mark) {
-            step_over(request, spared);
-            continue;
+        if searched {
+            let mark = Mark { place, skip: index as u32 };
+            if rules.until.is_some_and(|until| mark >= until) {
+                at.skip = index as u32;
+                return false;
+            }
+            if let Some(spared) = rules.spared.iter().find(|spared| spared.mark == mark) {
+                step_over(request, spared);
+                continue;
+            }
         }
         if request.samples >= rules.samples_max {
             at.skip = index as u32;

@@ -26,8 +26,8 @@ fn feed(series: u32) -> Feed {
         let mut labels = Vec::new();
         pack_label(&mut labels, b"__name__", b"sample");
         pack_label(&mut labels, b"n", number.to_string().as_bytes());
-        let at = dictionary.define(SeriesRef(number), &labels, Timestamp(0)).expect("room");
-        table.recover(SeriesRef(number), at, &labels, Seq(1));
+        let at = dictionary.define(SeriesRef(number), 0, &labels, Timestamp(0)).expect("room");
+        table.recover(SeriesRef(number), 0, at, &labels, Seq(1));
     }
     let mut log = Log::open(identity, SEGMENT, vec![], Seq(0), 1, &mut |_, _| {});
     log.give_spare(0, Region::heap(SEGMENT));

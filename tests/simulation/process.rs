@@ -59,6 +59,7 @@ impl World {
         let epoch = self.coordinator.epoch + u32::from(self.life > 1 && shards != before);
         self.coordinator.begin_life(epoch);
         self.ends.push(i64::MAX);
+        self.deaths.push(Instant::NEVER);
         let now = self.clock.now();
         self.trace.step(
             now.instant,
@@ -569,6 +570,7 @@ impl World {
             self.stop_stores();
         }
         self.ends[self.life as usize] = now.timestamp.0;
+        self.deaths[self.life as usize] = now.instant;
         self.kill_armed = None;
         self.stopping = false;
         self.books.lives += 1;

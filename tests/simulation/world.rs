@@ -64,6 +64,8 @@ pub struct World {
     pub life: u32,
     /// Wall time in milliseconds at which each life ended; lives count from 1.
     pub ends: Vec<i64>,
+    /// The same by the clock that does not jump.
+    pub deaths: Vec<Instant>,
     pub faults: bool,
     pub stopping: bool,
     pub stop_asked: Instant,
@@ -139,6 +141,7 @@ impl World {
             hosts: Vec::new(),
             life: 0,
             ends: vec![0],
+            deaths: vec![Instant(0)],
             faults: true,
             stopping: false,
             stop_asked: Instant(0),
