@@ -215,9 +215,8 @@ fn resends_are_just(world: &World, remote: &Remote) {
             continue;
         };
         // Unless the disk is in trouble, what a cursor does not say is not older than it may be.
-        let old = cursor_age(world).is_some_and(|age| {
-            acknowledged + age < world.deaths[owner.life as usize]
-        });
+        let old = cursor_age(world)
+            .is_some_and(|age| acknowledged + age < world.deaths[owner.life as usize]);
         if acknowledged < least || old {
             let (target, _) = identify(&remote.series[series], &world.exporters, &world.options);
             parts.entry(owner).or_default().insert((target, timestamp));
