@@ -6,7 +6,7 @@ use core::time::Duration;
 use corelane::base::{Conn, Instant, Now, Timestamp, limits, stable_hash};
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Notice, Order, Report};
-use corelane::model::{Labels, Scheme, Target, pack};
+use corelane::model::{HistogramRules, Labels, Scheme, Target, pack};
 use corelane::shard::{Effect, Event, FoundLog, Plan, Shard};
 use corelane::wal::{DiskAnswer, DiskRequest, Identity, Region};
 
@@ -290,6 +290,7 @@ fn target(number: usize) -> Target {
         path: "/metrics".to_owned(),
         interval: INTERVAL,
         timeout: INTERVAL,
+        histograms: HistogramRules::default(),
     }
 }
 
@@ -345,6 +346,7 @@ fn endpoint() -> EndpointPlan {
         backoff_max: Duration::from_secs(5),
         retry_429: true,
         sample_age_limit: Duration::ZERO,
+        send_native_histograms: true,
         from_oldest: false,
     }
 }

@@ -3,10 +3,11 @@
 
 use crate::base::{Timestamp, limits};
 use crate::mail::EndpointPlan;
-use crate::model::{Loss, Losses};
+use crate::model::{Loss, Losses, is_packed_custom};
 use crate::send::filter::Filter;
 use crate::series::Feed;
-use crate::wal::{Decoded, Mark, Seq, Step, decode_samples, lane_of};
+use crate::wal::{Decoded, Mark, Seq, Step, decode_samples, is_histograms, lane_of};
+use crate::wire::histogram::{histogram_len, put_histogram};
 use crate::wire::remote_v1::{put_sample, sample_len};
 
 /// Lanes that a cursor tells apart: targets by hash. Connection `c` of `n` serves the lanes whose number is `c` modulo
@@ -48,8 +49,12 @@ pub struct Request {
     /// Frames with samples in it.
     pub frames: u32,
     pub samples: u64,
+    /// Histograms among the samples.
+    pub histograms: u64,
     /// Samples of `from..` that will never be sent.
     pub lost: Losses,
+    /// Histograms among them.
+    pub lost_histograms: Losses,
     pub resumed: u64,
     pub newest: Timestamp,
 }
@@ -61,10 +66,35 @@ impl Request {
         self.from = from;
         self.frames = 0;
         self.samples = 0;
+        self.histograms = 0;
         self.lost = Losses::default();
+        self.lost_histograms = Losses::default();
         self.resumed = 0;
         self.newest = Timestamp(i64::MIN);
     }
+
+    /// So many samples of a frame will not be sent.
+    fn lose_frame(&mut self, loss: Loss, payload: &[u8], samples: u32) {
+        self.lost.add(loss, u64::from(samples));
+        if is_histograms(payload) {
+            self.lost_histograms.add(loss, u64::from(samples));
+        }
+    }
+
+    /// One sample will not be sent.
+    fn lose(&mut self, loss: Loss, histogram: Option<&[u8]>) {
+        self.lost.add(loss, 1);
+        self.lost_histograms.add(loss, u64::from(histogram.is_some()));
+    }
+}
+
+/// Why a histogram is not sent to this endpoint.
+// spec: conformance 3.1, RW-19
+fn unsendable(packed: &[u8], plan: &EndpointPlan) -> Option<Loss> {
+    if !plan.send_native_histograms {
+        return Some(Loss::HistogramsOff);
+    }
+    is_packed_custom(packed).then_some(Loss::CustomBuckets)
 }
 
 /// What bounds a request, and what it is made of.
@@ -159,7 +189,7 @@ pub fn read_on(
             at.skip = resumed.skip.min(samples);
         }
         if place.seq() < rules.shed_below {
-            request.lost.add(Loss::Shed, u64::from(samples - at.skip));
+            request.lose_frame(Loss::Shed, payload, samples - at.skip);
             *at = step;
             continue;
         }
@@ -173,7 +203,7 @@ pub fn read_on(
         if decode_samples(payload, base_time, decoded).is_err()
             || decoded.refs.len() != samples as usize
         {
-            request.lost.add(Loss::Unreadable, u64::from(samples - at.skip));
+            request.lose_frame(Loss::Unreadable, payload, samples - at.skip);
             *at = step;
             continue;
         }
@@ -200,34 +230,45 @@ fn add_frame(
     };
     let before = request.samples;
     for index in at.skip as usize..decoded.refs.len() {
-        let (series, value, time) =
-            (decoded.refs[index], decoded.values[index], decoded.times[index]);
+        let (series, time) = (decoded.refs[index], decoded.times[index]);
+        let histogram = decoded.histogram(index);
         if request.samples >= rules.samples_max {
             at.skip = index as u32;
             request.frames += u32::from(request.samples > before);
             return false;
         }
         if time < oldest {
-            request.lost.add(Loss::TooOld, 1);
+            request.lose(Loss::TooOld, histogram);
+            continue;
+        }
+        if let Some(loss) = histogram.and_then(|packed| unsendable(packed, rules.plan)) {
+            request.lose(loss, histogram);
             continue;
         }
         let Some(stored) = feed.labels(series) else {
-            request.lost.add(Loss::Unreadable, 1);
+            request.lose(Loss::Unreadable, histogram);
             continue;
         };
         let Some(labels) = filter.labels(series, stored, rules.external, &rules.plan.relabel)
         else {
-            request.lost.add(Loss::Filtered, 1);
+            request.lose(Loss::Filtered, histogram);
             continue;
         };
-        let more = sample_len(labels.len(), time);
+        let more = match histogram {
+            Some(packed) => histogram_len(labels.len(), packed.len(), time),
+            None => sample_len(labels.len(), time),
+        };
         if request.samples > 0 && request.raw.len() + more > rules.bytes_max {
             at.skip = index as u32;
             request.frames += u32::from(request.samples > before);
             return false;
         }
-        put_sample(&mut request.raw, labels, value, time);
+        match histogram {
+            Some(packed) => put_histogram(&mut request.raw, labels, packed, time),
+            None => put_sample(&mut request.raw, labels, decoded.values[index], time),
+        }
         request.samples += 1;
+        request.histograms += u64::from(histogram.is_some());
         request.newest = request.newest.max(Timestamp(time));
     }
     request.frames += u32::from(request.samples > before);

@@ -335,6 +335,8 @@ impl Lane {
         progress.settled = progress.settled.max(progress.at);
         for loss in Loss::ALL {
             self.lose(loss, self.request.lost.get(loss), shared);
+            let histograms = self.request.lost_histograms.get(loss);
+            shared.meters.histograms.lost.add(loss, histograms);
         }
         shared.meters.resumed += self.request.resumed;
     }
@@ -372,6 +374,7 @@ impl Lane {
         }
         shared.meters.requests += 1;
         shared.meters.attempted += self.request.samples;
+        shared.meters.histograms.attempted += self.request.histograms;
         self.due = shared.now.instant + shared.plan.timeout;
         self.written_at = shared.now.instant;
         match self.conn {
@@ -560,6 +563,7 @@ impl Lane {
 
     fn retry(&mut self, after: Option<Duration>, words: String, shared: &mut Shared<'_>) {
         shared.meters.retried += self.request.samples;
+        shared.meters.histograms.retried += self.request.histograms;
         shared.meters.requests_failed += 1;
         self.uncertain |= self.sent > 0;
         self.say(words, shared);
@@ -583,6 +587,7 @@ impl Lane {
 
     fn hold_back(&mut self, words: String, shared: &mut Shared<'_>) {
         shared.meters.retried += self.request.samples;
+        shared.meters.histograms.retried += self.request.histograms;
         shared.meters.requests_failed += 1;
         shared.meters.held = true;
         self.say(words, shared);
@@ -629,6 +634,7 @@ impl Lane {
 
     fn reject(&mut self, shared: &mut Shared<'_>) {
         self.lose(Loss::Rejected, self.request.samples, shared);
+        shared.meters.histograms.lost.add(Loss::Rejected, self.request.histograms);
         self.note_sent(shared);
     }
 

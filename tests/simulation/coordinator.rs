@@ -141,6 +141,7 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         backoff_max: Duration::from_secs(5),
         retry_429: true,
         sample_age_limit: Duration::ZERO,
+        send_native_histograms: true,
         from_oldest: options.from_oldest,
     }
 }
