@@ -83,13 +83,13 @@ pub enum Loss {
 
 impl Loss {
     pub const ALL: [Loss; 7] = [
-        Loss::CustomBuckets,
         Loss::Filtered,
-        Loss::HistogramsOff,
         Loss::Rejected,
         Loss::Shed,
         Loss::TooOld,
         Loss::Unreadable,
+        Loss::CustomBuckets,
+        Loss::HistogramsOff,
     ];
 
     /// Its place in files. Never another's, whatever becomes of the reason.
