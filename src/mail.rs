@@ -115,6 +115,10 @@ pub struct Job {
     pub label_limit: u64,
     pub label_name_length_limit: u64,
     pub label_value_length_limit: u64,
+    /// Most buckets of a native histogram; its resolution is reduced until it has no more.
+    pub bucket_limit: u64,
+    /// How much wider each bucket of a native histogram must be than the one before it, at least.
+    pub min_bucket_factor: f64,
     /// Set when the job has more targets than `target_limit` allows: every scrape fails with this text, unsent.
     pub forced_error: Option<String>,
     pub metric_relabel: Vec<Rule>,
@@ -156,6 +160,8 @@ pub struct EndpointPlan {
     pub status_policy: StatusPolicy,
     /// Zero: no limit.
     pub sample_age_limit: Duration,
+    /// Native histograms are sent; else each is counted as lost.
+    pub send_native_histograms: bool,
     /// A new endpoint begins with the oldest sample held, not with the next one.
     pub from_oldest: bool,
 }
@@ -211,6 +217,7 @@ pub struct ScrapeMeters {
     pub exceeded_sample_limit: u64,
     pub exceeded_body_size_limit: u64,
     pub exceeded_label_limits: u64,
+    pub exceeded_bucket_limit: u64,
     /// Real time between starts of scrapes, by the configured interval in milliseconds.
     pub interval_lengths: Vec<(u64, Histogram)>,
     /// Positional cache: lines met where expected, found elsewhere, and new.
@@ -229,6 +236,8 @@ pub struct JobMeters {
 #[derive(Clone, Debug, Default)]
 pub struct LogMeters {
     pub appended: u64,
+    /// Native histograms among those.
+    pub appended_histograms: u64,
     /// Series with a definition in memory.
     pub series: u64,
     pub series_created: u64,
@@ -284,6 +293,8 @@ pub struct EndpointMeters {
     /// Samples in requests, counted at every attempt (MET 7.1).
     pub attempted: u64,
     pub retried: u64,
+    /// Native histograms among the samples attempted, retried and lost.
+    pub histograms: HistogramMeters,
     pub requests: u64,
     pub requests_failed: u64,
     pub bytes_sent: u64,
@@ -372,6 +383,14 @@ pub struct RemovedMeters {
     pub pending: u64,
     /// Samples given up because it did not, or because the disk budget was spent.
     pub given_up: u64,
+}
+
+/// How many of an endpoint's samples are native histograms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HistogramMeters {
+    pub attempted: u64,
+    pub retried: u64,
+    pub lost: Losses,
 }
 
 /// One target's last scrape.

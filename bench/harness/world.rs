@@ -6,7 +6,7 @@ use core::time::Duration;
 use corelane::base::{Conn, Instant, Now, Timestamp, limits, stable_hash};
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Notice, Order, Report};
-use corelane::model::{Labels, Scheme, StatusPolicy, Target, pack};
+use corelane::model::{HistogramRules, Labels, Scheme, StatusPolicy, Target, pack};
 use corelane::shard::{Effect, Event, FoundLog, Plan, Shard};
 use corelane::wal::{DiskAnswer, DiskRequest, Identity, Region};
 
@@ -292,6 +292,7 @@ fn target(number: usize) -> Target {
         path: "/metrics".to_owned(),
         interval: INTERVAL,
         timeout: INTERVAL,
+        histograms: HistogramRules::default(),
     }
 }
 
@@ -349,6 +350,7 @@ fn endpoint() -> EndpointPlan {
         retry_429: true,
         status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
+        send_native_histograms: true,
         from_oldest: false,
     }
 }

@@ -3,10 +3,11 @@
 use core::marker::PhantomData;
 use core::time::Duration;
 
+use crate::append::histograms::HistogramColumns;
 use crate::base::{Now, Timestamp, limits};
-use crate::model::{Refusal, Refusals, SeriesRef};
+use crate::model::{NativeHistogram, Refusal, Refusals, SeriesRef};
 use crate::series::{Admission, Feed};
-use crate::wal::{Full, Place, Samples, Seq, home_of_lane};
+use crate::wal::{Full, Histograms, Log, Place, Samples, Seq, home_of_lane};
 
 /// Samples of one scrape or request on their way into the log. Buffers are reused.
 #[derive(Debug, Default)]
@@ -19,6 +20,7 @@ pub struct Batch {
     values: Vec<f64>,
     /// Empty while every sample is of `time`.
     times: Vec<i64>,
+    histograms: HistogramColumns,
 }
 
 impl Batch {
@@ -28,6 +30,7 @@ impl Batch {
         self.refs.clear();
         self.values.clear();
         self.times.clear();
+        self.histograms.clear();
     }
 
     #[inline]
@@ -71,24 +74,44 @@ impl Batch {
         self.refs.truncate(kept);
         self.values.truncate(kept);
         self.times.truncate(kept.min(self.times.len()));
+        self.histograms.move_to(&mut other.histograms, moves);
     }
 
+    /// A native histogram, of the batch's time if it has none of its own (in milliseconds). False if it is too large
+    /// for the log; then it is for the caller to count.
+    #[must_use]
+    pub fn push_histogram(
+        &mut self,
+        series: SeriesRef,
+        histogram: &NativeHistogram,
+        timestamp: Option<i64>,
+    ) -> bool {
+        self.histograms.push(series, histogram, timestamp.unwrap_or(self.time.0))
+    }
+
+    /// Samples, histograms among them.
     pub fn len(&self) -> usize {
-        self.refs.len()
+        self.refs.len() + self.histograms.refs.len()
     }
 
     /// Refs that must not be given to other series meanwhile.
-    pub fn refs(&self) -> &[SeriesRef] {
-        &self.refs
+    pub fn refs(&self) -> impl Iterator<Item = SeriesRef> {
+        self.refs.iter().chain(&self.histograms.refs).copied()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.refs.is_empty()
+        self.len() == 0
+    }
+
+    /// Frames that it takes at most.
+    fn frames(&self, frame: usize) -> u32 {
+        (self.refs.len().div_ceil(frame) + self.histograms.refs.len()) as u32
     }
 
     /// Bytes held, for the memory budget.
     pub fn capacity_bytes(&self) -> usize {
-        self.refs.capacity() * 4 + self.values.capacity() * 8 + self.times.capacity() * 8
+        let columns = self.refs.capacity() * 4 + self.values.capacity() * 8;
+        columns + self.times.capacity() * 8 + self.histograms.capacity_bytes()
     }
 }
 
@@ -98,6 +121,8 @@ pub struct Appender {
     /// Law L1's left side, in samples.
     pub offered: u64,
     pub appended: u64,
+    /// Histograms among those.
+    pub histograms: u64,
     pub refused: Refusals,
     window_ms: i64,
     _here: PhantomData<*const ()>,
@@ -159,12 +184,11 @@ impl Appender {
             batch.move_to(&mut guests, |series| feed.table.home(series) == home);
             outcome = outcome.and(self.append(feed, &guests, frame, now));
             let segment = feed.log.end().seq();
-            guests.refs.iter().for_each(|series| feed.table.reached(*series, segment));
+            guests.refs().for_each(|series| feed.table.reached(series, segment));
         }
         // What is left comes later than was thought when it was admitted.
-        let frames = batch.refs.len().div_ceil(frame) as u32;
-        let segment = Seq(feed.log.end().seq().0.saturating_add(frames));
-        batch.refs.iter().for_each(|series| feed.table.reached(*series, segment));
+        let segment = Seq(feed.log.end().seq().0.saturating_add(batch.frames(frame)));
+        batch.refs().for_each(|series| feed.table.reached(series, segment));
         outcome
     }
 
@@ -187,52 +211,97 @@ impl Appender {
                 values: &batch.values[from..to],
                 times: if batch.times.is_empty() { &[] } else { &batch.times[from..to] },
             };
-            match feed.log.append(&samples, now.timestamp) {
-                Ok(place) => {
-                    self.appended += (to - from) as u64;
-                    outcome = outcome.map(|_| place);
-                }
-                Err(full) => {
-                    self.refused.add(Refusal::DiskFull, (to - from) as u64);
-                    outcome = Err(full);
-                }
-            }
+            let written = feed.log.append(&samples, now.timestamp);
+            self.count(written, to - from, &mut outcome);
             from = to;
         }
+        self.append_histograms(&mut feed.log, batch, now, &mut outcome);
         outcome
+    }
+
+    fn count(&mut self, written: Result<Place, Full>, len: usize, all: &mut Result<Place, Full>) {
+        match written {
+            Ok(place) => {
+                self.appended += len as u64;
+                *all = all.map(|_| place);
+            }
+            Err(full) => {
+                self.refused.add(Refusal::DiskFull, len as u64);
+                *all = Err(full);
+            }
+        }
+    }
+
+    fn append_histograms(
+        &mut self,
+        log: &mut Log,
+        batch: &Batch,
+        now: Now,
+        outcome: &mut Result<Place, Full>,
+    ) {
+        let HistogramColumns { refs, times, lengths, bodies } = &batch.histograms;
+        let (mut from, mut start) = (0, 0);
+        while from < refs.len() {
+            let to = from + log.frame_histograms(&lengths[from..]);
+            let end =
+                start + lengths[from..to].iter().map(|length| *length as usize).sum::<usize>();
+            let own_times = times[from..to].iter().any(|time| *time != batch.time.0);
+            let histograms = Histograms {
+                lane: batch.lane,
+                time: batch.time,
+                refs: &refs[from..to],
+                times: if own_times { &times[from..to] } else { &[] },
+                lengths: &lengths[from..to],
+                bodies: &bodies[start..end],
+            };
+            let written = log.append_histograms(&histograms, now.timestamp);
+            self.histograms += if written.is_ok() { (to - from) as u64 } else { 0 };
+            self.count(written, to - from, outcome);
+            (from, start) = (to, end);
+        }
     }
 
     /// Takes out of the batch what is older than, or as old as, its series' newest sample. True if some of the series
     /// are at home in another lane than the batch's.
     fn admit(&mut self, feed: &mut Feed, batch: &mut Batch, frame: usize) -> bool {
         // Each frame may roll to a new segment; the highest one possible keeps R1 whatever happens.
-        let frames = batch.refs.len().div_ceil(frame) as u32;
         let own = home_of_lane(batch.lane);
         let mut guests = false;
-        let segment = Seq(feed.log.end().seq().0.saturating_add(frames));
+        let segment = Seq(feed.log.end().seq().0.saturating_add(batch.frames(frame)));
         let mut kept = 0;
         for at in 0..batch.refs.len() {
             let time = if batch.times.is_empty() { batch.time.0 } else { batch.times[at] };
-            match feed.table.admit(batch.refs[at], time, self.window_ms, segment) {
-                Admission::Admitted => {
-                    guests |= feed.table.home(batch.refs[at]) != own;
-                    if kept != at {
-                        batch.refs[kept] = batch.refs[at];
-                        batch.values[kept] = batch.values[at];
-                        if !batch.times.is_empty() {
-                            batch.times[kept] = time;
-                        }
+            if self.admits(feed, batch.refs[at], time, segment) {
+                guests |= feed.table.home(batch.refs[at]) != own;
+                if kept != at {
+                    batch.refs[kept] = batch.refs[at];
+                    batch.values[kept] = batch.values[at];
+                    if !batch.times.is_empty() {
+                        batch.times[kept] = time;
                     }
-                    kept += 1;
                 }
-                Admission::Duplicate => self.refused.add(Refusal::DuplicateTimestamp, 1),
-                Admission::OutOfOrder => self.refused.add(Refusal::OutOfOrder, 1),
+                kept += 1;
             }
         }
         batch.refs.truncate(kept);
         batch.values.truncate(kept);
         batch.times.truncate(kept.min(batch.times.len()));
+        batch.histograms.retain(|series, time| {
+            let admitted = self.admits(feed, series, time, segment);
+            guests |= admitted && feed.table.home(series) != own;
+            admitted
+        });
         guests
+    }
+
+    #[inline]
+    fn admits(&mut self, feed: &mut Feed, series: SeriesRef, time: i64, segment: Seq) -> bool {
+        match feed.table.admit(series, time, self.window_ms, segment) {
+            Admission::Admitted => return true,
+            Admission::Duplicate => self.refused.add(Refusal::DuplicateTimestamp, 1),
+            Admission::OutOfOrder => self.refused.add(Refusal::OutOfOrder, 1),
+        }
+        false
     }
 }
 

@@ -6,5 +6,6 @@
 //! May use: base, model, series, wal.
 
 mod appender;
+mod histograms;
 
 pub use appender::{Appender, Batch};

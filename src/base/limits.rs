@@ -26,6 +26,8 @@ pub const FRAME_SAMPLES: usize = 64 << 10;
 pub const RECORD_BYTES: usize = 4 << 20;
 /// Packed labels of one series (a dictionary record holds at least one series).
 pub const LABELS_BYTES: usize = 64 << 10;
+/// One packed native histogram: about twenty thousand buckets.
+pub const HISTOGRAM_BYTES: usize = 64 << 10;
 /// Connections of one endpoint on one shard (the cursor page has room for as many).
 pub const CONNECTIONS: usize = 16;
 /// Page size assumed for file layouts.
@@ -44,4 +46,5 @@ pub const REQUEST_BYTES: usize = 4 << 20;
 
 const _: () = assert!(LABELS_BYTES < RECORD_BYTES);
 const _: () = assert!(LABELS_BYTES * 2 + 2 * PAGE_BYTES < SEGMENT_BYTES_MIN);
+const _: () = assert!(HISTOGRAM_BYTES * 2 + 2 * PAGE_BYTES < SEGMENT_BYTES_MIN);
 const _: () = assert!(RECORD_BYTES < SEGMENT_BYTES_DEFAULT);

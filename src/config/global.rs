@@ -8,7 +8,7 @@ use crate::config::known;
 use crate::config::parse::Context;
 use crate::config::reader::{Field, Section};
 use crate::config::types::{Global, Limits};
-use crate::model::Labels;
+use crate::model::{HistogramRules, Labels};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,13 +23,16 @@ const PROTOCOLS: [&str; 5] = [
 // spec: SCR-10
 const PROTOCOLS_DEFAULT: [&str; 4] =
     ["OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4"];
+/// Only protobuf has native histograms.
+const PROTOCOL_OF_NATIVE: &str = "PrometheusProto";
 
 impl Default for Global {
     fn default() -> Global {
         Global {
             scrape_interval: INTERVAL,
             scrape_timeout: TIMEOUT,
-            scrape_protocols: PROTOCOLS_DEFAULT.map(str::to_owned).to_vec(),
+            scrape_protocols: None,
+            histograms: HistogramRules::default(),
             external_labels: Labels::new(),
             limits: Limits::default(),
             evaluation_interval: INTERVAL,
@@ -55,10 +58,10 @@ pub(super) fn read_global(
         return Err(section.error_at(timeout_field.as_ref(), message));
     }
     let scrape_timeout = if timeout.is_zero() { TIMEOUT.min(scrape_interval) } else { timeout };
-    let scrape_protocols = match section.take_written("scrape_protocols") {
-        Some(field) => read_protocols(&field, "global config")?,
-        None => PROTOCOLS_DEFAULT.map(str::to_owned).to_vec(),
-    };
+    let protocols = section.take_written("scrape_protocols");
+    let read = |field: Field<'_>| read_protocols(&field, "global config");
+    let scrape_protocols = protocols.map(read).transpose()?;
+    let histograms = read_histograms(&mut section, HistogramRules::default())?;
     let external_labels = match section.take("external_labels") {
         Some(field) => read_external_labels(&field, context)?,
         None => Labels::new(),
@@ -67,11 +70,12 @@ pub(super) fn read_global(
     let evaluation = section.duration("evaluation_interval", Duration::ZERO)?;
     section.duration("rule_query_offset", Duration::ZERO)?;
     section.text("query_log_file", "")?;
-    section.finish(&[known::HISTOGRAMS_AND_NAMES])?;
+    section.finish(&[known::NAMES])?;
     Ok(Global {
         scrape_interval,
         scrape_timeout,
         scrape_protocols,
+        histograms,
         external_labels,
         limits,
         evaluation_interval: if evaluation.is_zero() { INTERVAL } else { evaluation },
@@ -88,6 +92,25 @@ pub(super) fn read_limits(section: &mut Section<'_>) -> Result<Limits, ConfigErr
         label_value_length_limit: section.number("label_value_length_limit", 0)?,
         keep_dropped_targets: section.number("keep_dropped_targets", 0)?,
     })
+}
+
+// spec: SCR-74
+pub(super) fn read_histograms(
+    section: &mut Section<'_>,
+    default: HistogramRules,
+) -> Result<HistogramRules, ConfigError> {
+    Ok(HistogramRules {
+        native: section.flag("scrape_native_histograms", default.native)?,
+        classic: section.flag("always_scrape_classic_histograms", default.classic)?,
+        convert: false,
+    })
+}
+
+/// Protocols of a job that nothing is written about.
+// spec: SCR-10
+pub(super) fn default_protocols(histograms: HistogramRules) -> Vec<String> {
+    let first = histograms.native.then_some(PROTOCOL_OF_NATIVE);
+    first.into_iter().chain(PROTOCOLS_DEFAULT).map(str::to_owned).collect()
 }
 
 /// A list of protocol names for `whom`.

@@ -10,7 +10,6 @@ pub(super) enum Harmless {
     Flag,
     /// The empty text, or this one.
     Text(&'static str),
-    Zero,
 }
 
 /// A field's name, and what may be written there.
@@ -22,19 +21,12 @@ pub(super) const TOP: &[Known] =
 
 /// What `global` and a scrape configuration have in common.
 // spec: CFG §2.2, §2.3
-pub(super) const HISTOGRAMS_AND_NAMES: &[Known] = &[
-    ("always_scrape_classic_histograms", Harmless::False),
+pub(super) const NAMES: &[Known] = &[
     ("convert_classic_histograms_to_nhcb", Harmless::False),
     ("extra_scrape_metrics", Harmless::False),
     ("metric_name_escaping_scheme", Harmless::Text("allow-utf-8")),
     ("metric_name_validation_scheme", Harmless::Text("utf8")),
     ("scrape_failure_log_file", Harmless::Text("")),
-    ("scrape_native_histograms", Harmless::False),
-];
-
-pub(super) const SCRAPE: &[Known] = &[
-    ("native_histogram_bucket_limit", Harmless::Zero),
-    ("native_histogram_min_bucket_factor", Harmless::Zero),
 ];
 
 // spec: SD-1
@@ -81,7 +73,6 @@ pub(super) const REMOTE_WRITE: &[Known] = &[
     ("failed_request_logging", Harmless::Flag),
     ("round_robin_dns", Harmless::False),
     ("send_exemplars", Harmless::False),
-    ("send_native_histograms", Harmless::False),
     ("sigv4", Harmless::Empty),
 ];
 

@@ -10,7 +10,7 @@ use crate::config::types::{
     StartAt, TlsConfig,
 };
 use crate::config::url::redacted;
-use crate::model::{Labels, Scheme, TargetGroup};
+use crate::model::{HistogramRules, Labels, Scheme, TargetGroup};
 use crate::relabel::{Action, Rule};
 
 const HIDDEN: &str = "<secret>";
@@ -29,7 +29,9 @@ impl Config {
                 });
             });
         }
-        printer.list("scrape_configs", &self.scrape_configs, print_scrape);
+        printer.list("scrape_configs", &self.scrape_configs, |job, p| {
+            print_scrape(job, self.global.histograms, p);
+        });
         printer.list("remote_write", &self.remote_write, |entry, p| {
             p.text("url", &redacted(&entry.url));
             p.text("name", &entry.name);
@@ -53,7 +55,10 @@ pub(super) fn print_remote_write(entry: &RemoteWriteConfig) -> String {
 fn print_global(global: &Global, p: &mut Printer) {
     p.duration("scrape_interval", global.scrape_interval);
     p.duration("scrape_timeout", global.scrape_timeout);
-    p.texts("scrape_protocols", global.scrape_protocols.iter());
+    if let Some(protocols) = &global.scrape_protocols {
+        p.texts("scrape_protocols", protocols.iter());
+    }
+    print_histograms(global.histograms, HistogramRules::default(), p);
     p.duration("evaluation_interval", global.evaluation_interval);
     p.labels("external_labels", &global.external_labels);
     print_limits(&global.limits, p);
@@ -77,7 +82,7 @@ fn print_limits(limits: &Limits, p: &mut Printer) {
     }
 }
 
-fn print_scrape(job: &ScrapeConfig, p: &mut Printer) {
+fn print_scrape(job: &ScrapeConfig, global: HistogramRules, p: &mut Printer) {
     p.text("job_name", &job.job_name);
     p.plain("honor_labels", job.honor_labels);
     p.plain("honor_timestamps", job.honor_timestamps);
@@ -96,6 +101,13 @@ fn print_scrape(job: &ScrapeConfig, p: &mut Printer) {
     p.text("metrics_path", &job.metrics_path);
     p.plain("scheme", if job.scheme == Scheme::Https { "https" } else { "http" });
     p.plain("enable_compression", job.enable_compression);
+    print_histograms(job.histograms, global, p);
+    if job.native_histogram_bucket_limit > 0 {
+        p.plain("native_histogram_bucket_limit", job.native_histogram_bucket_limit);
+    }
+    if job.native_histogram_min_bucket_factor > 0.0 {
+        p.plain("native_histogram_min_bucket_factor", job.native_histogram_min_bucket_factor);
+    }
     let limits = Limits {
         body_size_limit: job.body_size_limit,
         sample_limit: job.sample_limit,
@@ -114,6 +126,19 @@ fn print_scrape(job: &ScrapeConfig, p: &mut Printer) {
         p.duration("refresh_interval", entry.refresh_interval);
     });
     p.list("static_configs", &job.static_configs, print_group);
+}
+
+/// What differs from what would be inherited.
+fn print_histograms(rules: HistogramRules, inherited: HistogramRules, p: &mut Printer) {
+    for (name, value, inherited) in [
+        ("scrape_native_histograms", rules.native, inherited.native),
+        ("always_scrape_classic_histograms", rules.classic, inherited.classic),
+        ("convert_classic_histograms_to_nhcb", rules.convert, inherited.convert),
+    ] {
+        if value != inherited {
+            p.plain(name, value);
+        }
+    }
 }
 
 fn print_group(group: &TargetGroup, p: &mut Printer) {
@@ -147,6 +172,9 @@ fn print_remote_rest(entry: &RemoteWriteConfig, p: &mut Printer) {
     }
     p.list("write_relabel_configs", &entry.write_relabel_configs, print_rule);
     p.text("protobuf_message", "prometheus.WriteRequest");
+    if entry.send_native_histograms {
+        p.plain("send_native_histograms", true);
+    }
     print_http(&entry.http, p);
     p.key("queue_config").nested(|p| print_queue(&entry.queue, p));
     p.key("metadata_config").nested(|p| p.plain("send", false));

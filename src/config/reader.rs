@@ -66,6 +66,16 @@ impl<'a> Field<'a> {
         self.plain().and_then(whole_number).ok_or_else(|| self.wrong("a whole number, 0 or more"))
     }
 
+    /// Digits with an optional fraction, 0 or more.
+    pub(super) fn decimal(&self) -> Result<f64, ConfigError> {
+        if self.node.is_null() {
+            return Ok(0.0);
+        }
+        let number = self.plain().and_then(|text| text.parse::<f64>().ok());
+        let number = number.filter(|number| number.is_finite() && *number >= 0.0);
+        number.ok_or_else(|| self.wrong("a number, 0 or more"))
+    }
+
     pub(super) fn duration(&self) -> Result<Duration, ConfigError> {
         if self.node.is_null() {
             return Ok(Duration::ZERO);
@@ -150,9 +160,6 @@ impl<'a> Field<'a> {
                 Harmless::Text(allowed) => {
                     self.text().is_ok_and(|text| text.is_empty() || text == allowed)
                 }
-                Harmless::Zero => {
-                    self.plain().and_then(|text| text.parse().ok()).is_some_and(|n: f64| n == 0.0)
-                }
             }
     }
 }
@@ -210,6 +217,10 @@ impl<'a> Section<'a> {
 
     pub(super) fn number(&mut self, name: &str, default: u64) -> Result<u64, ConfigError> {
         self.take(name).map_or(Ok(default), |field| field.number())
+    }
+
+    pub(super) fn decimal(&mut self, name: &str, default: f64) -> Result<f64, ConfigError> {
+        self.take(name).map_or(Ok(default), |field| field.decimal())
     }
 
     pub(super) fn size(&mut self, name: &str, default: u64) -> Result<u64, ConfigError> {

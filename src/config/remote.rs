@@ -98,6 +98,7 @@ fn read_remote_write(
         "write_relabel_configs",
         "empty or null relabeling rule in remote write config",
     )?;
+    let send_native_histograms = section.flag("send_native_histograms", false)?;
     let queue = match section.section("queue_config")? {
         Some(queue) => read_queue(queue)?,
         None => QueueConfig::default(),
@@ -118,6 +119,7 @@ fn read_remote_write(
         remote_timeout,
         headers,
         write_relabel_configs,
+        send_native_histograms,
         queue,
         http,
         status_policy,

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::config::error::ConfigError;
 use crate::config::file_sd::{read_file_sd, read_group};
-use crate::config::global::{read_limits, read_protocol, read_protocols};
+use crate::config::global::{
+    default_protocols, read_histograms, read_limits, read_protocol, read_protocols,
+};
 use crate::config::http_client::read_http_client;
 use crate::config::known;
 use crate::config::parse::Context;
@@ -50,12 +52,15 @@ fn read_scrape(
         return Err(section.error_at(name_field.as_ref(), "job_name is empty"));
     }
     let (scrape_interval, scrape_timeout) = read_times(&mut section, &job_name, global)?;
-    let scrape_protocols = match section.take_written("scrape_protocols") {
-        Some(field) => {
-            read_protocols(&field, &format!("scrape config with job name {job_name:?}"))?
-        }
-        None => global.scrape_protocols.clone(),
-    };
+    let histograms = read_histograms(&mut section, global.histograms)?;
+    let scrape_protocols =
+        match (section.take_written("scrape_protocols"), &global.scrape_protocols) {
+            (Some(field), _) => {
+                read_protocols(&field, &format!("scrape config with job name {job_name:?}"))?
+            }
+            (None, Some(inherited)) => inherited.clone(),
+            (None, None) => default_protocols(histograms),
+        };
     let fallback = section.take_written("fallback_scrape_protocol");
     let fallback = fallback.filter(|field| field.text().is_ok_and(|text| !text.is_empty()));
     let limits = inherited(read_limits(&mut section)?, &global.limits);
@@ -83,6 +88,10 @@ fn read_scrape(
         label_name_length_limit: limits.label_name_length_limit,
         label_value_length_limit: limits.label_value_length_limit,
         keep_dropped_targets: limits.keep_dropped_targets,
+        histograms,
+        native_histogram_bucket_limit: section.number("native_histogram_bucket_limit", 0)?,
+        native_histogram_min_bucket_factor: section
+            .decimal("native_histogram_min_bucket_factor", 0.0)?,
         static_configs: read_static(&mut section, !relabel_configs.is_empty())?,
         relabel_configs,
         metric_relabel_configs: read_rules(
@@ -96,12 +105,7 @@ fn read_scrape(
         http: read_http_client(&mut section, EXCLUSIVE, context)?,
         job_name,
     };
-    section.finish(&[
-        known::HISTOGRAMS_AND_NAMES,
-        known::SCRAPE,
-        known::DISCOVERY,
-        known::HTTP_CLIENT,
-    ])?;
+    section.finish(&[known::NAMES, known::DISCOVERY, known::HTTP_CLIENT])?;
     Ok(job)
 }
 

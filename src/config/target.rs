@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::base::{format_duration, parse_duration};
 use crate::config::types::ScrapeConfig;
 use crate::config::url::{escape_path, escape_query};
-use crate::model::{Labels, LabelsBuilder, Scheme, Target, TargetGroup};
+use crate::model::{HistogramRules, Labels, LabelsBuilder, Scheme, Target, TargetGroup};
 use crate::relabel;
 
 /// What became of every target of a job.
@@ -26,12 +26,9 @@ const PATH: &str = "__metrics_path__";
 const SCHEME: &str = "__scheme__";
 const TIMEOUT: &str = "__scrape_timeout__";
 const UNIX_SOCKET: &str = "__unix_socket__";
-/// Set for relabeling rules that look at them; asking for any is refused.
-const HISTOGRAMS: [&str; 3] = [
-    "__always_scrape_classic_histograms__",
-    "__convert_classic_histograms_to_nhcb__",
-    "__scrape_native_histograms__",
-];
+const CLASSIC: &str = "__always_scrape_classic_histograms__";
+const CONVERT: &str = "__convert_classic_histograms_to_nhcb__";
+const NATIVE: &str = "__scrape_native_histograms__";
 
 /// Relabels the job's discovered targets and works out what to scrape.
 // spec: SCR-20, SCR-6, SCR-22, R8-R10
@@ -76,7 +73,10 @@ fn discovered(job: &ScrapeConfig, own: &Labels, shared: &Labels) -> Labels {
     default(TIMEOUT, &format_duration(job.scrape_timeout));
     default(PATH, &job.metrics_path);
     default(SCHEME, scheme_name(job.scheme));
-    HISTOGRAMS.iter().for_each(|name| default(name, "false"));
+    let HistogramRules { native, classic, convert } = job.histograms;
+    for (name, value) in [(CLASSIC, classic), (CONVERT, convert), (NATIVE, native)] {
+        default(name, if value { "true" } else { "false" });
+    }
     for (name, values) in &job.params {
         if let Some(first) = values.first() {
             default(&format!("{PARAM}{name}"), first);
@@ -113,8 +113,13 @@ fn target(
         "https" => Scheme::Https,
         other => return Err(format!("invalid scheme: {other:?}")),
     };
-    if let Some(name) = HISTOGRAMS.iter().find(|name| !matches!(labels.get(name), "" | "false")) {
-        return Err(format!("{name} {:?}: not supported yet", labels.get(name)));
+    let histograms = HistogramRules {
+        native: switch(labels.get(NATIVE), job.histograms.native),
+        classic: switch(labels.get(CLASSIC), job.histograms.classic),
+        convert: switch(labels.get(CONVERT), job.histograms.convert),
+    };
+    if histograms.convert {
+        return Err(format!("{CONVERT}: not supported yet"));
     }
     let duration = |name: &str, what: &str| {
         let duration = parse_duration(labels.get(name))
@@ -138,7 +143,17 @@ fn target(
         labels.set("instance", &address);
     }
     labels.retain(|name, _| !name.starts_with("__"));
-    Ok(Target { labels: labels.labels(), discovered, scheme, address, path, interval, timeout })
+    let labels = labels.labels();
+    Ok(Target { labels, discovered, scheme, address, path, interval, timeout, histograms })
+}
+
+/// What a label says that holds a truth value as Go writes them; anything else says nothing.
+fn switch(text: &str, default: bool) -> bool {
+    match text {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => true,
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => false,
+        _ => default,
+    }
 }
 
 /// Path and query. A `__param_x` label takes the place of the first value of `x`.
@@ -263,6 +278,23 @@ mod tests {
     }
 
     #[test]
+    fn labels_decide_about_histograms_where_they_hold_a_truth_value() {
+        let text = "  scrape_native_histograms: true
+  always_scrape_classic_histograms: true
+  static_configs:
+  - targets: [a]
+  - {targets: [b], labels: {__scrape_native_histograms__: F, __convert_classic_histograms_to_nhcb__: f}}
+  - {targets: [c], labels: {__always_scrape_classic_histograms__: what}}
+";
+        let built = build(text);
+        let rules: Vec<HistogramRules> =
+            built.targets.iter().map(|target| target.histograms).collect();
+        let job = HistogramRules { native: true, classic: true, convert: false };
+        let own = HistogramRules { native: false, classic: true, convert: false };
+        assert_eq!(rules, [job, own, job]);
+    }
+
+    #[test]
     fn the_same_labels_and_url_are_one_target() {
         let built =
             build("  static_configs: [{targets: [a, a]}, {targets: [a], labels: {__x: '1'}}]");
@@ -288,10 +320,6 @@ mod tests {
                 "scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
             ),
             ("__unix_socket__: /x", "__unix_socket__: not supported yet"),
-            (
-                "__scrape_native_histograms__: true",
-                "__scrape_native_histograms__ \"true\": not supported yet",
-            ),
         ] {
             let (name, value) = labels.split_once(": ").expect("a pair");
             let job = job("");

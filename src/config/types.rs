@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use crate::model::{Labels, Scheme, StatusPolicy, TargetGroup};
+use crate::model::{HistogramRules, Labels, Scheme, StatusPolicy, TargetGroup};
 use crate::relabel::Rule;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +24,10 @@ pub struct Global {
     pub scrape_interval: Duration,
     /// At most the interval.
     pub scrape_timeout: Duration,
-    /// Names in order of preference, never empty.
+    /// Names in order of preference, never empty; `None`: each job takes its default.
     // spec: SCR-10
-    pub scrape_protocols: Vec<String>,
+    pub scrape_protocols: Option<Vec<String>>,
+    pub histograms: HistogramRules,
     /// Variables are expanded.
     pub external_labels: Labels,
     pub limits: Limits,
@@ -81,6 +82,11 @@ pub struct ScrapeConfig {
     /// Bytes.
     pub label_value_length_limit: u64,
     pub keep_dropped_targets: u64,
+    pub histograms: HistogramRules,
+    /// Buckets; 0 is no bound.
+    pub native_histogram_bucket_limit: u64,
+    /// How much wider than the one before each bucket must be at least; up to 1 asks for nothing.
+    pub native_histogram_min_bucket_factor: f64,
     pub relabel_configs: Vec<Rule>,
     pub metric_relabel_configs: Vec<Rule>,
     pub static_configs: Vec<TargetGroup>,
@@ -108,6 +114,7 @@ pub struct RemoteWriteConfig {
     /// Sorted by name; none that the protocol itself sets.
     pub headers: Vec<(String, String)>,
     pub write_relabel_configs: Vec<Rule>,
+    pub send_native_histograms: bool,
     pub queue: QueueConfig,
     pub http: HttpClientConfig,
     /// Ours: answers that are not treated as usual.

@@ -93,6 +93,8 @@ fn job(config: &ScrapeConfig, tls: u32) -> Job {
         label_limit: config.label_limit,
         label_name_length_limit: config.label_name_length_limit,
         label_value_length_limit: config.label_value_length_limit,
+        bucket_limit: config.native_histogram_bucket_limit,
+        min_bucket_factor: config.native_histogram_min_bucket_factor,
         forced_error: None,
         metric_relabel: config.metric_relabel_configs.clone(),
         headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
@@ -137,6 +139,7 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         retry_429: queue.retry_on_http_429.unwrap_or(true),
         status_policy: config.status_policy.clone(),
         sample_age_limit: queue.sample_age_limit,
+        send_native_histograms: config.send_native_histograms,
         from_oldest: config.start_at == StartAt::Oldest,
     })
 }

@@ -36,6 +36,7 @@ mod tests {
             path: "/metrics".to_owned(),
             interval: core::time::Duration::from_secs(15),
             timeout: core::time::Duration::from_secs(10),
+            histograms: Default::default(),
         };
         let targets: Vec<Target> = (0..4000).map(target).collect();
         let dealt = deal(&targets, 4);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::exposition::error::ParseError;
 use crate::exposition::labels::{Labelled, fill};
-use crate::model::{LabelsBuilder, MetricType};
+use crate::model::{LabelsBuilder, MetricType, NativeHistogram};
 
 /// The language of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +50,8 @@ pub struct Series<'a> {
     pub value: f64,
     /// Milliseconds since the epoch, where the page gives a time.
     pub timestamp_ms: Option<i64>,
+    /// The value instead of `value`, where it is a native histogram. It is compact.
+    pub histogram: Option<&'a NativeHistogram>,
     /// `None` also for an exemplar whose labels are too long to keep.
     pub exemplar: Option<Exemplar<'a>>,
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use crate::model::HistogramError;
+
 /// The rule that a line breaks. Any one of them refuses the whole page. Texts taken from the line are cut short and
 /// escaped; the caller knows the line's number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ParseError {
     /// Something follows `# EOF`.
     AfterEof,
@@ -21,6 +23,8 @@ pub enum ParseError {
     ExemplarTimestamp(String),
     ExemplarValue,
     HelpUtf8,
+    /// A native histogram that contradicts itself, or a classic one that cannot be made into one.
+    Histogram(HistogramError),
     LabelName,
     LabelValue,
     /// Only the name of the metadata word is kept: `HELP`, `TYPE` or `UNIT`.
@@ -73,6 +77,7 @@ impl fmt::Display for ParseError {
             ParseError::ExemplarTimestamp(text) => write!(f, "invalid exemplar timestamp {text}"),
             ParseError::ExemplarValue => f.write_str("expected value after exemplar labels"),
             ParseError::HelpUtf8 => f.write_str("help text is not a valid utf8 string"),
+            ParseError::Histogram(error) => write!(f, "{error}"),
             ParseError::LabelName => f.write_str("expected label name"),
             ParseError::LabelValue => f.write_str("expected label value"),
             ParseError::MetadataName(word) => write!(f, "expected metric name after {word}"),

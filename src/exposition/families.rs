@@ -9,10 +9,11 @@
 
 use crate::exposition::entry::Series;
 use crate::exposition::error::{ParseError, shown};
+use crate::exposition::histogram::HistogramMessage;
 use crate::exposition::labels::Gathering;
 use crate::exposition::message::{Message, Taken, Value, take, varint};
 use crate::exposition::number::canonical;
-use crate::model::LabelsBuilder;
+use crate::model::{Classic, HistogramRules, LabelsBuilder, NativeHistogram};
 
 /// How a sample's name and labels come from its family and metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,10 @@ pub struct Families {
     head: usize,
     timestamp_ms: i64,
     points: Vec<Point>,
+    message: HistogramMessage,
+    /// The value of the one point that is a native histogram.
+    native: Option<NativeHistogram>,
+    converter: Classic,
 }
 
 impl Families {
@@ -193,7 +198,7 @@ impl Families {
     }
 
     /// Reads one metric and gives the number of its samples.
-    pub fn metric(&mut self, bytes: &[u8]) -> Result<usize, ParseError> {
+    pub fn metric(&mut self, bytes: &[u8], rules: HistogramRules) -> Result<usize, ParseError> {
         if !self.begun {
             self.check_family()?;
             self.begun = true;
@@ -201,6 +206,7 @@ impl Families {
         self.text.truncate(self.head);
         self.timestamp_ms = 0;
         self.points.clear();
+        self.native = None;
         let wanted = match self.kind {
             COUNTER => 3,
             GAUGE => 2,
@@ -228,7 +234,7 @@ impl Families {
         }
         match self.kind {
             SUMMARY => self.summary(body)?,
-            HISTOGRAM | GAUGE_HISTOGRAM => self.histogram(body)?,
+            HISTOGRAM | GAUGE_HISTOGRAM => self.histogram(body, rules)?,
             _ => {
                 let value = plain(body)?;
                 self.points.push(Point { form: Form::Plain, bound: 0.0, value });
@@ -255,8 +261,9 @@ impl Families {
     }
 
     fn summary(&mut self, body: &[u8]) -> Result<(), ParseError> {
-        self.count_and_sum();
         let (mut count, mut sum) = (0, 0.0);
+        self.push(Form::Count, 0.0, 0.0);
+        self.push(Form::Sum, 0.0, 0.0);
         let mut message = Message::new(body);
         while let Some((number, value, _)) = message.field()? {
             match number {
@@ -277,50 +284,51 @@ impl Families {
                 _ => {}
             }
         }
-        self.set_count_and_sum(count as f64, sum);
+        for (point, value) in self.points.iter_mut().zip([count as f64, sum]) {
+            point.value = value;
+        }
+        Ok(())
+    }
+
+    // spec: SCR-74
+    fn histogram(&mut self, body: &[u8], rules: HistogramRules) -> Result<(), ParseError> {
+        self.message.read(body)?;
+        let gauge = self.kind == GAUGE_HISTOGRAM;
+        if rules.native && self.message.is_native() {
+            self.native = Some(self.message.native(gauge).map_err(ParseError::Histogram)?);
+            self.push(Form::Plain, 0.0, 0.0);
+            if rules.classic && !self.message.buckets.is_empty() {
+                self.classic();
+            }
+            return Ok(());
+        }
+        if rules.classic || !rules.convert {
+            self.classic();
+        }
+        if rules.convert {
+            let converted = self.message.converted(&mut self.converter, gauge);
+            self.native = Some(converted.map_err(ParseError::Histogram)?);
+            self.push(Form::Plain, 0.0, 0.0);
+        }
         Ok(())
     }
 
     /// The classic series. A bucket of +Inf ends them; where there is none it is made of the count.
-    fn histogram(&mut self, body: &[u8]) -> Result<(), ParseError> {
-        self.count_and_sum();
-        let (mut count, mut count_float, mut sum) = (0, 0.0, 0.0);
-        let mut closed = false;
-        let mut message = Message::new(body);
-        while let Some((number, value, _)) = message.field()? {
-            match number {
-                1 => count = value.varint()?,
-                2 => sum = value.double()?,
-                3 => {
-                    let (bound, value) = bucket(value.bytes()?)?;
-                    if !closed {
-                        self.points.push(Point { form: Form::Bucket, bound, value });
-                    }
-                    closed |= bound == f64::INFINITY;
-                }
-                4 => count_float = value.double()?,
-                _ => {}
+    fn classic(&mut self) {
+        let count = self.message.count();
+        self.push(Form::Count, 0.0, count);
+        self.push(Form::Sum, 0.0, self.message.sum);
+        for &(bound, value) in &self.message.buckets {
+            self.points.push(Point { form: Form::Bucket, bound, value });
+            if bound == f64::INFINITY {
+                return;
             }
         }
-        let count = or_integer(count_float, count);
-        if !closed {
-            let bound = f64::INFINITY;
-            self.points.push(Point { form: Form::Bucket, bound, value: count });
-        }
-        self.set_count_and_sum(count, sum);
-        Ok(())
+        self.push(Form::Bucket, f64::INFINITY, count);
     }
 
-    fn count_and_sum(&mut self) {
-        for form in [Form::Count, Form::Sum] {
-            self.points.push(Point { form, bound: 0.0, value: 0.0 });
-        }
-    }
-
-    fn set_count_and_sum(&mut self, count: f64, sum: f64) {
-        for (point, value) in self.points.iter_mut().zip([count, sum]) {
-            point.value = value;
-        }
+    fn push(&mut self, form: Form, bound: f64, value: f64) {
+        self.points.push(Point { form, bound, value });
     }
 
     /// A sample of the metric read last, by number; the series text is valid until the next one is asked for.
@@ -338,7 +346,10 @@ impl Families {
         *form = point.form as u8;
         bound.copy_from_slice(&point.bound.to_bits().to_le_bytes());
         let timestamp_ms = (self.timestamp_ms != 0).then_some(self.timestamp_ms);
-        Some(Series { text: &self.text, value: point.value, timestamp_ms, exemplar: None })
+        // Nothing else of a histogram family goes by the plain name.
+        let histogram = self.native.as_ref().filter(|_| point.form == Form::Plain);
+        let value = point.value;
+        Some(Series { text: &self.text, value, timestamp_ms, exemplar: None, histogram })
     }
 }
 
@@ -353,25 +364,6 @@ fn plain(body: &[u8]) -> Result<f64, ParseError> {
         }
     }
     Ok(found)
-}
-
-/// Upper bound and cumulative count.
-fn bucket(body: &[u8]) -> Result<(f64, f64), ParseError> {
-    let (mut count, mut count_float, mut bound) = (0, 0.0, 0.0);
-    let mut message = Message::new(body);
-    while let Some((number, value, _)) = message.field()? {
-        match number {
-            1 => count = value.varint()?,
-            2 => bound = value.double()?,
-            4 => count_float = value.double()?,
-            _ => {}
-        }
-    }
-    Ok((bound, or_integer(count_float, count)))
-}
-
-fn or_integer(float: f64, integer: u64) -> f64 {
-    if float == 0.0 { integer as f64 } else { float }
 }
 
 /// Name of the family, and what follows it.
@@ -466,7 +458,7 @@ mod tests {
         let mut labels = LabelsBuilder::default();
         while let Some(piece) = families.piece(&body[used..])? {
             if let Some(metric) = piece.metric() {
-                for number in 0..families.metric(metric)? {
+                for number in 0..families.metric(metric, HistogramRules::default())? {
                     let series = families.sample(number).expect("within the metric");
                     labels_of(series.text, &mut labels, &mut Vec::new())?;
                     let mut line = String::new();
@@ -556,7 +548,9 @@ mod tests {
         for family in page.map(|family| delimited(&family)) {
             let mut used = 0;
             while let Some(piece) = families.piece(&family[used..]).expect("whole") {
-                let samples = piece.metric().map_or(Ok(0), |metric| families.metric(metric));
+                let samples = piece
+                    .metric()
+                    .map_or(Ok(0), |metric| families.metric(metric, HistogramRules::default()));
                 for number in 0..samples.expect("good") {
                     texts.push(families.sample(number).expect("there").text.to_vec());
                 }

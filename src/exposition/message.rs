@@ -135,6 +135,44 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Every element of a repeated number, packed or not, is given to `each`.
+pub(super) fn varints(value: Value<'_>, mut each: impl FnMut(u64)) -> Result<(), ParseError> {
+    let mut rest = match value {
+        Value::Bytes(packed) => packed,
+        single => {
+            each(single.varint()?);
+            return Ok(());
+        }
+    };
+    while !rest.is_empty() {
+        let Some((element, used)) = varint(rest)? else {
+            return Err(ParseError::Protobuf("a packed field that ends within a number"));
+        };
+        each(element);
+        rest = rest.get(used..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// The same for doubles.
+pub(super) fn doubles(value: Value<'_>, mut each: impl FnMut(f64)) -> Result<(), ParseError> {
+    let packed = match value {
+        Value::Bytes(packed) => packed,
+        single => {
+            each(single.double()?);
+            return Ok(());
+        }
+    };
+    let (whole, rest) = packed.as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err(ParseError::Protobuf("a packed field that ends within a number"));
+    }
+    for eight in whole {
+        each(f64::from_le_bytes(*eight));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,5 +217,20 @@ mod tests {
         }
         let mut message = Message::new(&[0x0a, 5, 1]);
         assert!(message.field().is_err());
+    }
+
+    #[test]
+    fn repeated_numbers_are_read_packed_and_single() {
+        let mut got = Vec::new();
+        varints(Value::Bytes(&[1, 0x80, 1]), |value| got.push(value)).expect("whole");
+        varints(Value::Varint(7), |value| got.push(value)).expect("whole");
+        assert_eq!(got, [1, 128, 7]);
+        assert!(varints(Value::Bytes(&[0x80]), |_| {}).is_err());
+        let mut got = Vec::new();
+        doubles(Value::Bytes(&1.5f64.to_le_bytes()), |value| got.push(value)).expect("whole");
+        doubles(Value::Fixed64(2f64.to_bits()), |value| got.push(value)).expect("whole");
+        assert_eq!(got, [1.5, 2.0]);
+        assert!(doubles(Value::Bytes(&[0; 9]), |_| {}).is_err());
+        assert!(doubles(Value::Varint(1), |_| {}).is_err());
     }
 }

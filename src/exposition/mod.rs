@@ -19,6 +19,7 @@
 mod entry;
 mod error;
 mod families;
+mod histogram;
 mod labels;
 mod message;
 mod negotiate;

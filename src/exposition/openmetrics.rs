@@ -47,11 +47,17 @@ fn series(line: &[u8]) -> Result<Entry<'_>, ParseError> {
         return refuse(float_error(token), line, Dialect::OpenMetrics);
     };
     if rest.is_empty() {
-        return Ok(Entry::Series(Series { text, value, timestamp_ms: None, exemplar: None }));
+        return Ok(Entry::Series(Series {
+            text,
+            value,
+            timestamp_ms: None,
+            histogram: None,
+            exemplar: None,
+        }));
     }
     match tail(rest) {
         Ok((timestamp_ms, exemplar)) => {
-            Ok(Entry::Series(Series { text, value, timestamp_ms, exemplar }))
+            Ok(Entry::Series(Series { text, value, timestamp_ms, histogram: None, exemplar }))
         }
         Err(error) => refuse(error, line, Dialect::OpenMetrics),
     }

@@ -52,7 +52,7 @@ fn series(line: &[u8]) -> Result<Entry<'_>, ParseError> {
         }
         Some(ms)
     };
-    Ok(Entry::Series(Series { text, value, timestamp_ms, exemplar: None }))
+    Ok(Entry::Series(Series { text, value, timestamp_ms, histogram: None, exemplar: None }))
 }
 
 /// Nothing need stand between a name and a value that cannot belong to it: `a+1` and `a.5` are samples of `a`.

@@ -8,7 +8,7 @@ use crate::flags::Dump;
 use crate::inspect::error::InspectError;
 use crate::inspect::reader::{Met, ShardReader, shards};
 use crate::inspect::verify::shown;
-use crate::model::{NAN, PackedLabels, is_stale};
+use crate::model::{HistogramSummary, NAN, PackedLabels, is_stale};
 use crate::wal::{Place, Seq};
 
 /// What a dump came by.
@@ -45,8 +45,8 @@ pub fn dump(
                 }
             };
             let frame = &shard.decoded;
-            let samples = frame.refs.iter().zip(&frame.values).zip(&frame.times);
-            for ((series, value), time) in samples {
+            let samples = frame.refs.iter().zip(&frame.times);
+            for (index, (series, time)) in samples.enumerate() {
                 if dumped.samples == limit {
                     let at_place = shown(place);
                     writeln!(
@@ -66,9 +66,13 @@ pub fn dump(
                     continue;
                 };
                 line.clear();
+                let value = match frame.histogram(index) {
+                    Some(packed) => histogram(packed),
+                    None => decimal(frame.values[index]),
+                };
                 match asked.json {
-                    true => json(&mut line, number, place, labels, *value, *time),
-                    false => text(&mut line, labels, *value, *time),
+                    true => json(&mut line, number, place, labels, &value, *time),
+                    false => text(&mut line, labels, &value, *time),
                 }
                 out.write_all(line.as_bytes())?;
                 dumped.samples += 1;
@@ -80,7 +84,7 @@ pub fn dump(
 }
 
 /// `name{label="value"} value milliseconds`.
-fn text(line: &mut String, labels: &[u8], value: f64, time: i64) {
+fn text(line: &mut String, labels: &[u8], value: &str, time: i64) {
     let labels = PackedLabels(labels);
     line.push_str(labels.get("__name__"));
     let mut rest = labels.iter().filter(|(name, _)| *name != "__name__").peekable();
@@ -103,10 +107,10 @@ fn text(line: &mut String, labels: &[u8], value: f64, time: i64) {
         line.push('}');
     }
     // Writing to a string cannot fail.
-    writeln!(line, " {} {time}", number(value)).unwrap_or_default();
+    writeln!(line, " {value} {time}").unwrap_or_default();
 }
 
-fn json(line: &mut String, shard: u16, place: Place, labels: &[u8], value: f64, time: i64) {
+fn json(line: &mut String, shard: u16, place: Place, labels: &[u8], value: &str, time: i64) {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let labels: Vec<String> = PackedLabels(labels)
         .iter()
@@ -114,16 +118,21 @@ fn json(line: &mut String, shard: u16, place: Place, labels: &[u8], value: f64, 
         .collect();
     writeln!(
         line,
-        "{{\"shard\":{shard},\"place\":\"{}\",\"labels\":{{{}}},\"value\":\"{}\",\"timestamp\":{time}}}",
+        "{{\"shard\":{shard},\"place\":\"{}\",\"labels\":{{{}}},\"value\":\"{value}\",\"timestamp\":{time}}}",
         shown(place),
-        labels.join(","),
-        number(value)
+        labels.join(",")
     )
     .unwrap_or_default();
 }
 
+/// Of a native histogram only what it says first, without its buckets.
+fn histogram(packed: &[u8]) -> String {
+    let HistogramSummary { count, sum, schema } = HistogramSummary::of(packed);
+    format!("histogram(count={},sum={},schema={schema})", decimal(count), decimal(sum))
+}
+
 /// Reads back as the same bits: the shortest decimal, and for other NaNs than the ordinary one their bits.
-fn number(value: f64) -> String {
+fn decimal(value: f64) -> String {
     match value {
         _ if is_stale(value) => "StaleNaN".to_owned(),
         _ if value.to_bits() == NAN.to_bits() => "NaN".to_owned(),

@@ -17,11 +17,12 @@ use crate::inspect::reader::{Cursor, Met, ShardReader, shards};
 use crate::inspect::remote::{Answer, Remote};
 use crate::inspect::verify::shown;
 use crate::io::Clock;
-use crate::model::StatusPolicy;
+use crate::model::{StatusPolicy, is_packed_custom};
 use crate::relabel::Rule;
 use crate::send::{Filter, Verdict, verdict};
 use crate::tls;
 use crate::wal::Place;
+use crate::wire::histogram::{histogram_len, put_histogram};
 use crate::wire::remote_v1::{put_sample, sample_len};
 
 const BACKOFF_MIN: Duration = Duration::from_millis(30);
@@ -34,7 +35,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
     pub sent: u64,
-    /// Samples that cannot be read, or have no labels.
+    /// Samples that cannot be read, have no labels, or cannot be said in remote write 1.0.
     pub lost: u64,
     /// Samples that `write_relabel_configs` drop.
     pub filtered: u64,
@@ -202,15 +203,19 @@ impl Source {
             }
             let lane = self.reader.decoded.lane;
             let settled = self.cursor.as_ref().map_or(0, |cursor| cursor.settled(place, lane));
-            let mut nameless = 0;
+            let (mut nameless, mut custom) = (0, 0);
             for index in settled.min(self.reader.decoded.refs.len())..self.reader.decoded.refs.len()
             {
                 let frame = &self.reader.decoded;
-                let (series, value, time) =
-                    (frame.refs[index], frame.values[index], frame.times[index]);
+                let (series, time) = (frame.refs[index], frame.times[index]);
+                let histogram = frame.histogram(index);
                 let wanted = asked.from.is_none_or(|from| from <= time)
                     && asked.until.is_none_or(|until| time <= until);
                 if !wanted {
+                    continue;
+                }
+                if histogram.is_some_and(is_packed_custom) {
+                    custom += 1;
                     continue;
                 }
                 let Some(stored) = self.reader.labels(series) else {
@@ -225,15 +230,25 @@ impl Source {
                     sender.skipped += 1;
                     continue;
                 }
-                if batch.is_full(sample_len(labels.len(), time)) {
+                let more = match histogram {
+                    Some(packed) => histogram_len(labels.len(), packed.len(), time),
+                    None => sample_len(labels.len(), time),
+                };
+                if batch.is_full(more) {
                     sender.send(batch)?;
                     batch.clear();
                 }
-                put_sample(&mut batch.raw, labels, value, time);
+                match histogram {
+                    Some(packed) => put_histogram(&mut batch.raw, labels, packed, time),
+                    None => put_sample(&mut batch.raw, labels, frame.values[index], time),
+                }
                 batch.ends.push(batch.raw.len());
             }
             if nameless > 0 {
                 sender.lose(nameless, self.number, place)?;
+            }
+            if custom > 0 {
+                sender.lose_custom(custom, self.number, place)?;
             }
         }
         Ok(())
@@ -257,6 +272,16 @@ impl Sender<'_> {
         self.done.lost += samples;
         let place = shown(place);
         writeln!(self.notes, "shard {shard}: {samples} samples at {place} cannot be read")?;
+        Ok(())
+    }
+
+    fn lose_custom(&mut self, count: u64, shard: u16, place: Place) -> Result<(), InspectError> {
+        self.done.lost += count;
+        let place = shown(place);
+        writeln!(
+            self.notes,
+            "shard {shard}: {count} histograms at {place} have custom buckets, which remote write 1.0 cannot say"
+        )?;
         Ok(())
     }
 

@@ -184,7 +184,10 @@ impl Verify<'_, '_> {
                 match kind {
                     RecordKind::Define if is_labels(payload.get(4..)) => definitions += 1,
                     RecordKind::Forget => forgotten += payload.len() / 4,
-                    RecordKind::Define | RecordKind::Samples | RecordKind::Other(_) => {
+                    RecordKind::Define
+                    | RecordKind::Samples
+                    | RecordKind::Histograms
+                    | RecordKind::Other(_) => {
                         holes.push((offset, 1, "a record that means nothing here"));
                     }
                 }
@@ -232,7 +235,7 @@ impl Verify<'_, '_> {
                 holes.push((offset, lost, "no record can be read"));
             }
             Finding::Record { offset, bytes: record, kind, samples: count, payload } => {
-                let good = kind == RecordKind::Samples
+                let good = matches!(kind, RecordKind::Samples | RecordKind::Histograms)
                     && decode_samples(payload, header.base_time, decoded).is_ok()
                     && decoded.refs.len() == count as usize;
                 if !good {

@@ -2,18 +2,25 @@
 //!
 //! May use: base.
 
+mod histogram;
 mod label;
 mod metadata;
 mod packed;
+mod packed_histogram;
 mod policy;
 mod reason;
 mod sample;
 mod target;
 
+pub use histogram::{
+    CUSTOM_BUCKETS, Classic, Counts, HistogramError, NativeHistogram, Observations, SCHEMA_MAX,
+    Side, Span, schema_of_factor,
+};
 pub use label::{Label, Labels, LabelsBuilder};
 pub use metadata::MetricType;
 pub use packed::{PackedLabels, merge_packed, pack, pack_label};
+pub use packed_histogram::{HistogramSummary, is_packed_custom, pack_histogram};
 pub use policy::{StatusAction, StatusPolicy};
 pub use reason::{Loss, Losses, Refusal, Refusals};
 pub use sample::{NAN, SeriesRef, is_stale, stale_marker};
-pub use target::{Scheme, Target, TargetGroup};
+pub use target::{HistogramRules, Scheme, Target, TargetGroup};

@@ -10,6 +10,8 @@ pub enum Refusal {
     DuplicateTimestamp,
     /// Metric relabeling dropped it.
     Filtered,
+    /// A native histogram with too many buckets for a log record.
+    HistogramTooLarge,
     /// Too many labels for a log record.
     LabelsTooLong,
     /// More than ten minutes ahead of this machine's clock.
@@ -21,10 +23,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 7] = [
+    pub const ALL: [Refusal; 8] = [
         Refusal::DiskFull,
         Refusal::DuplicateTimestamp,
         Refusal::Filtered,
+        Refusal::HistogramTooLarge,
         Refusal::LabelsTooLong,
         Refusal::OutOfBounds,
         Refusal::OutOfOrder,
@@ -41,6 +44,7 @@ impl Refusal {
             Refusal::OutOfBounds => 4,
             Refusal::OutOfOrder => 5,
             Refusal::RolledBack => 6,
+            Refusal::HistogramTooLarge => 7,
         }
     }
 
@@ -49,6 +53,7 @@ impl Refusal {
             Refusal::DiskFull => "disk_full",
             Refusal::DuplicateTimestamp => "duplicate_timestamp",
             Refusal::Filtered => "filtered",
+            Refusal::HistogramTooLarge => "histogram_too_large",
             Refusal::LabelsTooLong => "labels_too_long",
             Refusal::OutOfBounds => "out_of_bounds",
             Refusal::OutOfOrder => "out_of_order",
@@ -60,8 +65,12 @@ impl Refusal {
 /// Why a sample in the log was not delivered to one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loss {
+    /// A native histogram with custom buckets, which remote write 1.0 has no place for.
+    CustomBuckets,
     /// `write_relabel_configs` dropped its series.
     Filtered,
+    /// A native histogram, which the endpoint's configuration does not ask for.
+    HistogramsOff,
     /// The endpoint refused it for good.
     Rejected,
     /// The disk budget made room for newer samples.
@@ -73,8 +82,15 @@ pub enum Loss {
 }
 
 impl Loss {
-    pub const ALL: [Loss; 5] =
-        [Loss::Filtered, Loss::Rejected, Loss::Shed, Loss::TooOld, Loss::Unreadable];
+    pub const ALL: [Loss; 7] = [
+        Loss::Filtered,
+        Loss::Rejected,
+        Loss::Shed,
+        Loss::TooOld,
+        Loss::Unreadable,
+        Loss::CustomBuckets,
+        Loss::HistogramsOff,
+    ];
 
     /// Its place in files. Never another's, whatever becomes of the reason.
     pub const fn code(self) -> usize {
@@ -84,13 +100,17 @@ impl Loss {
             Loss::Shed => 2,
             Loss::TooOld => 3,
             Loss::Unreadable => 4,
+            Loss::CustomBuckets => 5,
+            Loss::HistogramsOff => 6,
         }
     }
 
-    /// The first two go by the names that Prometheus uses for its `reason` label.
+    /// Those that Prometheus knows go by the names that it uses for its `reason` label.
     pub fn name(self) -> &'static str {
         match self {
+            Loss::CustomBuckets => "nhcb_in_rw1_not_supported",
             Loss::Filtered => "dropped_series",
+            Loss::HistogramsOff => "histograms_off",
             Loss::Rejected => "rejected",
             Loss::Shed => "shed",
             Loss::TooOld => "too_old",

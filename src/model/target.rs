@@ -23,6 +23,18 @@ pub enum Scheme {
     Https,
 }
 
+/// What becomes of the histograms of a page.
+// spec: SCR-74
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistogramRules {
+    /// Native histograms are read where a page has them, else only what is classic of them.
+    pub native: bool,
+    /// The classic series are kept beside a native histogram, or one that was made of them.
+    pub classic: bool,
+    /// Classic histograms become native ones with custom buckets.
+    pub convert: bool,
+}
+
 /// One thing to scrape, after relabeling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -37,6 +49,7 @@ pub struct Target {
     pub path: String,
     pub interval: Duration,
     pub timeout: Duration,
+    pub histograms: HistogramRules,
 }
 
 impl Target {

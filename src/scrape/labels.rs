@@ -39,6 +39,7 @@ pub struct Resolver {
 
 impl Resolver {
     /// The full path of one line.
+    #[expect(clippy::too_many_arguments, reason = "one call, of what the page around it holds")]
     pub fn resolve(
         &mut self,
         text: &[u8],

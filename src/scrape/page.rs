@@ -6,7 +6,7 @@ use crate::base::{Now, limits, seeded_hash};
 use crate::exposition::{Entry as Item, Families, Format, ParseError, Parser, Series};
 use crate::http::Decoder;
 use crate::mail::Job;
-use crate::model::{Labels, Refusal, Refusals, SeriesRef};
+use crate::model::{HistogramRules, Labels, Refusal, Refusals, SeriesRef};
 use crate::scrape::cache::{Cache, Entry, Pass};
 use crate::scrape::labels::{Broken, Resolved, Resolver};
 use crate::series::Feed;
@@ -15,6 +15,7 @@ use crate::series::Feed;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageError {
     BodyLimit,
+    BucketLimit,
     SampleLimit,
     LabelLimit(String),
     Text(String),
@@ -24,6 +25,7 @@ impl core::fmt::Display for PageError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             PageError::BodyLimit => f.write_str("body size limit exceeded"),
+            PageError::BucketLimit => f.write_str("histogram bucket limit exceeded"),
             PageError::SampleLimit => f.write_str("sample limit exceeded"),
             PageError::LabelLimit(text) | PageError::Text(text) => f.write_str(text),
         }
@@ -55,6 +57,8 @@ pub struct Page {
     /// Series new to the cache.
     pub added: u64,
     over_limit: bool,
+    /// A native histogram had more buckets than allowed at any resolution.
+    pub(super) over_buckets: bool,
     /// The present sample's series found no room in the dictionary.
     pub(super) must_wait: bool,
     /// Lines of the entry that is being joined.
@@ -70,6 +74,7 @@ pub struct Around<'a> {
     pub seed: u64,
     pub job: &'a Job,
     pub target: &'a Labels,
+    pub histograms: HistogramRules,
     pub cache: &'a Cache,
     pub feed: &'a mut Feed,
     pub resolver: &'a mut Resolver,
@@ -99,6 +104,7 @@ impl Default for Page {
             kept: 0,
             added: 0,
             over_limit: false,
+            over_buckets: false,
             must_wait: false,
             joins: 0,
             refused: Refusals::default(),
@@ -122,6 +128,7 @@ impl Page {
         self.kept = 0;
         self.added = 0;
         self.over_limit = false;
+        self.over_buckets = false;
         self.must_wait = false;
         self.joins = 0;
         self.refused = Refusals::default();
@@ -158,7 +165,7 @@ impl Page {
 
     /// Every ref that this page will put into the log or the cache.
     pub fn series(&self) -> impl Iterator<Item = SeriesRef> {
-        self.batch.refs().iter().copied().chain(self.pass.series())
+        self.batch.refs().chain(self.pass.series())
     }
 
     /// True while bytes wait for the next turn.
@@ -229,7 +236,13 @@ impl Page {
             }
         }
         self.parser.finish().map_err(|error| PageError::Text(error.to_string()))?;
-        if self.over_limit { Err(PageError::SampleLimit) } else { Ok(()) }
+        if self.over_limit {
+            Err(PageError::SampleLimit)
+        } else if self.over_buckets {
+            Err(PageError::BucketLimit)
+        } else {
+            Ok(())
+        }
     }
 
     // spec: SCR-16
@@ -352,15 +365,17 @@ impl Page {
             self.refused.add(Refusal::RolledBack, 1);
             return Ok(());
         }
-        match series.timestamp_ms {
-            Some(timestamp) if around.job.honor_timestamps => {
-                if timestamp > around.now.timestamp.0 + AHEAD_MS {
-                    self.refused.add(Refusal::OutOfBounds, 1);
-                } else {
-                    self.batch.push_at(found, series.value, timestamp);
-                }
-            }
-            _ => self.batch.push(found, series.value),
+        let timestamp = series.timestamp_ms.filter(|_| around.job.honor_timestamps);
+        if timestamp.is_some_and(|timestamp| timestamp > around.now.timestamp.0 + AHEAD_MS) {
+            self.refused.add(Refusal::OutOfBounds, 1);
+            return Ok(());
+        }
+        if let Some(histogram) = series.histogram {
+            return self.histogram(found, histogram, timestamp, around);
+        }
+        match timestamp {
+            Some(timestamp) => self.batch.push_at(found, series.value, timestamp),
+            None => self.batch.push(found, series.value),
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use crate::base::limits;
 use crate::exposition::{Families, ParseError};
+use crate::model::{HistogramError, NativeHistogram, Refusal, SeriesRef, schema_of_factor};
 use crate::scrape::page::{Around, Page, PageError};
 
 impl Page {
@@ -54,7 +55,9 @@ impl Page {
             let piece = families.piece(rest).map_err(|error| broken(families, error))?;
             let Some(piece) = piece else { break };
             if let Some(metric) = piece.metric() {
-                families.metric(metric).map_err(|error| broken(families, error))?;
+                families
+                    .metric(metric, around.histograms)
+                    .map_err(|error| broken(families, error))?;
                 self.samples(families, around)?;
                 if self.must_wait {
                     break;
@@ -89,5 +92,44 @@ impl Page {
         }
         self.done = 0;
         Ok(())
+    }
+
+    /// Takes in a native histogram, at a resolution that the job's limits allow.
+    // spec: SCR-54, SCR-55
+    pub(super) fn histogram(
+        &mut self,
+        series: SeriesRef,
+        histogram: &NativeHistogram,
+        timestamp: Option<i64>,
+        around: &mut Around<'_>,
+    ) -> Result<(), PageError> {
+        let (schema, buckets) =
+            (schema_of_factor(around.job.min_bucket_factor), around.job.bucket_limit);
+        let mut limited = None;
+        if histogram.exceeds(schema, buckets) {
+            let reduced = limited.insert(histogram.clone());
+            match reduced.limit(schema, buckets) {
+                Ok(()) => {}
+                Err(HistogramError::BucketLimit) => {
+                    self.over_buckets = true;
+                    self.refused.add(Refusal::RolledBack, 1);
+                    return Ok(());
+                }
+                Err(error) => return Err(self.refuse(&error)),
+            }
+        }
+        let histogram = limited.as_ref().unwrap_or(histogram);
+        if let Err(error) = histogram.validate() {
+            return Err(self.refuse(&error));
+        }
+        if !self.batch.push_histogram(series, histogram, timestamp) {
+            self.refused.add(Refusal::HistogramTooLarge, 1);
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, error: &HistogramError) -> PageError {
+        self.refused.add(Refusal::RolledBack, 1);
+        PageError::Text(error.to_string())
     }
 }

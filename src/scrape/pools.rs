@@ -129,6 +129,7 @@ impl Pools {
             scrape.set_interval(target.interval, self.phase_seed, now);
         }
         scrape.target.timeout = target.timeout;
+        scrape.target.histograms = target.histograms;
         self.plan(index, now.instant);
     }
 

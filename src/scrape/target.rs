@@ -475,6 +475,7 @@ impl Scrape {
             seed: shared.seed,
             job,
             target: &self.target.labels,
+            histograms: self.target.histograms,
             cache: &self.cache,
             feed: shared.feed,
             resolver: shared.resolver,
@@ -607,6 +608,7 @@ fn count_failure(error: &PageError, meters: &mut ScrapeMeters) {
     meters.scrapes_failed += 1;
     match error {
         PageError::BodyLimit => meters.exceeded_body_size_limit += 1,
+        PageError::BucketLimit => meters.exceeded_bucket_limit += 1,
         PageError::SampleLimit => meters.exceeded_sample_limit += 1,
         PageError::LabelLimit(_) => meters.exceeded_label_limits += 1,
         PageError::Text(_) => {}

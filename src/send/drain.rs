@@ -3,10 +3,11 @@
 
 use crate::base::{Timestamp, limits};
 use crate::mail::EndpointPlan;
-use crate::model::{Loss, Losses};
+use crate::model::{Loss, Losses, is_packed_custom};
 use crate::send::filter::Filter;
 use crate::series::Feed;
-use crate::wal::{Decoded, Mark, Place, Seq, Step, decode_samples, lane_of};
+use crate::wal::{Decoded, Mark, Place, Seq, Step, decode_samples, is_histograms, lane_of};
+use crate::wire::histogram::{histogram_len, put_histogram};
 use crate::wire::remote_v1::{put_sample, sample_len};
 
 /// Lanes that a cursor tells apart: targets by hash. Connection `c` of `n` serves the lanes whose number is `c` modulo
@@ -46,8 +47,12 @@ pub struct Request {
     pub feed: usize,
     pub from: Mark,
     pub samples: u64,
+    /// Histograms among the samples.
+    pub histograms: u64,
     /// Samples of `from..` that will never be sent.
     pub lost: Losses,
+    /// Histograms among them.
+    pub lost_histograms: Losses,
     pub resumed: u64,
     /// Samples among them that were acknowledged before, tried alone.
     pub spared: u64,
@@ -69,12 +74,37 @@ impl Request {
         self.feed = feed;
         self.from = from;
         self.samples = 0;
+        self.histograms = 0;
         self.lost = Losses::default();
+        self.lost_histograms = Losses::default();
         self.resumed = 0;
         self.spared = 0;
         self.newest = Timestamp(i64::MIN);
         self.oldest = Timestamp(i64::MAX);
     }
+
+    /// So many samples of a frame will not be sent.
+    fn lose_frame(&mut self, loss: Loss, payload: &[u8], samples: u32) {
+        self.lost.add(loss, u64::from(samples));
+        if is_histograms(payload) {
+            self.lost_histograms.add(loss, u64::from(samples));
+        }
+    }
+
+    /// One sample will not be sent.
+    fn lose(&mut self, loss: Loss, histogram: bool) {
+        self.lost.add(loss, 1);
+        self.lost_histograms.add(loss, u64::from(histogram));
+    }
+}
+
+/// Why a histogram is not sent to this endpoint.
+// spec: conformance 3.1, RW-19
+fn unsendable(packed: &[u8], plan: &EndpointPlan) -> Option<Loss> {
+    if !plan.send_native_histograms {
+        return Some(Loss::HistogramsOff);
+    }
+    is_packed_custom(packed).then_some(Loss::CustomBuckets)
 }
 
 /// What bounds a request, and what it is made of.
@@ -175,7 +205,13 @@ pub fn read_on(
             return Stop::Reached;
         }
         if place.seq() < rules.shed_below {
-            lose_rest(request, Loss::Shed, Mark { place, skip: at.skip }, samples, rules);
+            lose_rest(
+                request,
+                Loss::Shed,
+                Mark { place, skip: at.skip },
+                (payload, samples),
+                rules,
+            );
             *at = step;
             continue;
         }
@@ -186,7 +222,13 @@ pub fn read_on(
         if decode_samples(payload, base_time, decoded).is_err()
             || decoded.refs.len() != samples as usize
         {
-            lose_rest(request, Loss::Unreadable, Mark { place, skip: at.skip }, samples, rules);
+            lose_rest(
+                request,
+                Loss::Unreadable,
+                Mark { place, skip: at.skip },
+                (payload, samples),
+                rules,
+            );
             *at = step;
             continue;
         }
@@ -199,17 +241,25 @@ pub fn read_on(
 }
 
 /// Samples of a frame from `from` on will not be sent, but for those that have their verdict.
-fn lose_rest(request: &mut Request, loss: Loss, from: Mark, samples: u32, rules: &Rules<'_>) {
+fn lose_rest(
+    request: &mut Request,
+    loss: Loss,
+    from: Mark,
+    (payload, samples): (&[u8], u32),
+    rules: &Rules<'_>,
+) {
+    let histograms = is_histograms(payload);
     let rest = Mark { skip: samples, ..from };
     let settled = rules.spared.iter().filter(|spared| (from..rest).contains(&spared.mark));
-    let settled = settled.map(|spared| step_over(request, spared)).count() as u64;
-    request.lost.add(loss, u64::from(samples.saturating_sub(from.skip)) - settled);
+    let settled = settled.map(|spared| step_over(request, spared, histograms)).count() as u32;
+    request.lose_frame(loss, payload, samples.saturating_sub(from.skip) - settled);
 }
 
-fn step_over(request: &mut Request, spared: &Spared) {
+/// A sample that was tried alone and has its verdict.
+fn step_over(request: &mut Request, spared: &Spared, histogram: bool) {
     match spared.taken {
         true => request.spared += 1,
-        false => request.lost.add(Loss::Rejected, 1),
+        false => request.lose(Loss::Rejected, histogram),
     }
 }
 
@@ -234,8 +284,8 @@ fn add_frame(
     let oldest = oldest_sent(rules.plan, rules.now);
     let searched = rules.until.is_some() || !rules.spared.is_empty();
     for index in at.skip as usize..decoded.refs.len() {
-        let (series, value, time) =
-            (decoded.refs[index], decoded.values[index], decoded.times[index]);
+        let (series, time) = (decoded.refs[index], decoded.times[index]);
+        let histogram = decoded.histogram(index);
         if searched {
             let mark = Mark { place, skip: index as u32 };
             if rules.until.is_some_and(|until| mark >= until) {
@@ -243,7 +293,7 @@ fn add_frame(
                 return false;
             }
             if let Some(spared) = rules.spared.iter().find(|spared| spared.mark == mark) {
-                step_over(request, spared);
+                step_over(request, spared, histogram.is_some());
                 continue;
             }
         }
@@ -252,25 +302,36 @@ fn add_frame(
             return false;
         }
         if time < oldest {
-            request.lost.add(Loss::TooOld, 1);
+            request.lose(Loss::TooOld, histogram.is_some());
+            continue;
+        }
+        if let Some(loss) = histogram.and_then(|packed| unsendable(packed, rules.plan)) {
+            request.lose(loss, histogram.is_some());
             continue;
         }
         let Some(stored) = feed.labels(series) else {
-            request.lost.add(Loss::Unreadable, 1);
+            request.lose(Loss::Unreadable, histogram.is_some());
             continue;
         };
         let Some(labels) = filter.labels(series, stored, rules.external, &rules.plan.relabel)
         else {
-            request.lost.add(Loss::Filtered, 1);
+            request.lose(Loss::Filtered, histogram.is_some());
             continue;
         };
-        let more = sample_len(labels.len(), time);
+        let more = match histogram {
+            Some(packed) => histogram_len(labels.len(), packed.len(), time),
+            None => sample_len(labels.len(), time),
+        };
         if request.samples > 0 && request.raw.len() + more > rules.bytes_max {
             at.skip = index as u32;
             return false;
         }
-        put_sample(&mut request.raw, labels, value, time);
+        match histogram {
+            Some(packed) => put_histogram(&mut request.raw, labels, packed, time),
+            None => put_sample(&mut request.raw, labels, decoded.values[index], time),
+        }
         request.samples += 1;
+        request.histograms += u64::from(histogram.is_some());
         request.newest = request.newest.max(Timestamp(time));
         request.oldest = request.oldest.min(Timestamp(time));
     }

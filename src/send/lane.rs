@@ -368,6 +368,8 @@ impl Lane {
         progress.spared.retain(|spared| spared.mark >= settled);
         for loss in Loss::ALL {
             self.lose(loss, self.request.lost.get(loss), shared);
+            let histograms = self.request.lost_histograms.get(loss);
+            shared.meters.histograms.lost.add(loss, histograms);
         }
         shared.meters.resumed += self.request.resumed;
         shared.meters.acknowledged += self.request.spared;
@@ -407,6 +409,7 @@ impl Lane {
         }
         shared.meters.requests += 1;
         shared.meters.attempted += self.request.samples;
+        shared.meters.histograms.attempted += self.request.histograms;
         self.due = shared.now.instant + shared.plan.timeout;
         self.written_at = shared.now.instant;
         match self.conn {
@@ -604,6 +607,7 @@ impl Lane {
 
     fn retry(&mut self, after: Option<Duration>, words: String, shared: &mut Shared<'_>) {
         shared.meters.retried += self.request.samples;
+        shared.meters.histograms.retried += self.request.histograms;
         shared.meters.requests_failed += 1;
         self.uncertain |= self.sent > 0;
         self.say(words, shared);
@@ -627,6 +631,7 @@ impl Lane {
 
     fn hold_back(&mut self, words: String, shared: &mut Shared<'_>) {
         shared.meters.retried += self.request.samples;
+        shared.meters.histograms.retried += self.request.histograms;
         shared.meters.requests_failed += 1;
         self.say(words, shared);
         self.attempts += 1;
@@ -660,6 +665,7 @@ impl Lane {
 
     pub(super) fn reject(&mut self, shared: &mut Shared<'_>) {
         self.lose(Loss::Rejected, self.request.samples, shared);
+        shared.meters.histograms.lost.add(Loss::Rejected, self.request.histograms);
         self.note_refused(shared);
         self.note_sent(shared);
     }

@@ -53,6 +53,7 @@ fn plan() -> EndpointPlan {
         retry_429: true,
         status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
+        send_native_histograms: true,
         from_oldest: true,
     }
 }

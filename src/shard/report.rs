@@ -38,6 +38,7 @@ impl Shard {
         let counters = own.log.counters();
         let mut meters = LogMeters {
             appended: self.appender.appended,
+            appended_histograms: self.appender.histograms,
             series: own.table.len() as u64,
             series_created: own.table.created,
             series_forgotten: own.table.forgotten,

@@ -43,11 +43,15 @@ catalog! {
     RELOAD_TIME Gauge "prometheus_config_last_reload_success_timestamp_seconds" "When the configuration was last loaded well.";
     HTTP_REQUESTS Counter "prometheus_http_requests_total" "Requests to the admin server, by path and status.";
 
-    REMOTE_SAMPLES Counter "prometheus_remote_storage_samples_total" "Samples in requests, counted at every attempt.";
-    REMOTE_FAILED Counter "prometheus_remote_storage_samples_failed_total" "Samples lost: refused for good, shed for disk space, or unreadable.";
-    REMOTE_RETRIED Counter "prometheus_remote_storage_samples_retried_total" "Samples in attempts that failed and are repeated.";
-    REMOTE_DROPPED Counter "prometheus_remote_storage_samples_dropped_total" "Samples not sent because the configuration says so.";
-    REMOTE_PENDING Gauge "prometheus_remote_storage_samples_pending" "Samples in the log that wait for a verdict.";
+    REMOTE_SAMPLES Counter "prometheus_remote_storage_samples_total" "Float samples in requests, counted at every attempt.";
+    REMOTE_FAILED Counter "prometheus_remote_storage_samples_failed_total" "Float samples lost: refused for good, shed for disk space, or unreadable.";
+    REMOTE_RETRIED Counter "prometheus_remote_storage_samples_retried_total" "Float samples in attempts that failed and are repeated.";
+    REMOTE_DROPPED Counter "prometheus_remote_storage_samples_dropped_total" "Float samples not sent because the configuration says so.";
+    REMOTE_PENDING Gauge "prometheus_remote_storage_samples_pending" "Samples in the log that wait for a verdict, native histograms among them.";
+    REMOTE_HISTOGRAMS Counter "prometheus_remote_storage_histograms_total" "Native histograms in requests, counted at every attempt.";
+    REMOTE_HISTOGRAMS_FAILED Counter "prometheus_remote_storage_histograms_failed_total" "Native histograms lost: refused for good, shed for disk space, or unreadable.";
+    REMOTE_HISTOGRAMS_RETRIED Counter "prometheus_remote_storage_histograms_retried_total" "Native histograms in attempts that failed and are repeated.";
+    REMOTE_HISTOGRAMS_DROPPED Counter "prometheus_remote_storage_histograms_dropped_total" "Native histograms not sent because the configuration or the protocol says so.";
     REMOTE_ENQUEUE_RETRIES Counter "prometheus_remote_storage_enqueue_retries_total" "Always 0: the log is read in place, no queue can be full.";
     REMOTE_BATCH_SECONDS Histogram "prometheus_remote_storage_sent_batch_duration_seconds" "Time from a request written to its answer read.";
     REMOTE_HIGHEST Gauge "prometheus_remote_storage_queue_highest_timestamp_seconds" "Newest timestamp destined for the endpoint.";
@@ -81,6 +85,7 @@ catalog! {
     TARGET_LIMIT_EXCEEDED Counter "prometheus_target_scrape_pool_exceeded_target_limit_total" "Times that a job had more targets than allowed.";
     TARGET_LABELS_EXCEEDED Counter "prometheus_target_scrape_pool_exceeded_label_limits_total" "Scrapes that broke a label limit.";
     TARGET_SAMPLES_EXCEEDED Counter "prometheus_target_scrapes_exceeded_sample_limit_total" "Scrapes that broke the sample limit.";
+    TARGET_BUCKETS_EXCEEDED Counter "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total" "Scrapes that broke the limit of buckets of a native histogram.";
     TARGET_BODY_EXCEEDED Counter "prometheus_target_scrapes_exceeded_body_size_limit_total" "Scrapes that broke the body size limit.";
     TARGET_DUPLICATE Counter "prometheus_target_scrapes_sample_duplicate_timestamp_total" "Samples refused for a timestamp seen before.";
     TARGET_OUT_OF_ORDER Counter "prometheus_target_scrapes_sample_out_of_order_total" "Samples refused as older than the series' last.";

@@ -46,6 +46,7 @@ const TOTALS: &[Figure] = &[
     (&AGENT_OUT_OF_ORDER, |report| report.scrape.refused.get(Refusal::OutOfOrder)),
     (&AGENT_CORRUPTIONS, |report| report.log.damage),
     (&TARGET_LABELS_EXCEEDED, |report| report.scrape.exceeded_label_limits),
+    (&TARGET_BUCKETS_EXCEEDED, |report| report.scrape.exceeded_bucket_limit),
     (&TARGET_SAMPLES_EXCEEDED, |report| report.scrape.exceeded_sample_limit),
     (&TARGET_BODY_EXCEEDED, |report| report.scrape.exceeded_body_size_limit),
     (&TARGET_DUPLICATE, |report| report.scrape.refused.get(Refusal::DuplicateTimestamp)),
@@ -58,8 +59,12 @@ pub(super) fn write(page: &mut Page, reports: &[Report]) {
     for (metric, figure) in TOTALS {
         page.family(metric).count(&[], reports.iter().map(figure).sum());
     }
-    let appended = reports.iter().map(|report| report.log.appended).sum();
-    page.family(&AGENT_APPENDED).count(&[("type", "float")], appended);
+    let sum = |figure: fn(&Report) -> u64| reports.iter().map(figure).sum::<u64>();
+    let histograms = sum(|report| report.log.appended_histograms);
+    let floats = sum(|report| report.log.appended) - histograms;
+    let mut family = page.family(&AGENT_APPENDED);
+    family.count(&[("type", "float")], floats);
+    family.count(&[("type", "histogram")], histograms);
     let segment = reports.iter().map(|report| report.log.segment_current).max();
     page.family(&WAL_SEGMENT).count(&[], segment.unwrap_or(0));
     for (metric, figure) in BY_SHARD {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Histogram, Timestamp};
 use crate::mail::{EndpointMeters, RemovedMeters, Report};
-use crate::model::Loss;
+use crate::model::{Loss, Losses};
 use crate::telemetry::Metric;
 use crate::telemetry::catalog::*;
 use crate::telemetry::page::{Label, Page};
@@ -17,12 +17,12 @@ type Figure = (&'static Metric, fn(&EndpointMeters) -> u64);
 
 /// Added up over shards, under Prometheus's names.
 const TOTALS: &[Figure] = &[
-    (&REMOTE_SAMPLES, |meters| meters.attempted),
-    (&REMOTE_FAILED, |meters| {
-        let of = |reason| meters.lost.get(reason);
-        of(Loss::Rejected) + of(Loss::Shed) + of(Loss::Unreadable)
-    }),
-    (&REMOTE_RETRIED, |meters| meters.retried),
+    (&REMOTE_SAMPLES, |meters| meters.attempted - meters.histograms.attempted),
+    (&REMOTE_FAILED, |meters| failed(&meters.lost) - failed(&meters.histograms.lost)),
+    (&REMOTE_RETRIED, |meters| meters.retried - meters.histograms.retried),
+    (&REMOTE_HISTOGRAMS, |meters| meters.histograms.attempted),
+    (&REMOTE_HISTOGRAMS_FAILED, |meters| failed(&meters.histograms.lost)),
+    (&REMOTE_HISTOGRAMS_RETRIED, |meters| meters.histograms.retried),
     (&REMOTE_PENDING, |meters| meters.pending),
     (&REMOTE_ENQUEUE_RETRIES, |_| 0),
     (&REMOTE_SHARDS, |meters| meters.connections),
@@ -44,6 +44,10 @@ const BY_SHARD: &[Figure] = &[
     (&CONNECTIONS_BUSY, |meters| meters.connections_busy),
     (&HELD, |meters| u64::from(meters.held)),
 ];
+
+fn failed(lost: &Losses) -> u64 {
+    [Loss::Rejected, Loss::Shed, Loss::Unreadable].map(|loss| lost.get(loss)).iter().sum()
+}
 
 /// One endpoint on all shards.
 struct Endpoint<'a> {
@@ -185,8 +189,19 @@ fn write_queue(page: &mut Page, endpoints: &[Endpoint<'_>], now: Timestamp) {
     let mut family = page.family(&REMOTE_DROPPED);
     for endpoint in endpoints {
         for reason in [Loss::Filtered, Loss::TooOld] {
-            let dropped = endpoint.meters().map(|meters| meters.lost.get(reason)).sum();
+            let floats = |meters: &EndpointMeters| {
+                meters.lost.get(reason) - meters.histograms.lost.get(reason)
+            };
             let [name, url] = endpoint.labels();
+            let dropped = endpoint.meters().map(floats).sum();
+            family.count(&[name, url, ("reason", reason.name())], dropped);
+        }
+    }
+    let mut family = page.family(&REMOTE_HISTOGRAMS_DROPPED);
+    for endpoint in endpoints {
+        for reason in [Loss::CustomBuckets, Loss::Filtered, Loss::HistogramsOff, Loss::TooOld] {
+            let [name, url] = endpoint.labels();
+            let dropped = endpoint.meters().map(|meters| meters.histograms.lost.get(reason)).sum();
             family.count(&[name, url, ("reason", reason.name())], dropped);
         }
     }

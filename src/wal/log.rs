@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 
-use crate::base::Timestamp;
+use crate::base::{Timestamp, limits};
+use crate::model::SeriesRef;
 use crate::wal::header::{Header, SegmentKind, salt_of};
+use crate::wal::histograms::{Histograms, encode_histograms, payload_bytes};
 use crate::wal::map::Region;
 use crate::wal::place::{Identity, Place, Seq};
-use crate::wal::record::{KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT};
+use crate::wal::record::{KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT};
 use crate::wal::samples::{Samples, encode_samples, samples_in};
 use crate::wal::segment::{FoundSegment, Full, Retired, Segment, Tail, fits_region};
 
@@ -150,7 +152,7 @@ impl Log {
         let base_time = segment.header.base_time;
         let mut unknown = 0;
         let scan = segment.scan(&mut |_, record| match record.kind {
-            KIND_SAMPLES => visit(record.payload, base_time),
+            KIND_SAMPLES | KIND_HISTOGRAMS => visit(record.payload, base_time),
             _ => unknown += u64::from(record.samples),
         });
         let counters = &mut self.counters;
@@ -188,38 +190,79 @@ impl Log {
         samples_in(self.segment_bytes.saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8))
     }
 
+    /// How many of the histograms with these lengths, from the first on, one append may have: at least one.
+    pub fn frame_histograms(&self, lengths: &[u32]) -> usize {
+        let room = self.segment_bytes.saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8);
+        let room = room.min(limits::RECORD_BYTES);
+        let mut bytes = 0;
+        let fitting = lengths.iter().enumerate().take_while(|(at, length)| {
+            bytes += **length as usize;
+            payload_bytes(at + 1, bytes) <= room
+        });
+        fitting.count().clamp(1, limits::FRAME_SAMPLES)
+    }
+
     /// Appends one record and gives its place. Nothing is written for no samples. `Full` changes
     /// nothing: there is no spare to go on in, or the samples are more than [`Log::frame_samples`].
     pub fn append(&mut self, samples: &Samples<'_>, now: Timestamp) -> Result<Place, Full> {
         assert_eq!(samples.refs.len(), samples.values.len(), "one value per ref");
         assert!(samples.times.is_empty() || samples.times.len() == samples.refs.len());
-        if samples.refs.is_empty() {
-            return Ok(self.end());
-        }
         if samples.refs.len() > self.frame_samples() {
             return Err(Full);
+        }
+        self.append_record(KIND_SAMPLES, samples.refs, now, |base_time, out| {
+            encode_samples(samples, base_time, out);
+        })
+    }
+
+    /// The same for histograms; see [`Log::frame_histograms`].
+    pub fn append_histograms(
+        &mut self,
+        histograms: &Histograms<'_>,
+        now: Timestamp,
+    ) -> Result<Place, Full> {
+        let count = histograms.refs.len();
+        assert_eq!(count, histograms.lengths.len(), "one body per ref");
+        assert!(histograms.times.is_empty() || histograms.times.len() == count);
+        if count > self.frame_histograms(histograms.lengths) {
+            return Err(Full);
+        }
+        self.append_record(KIND_HISTOGRAMS, histograms.refs, now, |base_time, out| {
+            encode_histograms(histograms, base_time, out);
+        })
+    }
+
+    fn append_record(
+        &mut self,
+        kind: u8,
+        refs: &[SeriesRef],
+        now: Timestamp,
+        encode: impl Fn(i64, &mut Vec<u8>),
+    ) -> Result<Place, Full> {
+        if refs.is_empty() {
+            return Ok(self.end());
         }
         if !self.has_head {
             self.roll(now)?;
         }
-        self.encode(samples);
+        self.encode(&encode);
         if !self.head().fits(self.body.len()) {
             // Times are relative to the segment, so the payload of the next one is another.
             self.roll(now)?;
-            self.encode(samples);
+            self.encode(&encode);
         }
         if !self.head().fits(self.body.len()) {
             return Err(Full);
         }
-        let count = samples.refs.len() as u32;
+        let count = refs.len() as u32;
         let mut body = core::mem::take(&mut self.body);
         let head = self.segments.back_mut().expect("rolled");
-        let at = head.append(KIND_SAMPLES, count, &mut body);
+        let at = head.append(kind, count, &mut body);
         let failed = head.region.as_ref().is_some_and(Region::has_failed);
         let place = Place::new(head.header.seq, at as u32);
         self.body = body;
         self.total += u64::from(count);
-        let highest = samples.refs.iter().map(|series| series.0).max().unwrap_or(0);
+        let highest = refs.iter().map(|series| series.0).max().unwrap_or(0);
         self.refs_bound = self.refs_bound.max(highest.saturating_add(1));
         self.counters.records += 1;
         self.counters.bytes += u64::from(self.end().offset() - place.offset());
@@ -235,10 +278,10 @@ impl Log {
         self.segments.back().expect("rolled")
     }
 
-    fn encode(&mut self, samples: &Samples<'_>) {
+    fn encode(&mut self, encode: impl Fn(i64, &mut Vec<u8>)) {
         self.body.clear();
         let base_time = self.segments.back().map_or(0, |head| head.header.base_time);
-        encode_samples(samples, base_time, &mut self.body);
+        encode(base_time, &mut self.body);
     }
 
     fn roll(&mut self, now: Timestamp) -> Result<(), Full> {
@@ -378,7 +421,7 @@ impl Log {
             return Step::Absent(at.seq());
         }
         match segment.record(offset) {
-            Some(record) if record.kind == KIND_SAMPLES => Step::Record {
+            Some(record) if matches!(record.kind, KIND_SAMPLES | KIND_HISTOGRAMS) => Step::Record {
                 place: at,
                 next: Place::new(at.seq(), record.next as u32),
                 samples: record.samples,

@@ -32,6 +32,7 @@
 //!           a first word of 0 where a record should be: nothing here
 //!
 //! kind 1    samples, see `samples.rs` and `values.rs`
+//! kind 2    histograms, see `histograms.rs`
 //! kind 17   forgotten: u32 series refs
 //! kind 32   definition of a series of lane 0: u32 series ref, packed labels; 33 to 47: of lanes 1 to 15
 //! other     skipped, its samples counted as unreadable
@@ -83,6 +84,7 @@ mod cursor;
 mod damage;
 mod dictionary;
 mod header;
+mod histograms;
 mod ledger;
 mod log;
 mod map;
@@ -99,10 +101,11 @@ pub use cursor::{CURSOR_BYTES, CURSOR_SLOTS, CursorPage, CursorTotals, newest};
 pub use damage::Damage;
 pub use dictionary::{At, Dictionary, DictionaryEntry};
 pub use header::{Header, SegmentKind};
+pub use histograms::Histograms;
 pub use ledger::{LEDGER_FILE, LedgerPage, newest_ledger};
 pub use log::{Log, LogCounters, SegmentInfo, Step};
 pub use map::Region;
 pub use place::{Identity, Mark, Place, Seq};
 pub use request::{DiskAnswer, DiskRequest};
-pub use samples::{Decoded, Samples, decode_samples, home_of_lane, lane_of};
+pub use samples::{Decoded, Samples, decode_samples, home_of_lane, is_histograms, lane_of};
 pub use segment::{Finding, FoundSegment, Full, RecordKind, Retired};

@@ -1,7 +1,7 @@
 //! The payload of a samples record: one scrape of one target, or one received batch.
 //!
 //! ```text
-//! 0   u8      flags: bit 0 = each sample has its own time; other bits 0
+//! 0   u8      flags: bit 0 = each sample has its own time, bit 1 = histograms, see `histograms.rs`; other bits 0
 //! 1   u32     lane: stable hash of the target, little-endian, here so that it can be looked at cheaply
 //! 5   zigzag  time in milliseconds, relative to the segment's base time
 //!     uvarint n, the number of samples
@@ -14,13 +14,15 @@ use crate::base::limits::{CONNECTIONS, FRAME_SAMPLES};
 use crate::base::{Reader, Timestamp, put_uvarint, put_zigzag};
 use crate::model::SeriesRef;
 use crate::wal::damage::Damage;
+use crate::wal::histograms::take_bodies;
 use crate::wal::values::{VALUE_BYTES_MAX, put_values, take_values};
 
 const OWN_TIMES: u8 = 1;
+pub(super) const HISTOGRAMS: u8 = 2;
 /// Bytes before the runs, at most.
-const FIXED_BYTES_MAX: usize = 5 + 10 + 5;
+pub(super) const FIXED_BYTES_MAX: usize = 5 + 10 + 5;
 /// Bytes of one sample, at most: its nibble and value, a run of its own, its own time.
-const SAMPLE_BYTES_MAX: usize = 1 + VALUE_BYTES_MAX + (5 + 1) + 10;
+pub(super) const SAMPLE_BYTES_MAX: usize = 1 + VALUE_BYTES_MAX + (5 + 1) + 10;
 
 /// What one scrape appends. `refs` and `values` are of equal length.
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +43,23 @@ pub struct Decoded {
     /// Milliseconds since the epoch.
     pub time: i64,
     pub refs: Vec<SeriesRef>,
+    /// Empty for a frame of histograms.
     pub values: Vec<f64>,
     /// One per sample, always.
     pub times: Vec<i64>,
+    /// Where each histogram's body ends; empty for a frame of floats.
+    ends: Vec<u32>,
+    bodies: Vec<u8>,
+}
+
+impl Decoded {
+    /// The packed histogram of that number; `None` in a frame of floats.
+    #[inline]
+    pub fn histogram(&self, number: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(number)? as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        self.bodies.get(start..end)
+    }
 }
 
 /// Samples that fit a payload of `bytes` whatever they are.
@@ -51,37 +67,52 @@ pub(super) fn samples_in(bytes: usize) -> usize {
     (bytes.saturating_sub(FIXED_BYTES_MAX) / SAMPLE_BYTES_MAX).min(FRAME_SAMPLES)
 }
 
-/// Appends the payload to `out`.
-pub(super) fn encode_samples(samples: &Samples<'_>, base_time: i64, out: &mut Vec<u8>) {
-    out.push(if samples.times.is_empty() { 0 } else { OWN_TIMES });
-    out.extend_from_slice(&samples.lane.to_le_bytes());
-    put_zigzag(out, samples.time.0.wrapping_sub(base_time));
-    put_uvarint(out, samples.refs.len() as u64);
-    let mut end = 0i64;
-    let mut rest = samples.refs;
-    while let Some(first) = rest.first() {
-        let first = i64::from(first.0);
-        let len = rest
-            .iter()
-            .zip(first..)
-            .take_while(|(found, wanted)| i64::from(found.0) == *wanted)
-            .count();
-        put_zigzag(out, first - end);
-        put_uvarint(out, len as u64);
-        end = first + len as i64;
-        rest = &rest[len..];
-    }
-    for time in samples.times {
-        put_zigzag(out, time.wrapping_sub(samples.time.0));
-    }
-    put_values(samples.values, out);
+/// What samples and histograms begin with.
+pub(super) struct Head<'a> {
+    pub(super) lane: u32,
+    pub(super) time: Timestamp,
+    pub(super) refs: &'a [SeriesRef],
+    pub(super) times: &'a [i64],
 }
 
-/// Decodes a payload; `out` is meaningless after an error.
+impl Head<'_> {
+    pub(super) fn encode(&self, flags: u8, base_time: i64, out: &mut Vec<u8>) {
+        out.push(flags | if self.times.is_empty() { 0 } else { OWN_TIMES });
+        out.extend_from_slice(&self.lane.to_le_bytes());
+        put_zigzag(out, self.time.0.wrapping_sub(base_time));
+        put_uvarint(out, self.refs.len() as u64);
+        let mut end = 0i64;
+        let mut rest = self.refs;
+        while let Some(first) = rest.first() {
+            let first = i64::from(first.0);
+            let len = rest
+                .iter()
+                .zip(first..)
+                .take_while(|(found, wanted)| i64::from(found.0) == *wanted)
+                .count();
+            put_zigzag(out, first - end);
+            put_uvarint(out, len as u64);
+            end = first + len as i64;
+            rest = &rest[len..];
+        }
+        for time in self.times {
+            put_zigzag(out, time.wrapping_sub(self.time.0));
+        }
+    }
+}
+
+/// Appends the payload to `out`.
+pub(super) fn encode_samples(samples: &Samples<'_>, base_time: i64, out: &mut Vec<u8>) {
+    let Samples { lane, time, refs, values, times } = *samples;
+    Head { lane, time, refs, times }.encode(0, base_time, out);
+    put_values(values, out);
+}
+
+/// Decodes a payload of either kind; `out` is meaningless after an error.
 pub fn decode_samples(payload: &[u8], base_time: i64, out: &mut Decoded) -> Result<(), Damage> {
     let mut reader = Reader::new(payload);
     let flags = reader.u8().ok_or(Damage::Short)?;
-    if flags & !OWN_TIMES != 0 {
+    if flags & !(OWN_TIMES | HISTOGRAMS) != 0 {
         return Err(Damage::Malformed("flags"));
     }
     out.lane = reader.u32().ok_or(Damage::Short)?;
@@ -99,6 +130,12 @@ pub fn decode_samples(payload: &[u8], base_time: i64, out: &mut Decoded) -> Resu
         for _ in 0..count {
             out.times.push(out.time.wrapping_add(reader.zigzag().ok_or(Damage::Short)?));
         }
+    }
+    out.ends.clear();
+    out.bodies.clear();
+    if flags & HISTOGRAMS != 0 {
+        out.values.clear();
+        return take_bodies(&mut reader, count, &mut out.ends, &mut out.bodies);
     }
     take_values(reader.rest(), count, &mut out.values).ok_or(Damage::Malformed("values"))
 }
@@ -132,6 +169,11 @@ pub fn lane_of(payload: &[u8]) -> Option<u32> {
 /// The lane, of those that a cursor tells apart, that samples with this hash go by.
 pub fn home_of_lane(lane: u32) -> u8 {
     (lane % CONNECTIONS as u32) as u8
+}
+
+/// True for a payload of histograms, without decoding it.
+pub fn is_histograms(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|flags| flags & HISTOGRAMS != 0)
 }
 
 #[cfg(test)]
@@ -234,7 +276,7 @@ mod tests {
         fn any_bytes_are_decoded_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let mut out = Decoded::default();
             if decode_samples(&bytes, 0, &mut out).is_ok() {
-                prop_assert_eq!(out.refs.len(), out.values.len());
+                prop_assert_eq!(out.refs.len(), out.values.len().max(out.ends.len()));
                 prop_assert_eq!(out.refs.len(), out.times.len());
             }
         }

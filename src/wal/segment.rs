@@ -5,8 +5,8 @@ use crate::wal::header::{HEADER_BYTES, Header};
 use crate::wal::map::Region;
 use crate::wal::place::Place;
 use crate::wal::record::{
-    KIND_FORGET, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT, Record, find_record, home_of,
-    record_at, record_bytes, record_header,
+    KIND_FORGET, KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT, Record,
+    find_record, home_of, record_at, record_bytes, record_header,
 };
 
 /// A segment found in a directory: its header was valid. Plain data, so that a helper finds it and
@@ -38,6 +38,7 @@ impl FoundSegment {
                 bytes: (record.next - at) as u32,
                 kind: match record.kind {
                     KIND_SAMPLES => RecordKind::Samples,
+                    KIND_HISTOGRAMS => RecordKind::Histograms,
                     kind if home_of(kind).is_some() => RecordKind::Define,
                     KIND_FORGET => RecordKind::Forget,
                     other => RecordKind::Other(other),
@@ -76,6 +77,7 @@ pub enum Finding<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
     Samples,
+    Histograms,
     Define,
     Forget,
     /// Of a later release: stepped over.

@@ -271,6 +271,7 @@ mod tests {
             path: "/metrics".to_owned(),
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(10),
+            histograms: Default::default(),
         };
         let identity = target.identity_hash();
         let state = TargetState {

@@ -8,4 +8,5 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod headers;
+pub mod histogram;
 pub mod remote_v1;

@@ -140,13 +140,29 @@ fn harmless_scrape_fields_pass_and_paths_are_absolute() {
             "static_configs: [{targets: ['http://x/']}]\n  relabel_configs: [{target_label: __address__, replacement: x}]",
             "file_sd_configs: [{files: [a/b*c.YML, '*.json']}]",
             "kubernetes_sd_configs: []",
-            "scrape_native_histograms: false\n  native_histogram_min_bucket_factor: 0",
+            "scrape_native_histograms: false\n  native_histogram_min_bucket_factor: 1.1",
             "metric_name_validation_scheme: utf8\n  metric_name_escaping_scheme: allow-utf-8",
         ],
     );
     let config = config(&job("file_sd_configs: [{files: [a.yml, /b.yml]}]"));
     let files = &config.scrape_configs[0].file_sd_configs[0].files;
     assert_eq!(*files, [PathBuf::from("/etc/corelane/a.yml"), PathBuf::from("/b.yml")]);
+}
+
+// spec: SCR-10
+#[test]
+fn protobuf_is_asked_for_first_where_native_histograms_are_wanted() {
+    let first = |global: &str, own: &str| {
+        let config = config(&format!("global: {{{global}}}\n{}", job(own)));
+        config.scrape_configs[0].scrape_protocols[0].clone()
+    };
+    assert_eq!(first("", ""), "OpenMetricsText1.0.0");
+    assert_eq!(first("", "scrape_native_histograms: true"), "PrometheusProto");
+    assert_eq!(first("scrape_native_histograms: true", ""), "PrometheusProto");
+    let off = "scrape_native_histograms: false";
+    assert_eq!(first("scrape_native_histograms: true", off), "OpenMetricsText1.0.0");
+    let text = "scrape_protocols: [PrometheusText0.0.4]";
+    assert_eq!(first(text, "scrape_native_histograms: true"), "PrometheusText0.0.4");
 }
 
 // spec: CFG §2.6

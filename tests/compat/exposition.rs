@@ -9,15 +9,16 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use corelane::exposition::{Entry, Format, ParseError, Parser, Series, format_of};
-use corelane::model::{LabelsBuilder, MetricType, NAN};
+use corelane::model::{HistogramRules, LabelsBuilder, MetricType, NAN, NativeHistogram};
 
-use crate::protobuf::{read_families, without_native};
+use crate::protobuf::{check_native, read_families, without_native};
 
 /// Everything read from one page, series by their printed labels.
 #[derive(Debug, Default)]
 pub struct Page {
     /// In page order, duplicates included.
     pub samples: Vec<(String, f64, Option<i64>)>,
+    pub histograms: Vec<(String, NativeHistogram)>,
     /// Series, labels, value, time.
     exemplars: Vec<(String, String, f64, Option<i64>)>,
     /// Family to type, unit, help.
@@ -76,7 +77,10 @@ pub fn read_series(
         let labels = if labels.is_empty() { "{}".to_owned() } else { labels };
         page.exemplars.push((name.clone(), labels, exemplar.value, exemplar.timestamp_ms));
     }
-    page.samples.push((name, series.value, series.timestamp_ms));
+    match series.histogram {
+        Some(histogram) => page.histograms.push((name, histogram.clone())),
+        None => page.samples.push((name, series.value, series.timestamp_ms)),
+    }
     Ok(())
 }
 
@@ -130,7 +134,7 @@ impl Case {
         let page = format_of(self.facts["content_type"].as_str(), None)
             .map_err(|error| error.to_string())
             .and_then(|format| match format {
-                Format::Protobuf => read_families(&body, 1000),
+                Format::Protobuf => read_families(&body, 1000, HistogramRules::default()),
                 Format::Text | Format::OpenMetrics => read_page(format, &body),
             });
         let page = match (page, accepted) {
@@ -164,7 +168,13 @@ impl Case {
         let native = self.beside("native.expected").unwrap_or_default();
         let hidden = without_native(&mut page.samples, &native)?;
         self.check_samples(&page, hidden)?;
-        self.check_timestamps(&page)
+        self.check_timestamps(&page)?;
+        if native.is_empty() {
+            return Ok(());
+        }
+        let body = fs::read(&self.path).map_err(|error| error.to_string())?;
+        let rules = HistogramRules { native: true, ..HistogramRules::default() };
+        check_native(read_families(&body, 1000, rules)?, &native)
     }
 
     /// The first value stands for a series that is there twice. `hidden`: what Prometheus counted and did not store.

@@ -143,6 +143,7 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         retry_429: true,
         status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
+        send_native_histograms: true,
         from_oldest: options.from_oldest,
     }
 }

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use corelane::base::{Instant, Now, Random, stable_hash};
-use corelane::model::{NAN, Scheme, Target};
+use corelane::model::{HistogramRules, NAN, Scheme, Target};
 
 use crate::clock::ms;
 use crate::net::{Answer, Ending};
@@ -116,6 +116,7 @@ impl Exporter {
                 path: "/metrics?of=sim".to_owned(),
                 interval: ms(interval),
                 timeout: ms(interval * (3 + random.below(7)) / 10),
+                histograms: HistogramRules::default(),
             },
             wanted: true,
             pages: Vec::new(),
