@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::base::{Histogram, Timestamp};
 use crate::http::Url;
-use crate::model::{Losses, Refusals, Target};
+use crate::model::{Losses, Refusals, Shortage, Target};
 use crate::relabel::Rule;
 use crate::tls;
 
@@ -247,6 +247,10 @@ pub struct LogMeters {
     pub damage: u64,
     /// True while the disk gives no spare segment.
     pub full: bool,
+    /// Why segments are only in memory, while some are.
+    pub degraded: Option<Shortage>,
+    /// Bytes of memory that they take.
+    pub memory_bytes: u64,
     pub sync_failures: u64,
     /// Records that could not be written to their file; they go on being sent from memory.
     pub write_failures: u64,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::Timestamp;
 use crate::disk::worker::Worker;
 use crate::disk::*;
-use crate::model::SeriesRef;
+use crate::model::{SeriesRef, Shortage};
 use crate::wal::*;
 
 const SEGMENT: usize = 16 << 10;
@@ -67,8 +67,8 @@ fn sync(worker: &mut Worker) {
 fn prepare(worker: &mut Worker, kind: SegmentKind) -> Option<(u16, Region)> {
     match ask(worker, DiskRequest::Prepare { kind }) {
         Some(DiskAnswer::Prepared { slot, region, .. }) => Some((slot, region)),
-        Some(DiskAnswer::PrepareFailed { full, .. }) => {
-            assert!(full);
+        Some(DiskAnswer::PrepareFailed { shortage, .. }) => {
+            assert!(matches!(shortage, Shortage::Budget | Shortage::Full));
             None
         }
         other => panic!("{other:?}"),
@@ -221,6 +221,7 @@ fn a_log_on_files_survives_restarts_and_recycles_them() {
             for retired in log.retire(log.end().seq()) {
                 kept += retired.samples;
                 let Retired { slot, region, .. } = retired;
+                let slot = slot.expect("in a file");
                 ask(
                     &mut worker,
                     DiskRequest::Retire { log: 0, kind: SegmentKind::Samples, slot, region },
@@ -251,6 +252,7 @@ fn read_all(log: &mut Log, worker: &mut Worker) -> u64 {
             }
         };
         let slot = log.segments().find(|segment| segment.seq == absent).expect("held").slot;
+        let slot = slot.expect("in a file");
         match ask(worker, DiskRequest::Load { log: 0, seq: absent, slot }) {
             Some(DiskAnswer::Loaded { seq, region, .. }) => assert!(log.load(seq, region)),
             other => panic!("{other:?}"),

@@ -19,6 +19,6 @@ pub use label::{Label, Labels, LabelsBuilder};
 pub use metadata::MetricType;
 pub use packed::{PackedLabels, merge_packed, pack, pack_label};
 pub use packed_histogram::{HistogramSummary, is_packed_custom, pack_histogram};
-pub use reason::{Loss, Losses, Refusal, Refusals};
+pub use reason::{Loss, Losses, Refusal, Refusals, Shortage};
 pub use sample::{NAN, SeriesRef, is_stale, stale_marker};
 pub use target::{HistogramRules, Scheme, Target, TargetGroup};

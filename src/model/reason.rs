@@ -1,5 +1,5 @@
-//! Why a sample was not appended, and why an appended one was not delivered. Every reason is a metric label, and
-//! every sample that is lost to its user is counted under one of them.
+//! Why a sample was not appended, why an appended one was not delivered, and why there was no file for it. Every reason
+//! is a metric label, and every sample that is lost to its user is counted under one of them.
 
 /// Why an offered sample did not enter the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +115,40 @@ impl Loss {
             Loss::Shed => "shed",
             Loss::TooOld => "too_old",
             Loss::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Why there is no file for a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shortage {
+    /// The log's budget is spent.
+    Budget,
+    /// Anything else that the system says: an I/O error, a directory that is gone.
+    Failing,
+    /// The filesystem has no room, no inode or no quota left, or only what is to stay free.
+    Full,
+    /// The helper has not got round to it yet.
+    Late,
+    ReadOnly,
+}
+
+impl Shortage {
+    pub const ALL: [Shortage; 5] = [
+        Shortage::Budget,
+        Shortage::Failing,
+        Shortage::Full,
+        Shortage::Late,
+        Shortage::ReadOnly,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Shortage::Budget => "budget",
+            Shortage::Failing => "failing",
+            Shortage::Full => "full",
+            Shortage::Late => "late",
+            Shortage::ReadOnly => "read_only",
         }
     }
 }

@@ -335,6 +335,12 @@ impl Endpoint {
         counted.min().map_or(stored, |counted| counted.min(stored))
     }
 
+    /// The lowest segment of this feed that some connection may still read.
+    pub fn passed(&self, feed: usize) -> Seq {
+        let counted = self.lanes.iter().map(|lane| lane.counted(feed).place.seq());
+        counted.min().unwrap_or_default()
+    }
+
     /// True if nothing of this feed is unsettled or unstored.
     pub fn drained(&self, feed: usize, end: Place) -> bool {
         self.lanes.iter().all(|lane| lane.progress[feed].settled.place >= end)

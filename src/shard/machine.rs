@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 
 use crate::append::Appender;
-use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner};
+use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner, limits};
 use crate::mail::{Assignment, Level, Notice, Order, Recovery};
 use crate::scrape::{Lent, Pools};
 use crate::send::{Endpoint, Outlook, Scratch};
@@ -87,6 +87,7 @@ impl Shard {
             ledgers.push(log.ledger.take());
             feeds.push(recover::feed(identity, segment_bytes, log, seed ^ index as u64));
         }
+        feeds[0].log.set_memory(limits::MEMORY_SAMPLES_SEGMENTS);
         let before = ledgers.iter().flatten().map(|page| page.vanished).sum::<u64>();
         let totals = feeds.iter().map(|feed| feed.log.total());
         let ledger = Ledger::new(ledgers.into_iter().zip(totals));
@@ -221,7 +222,7 @@ impl Shard {
             feed: &mut self.feeds[0],
             appender: &mut self.appender,
             dialer: &mut self.dialer,
-            may_wait: !self.upkeep.full,
+            may_wait: self.upkeep.shortage.is_none(),
         };
         act(&mut self.pools, &mut lent);
     }
@@ -283,6 +284,7 @@ impl Shard {
         self.load_wanted();
         self.store_cursors(now);
         self.do_upkeep(now);
+        self.keep_segments(now);
         self.tell_epochs();
         self.stop_if_done(now);
     }
@@ -291,7 +293,7 @@ impl Shard {
     fn check_gate(&mut self, now: Now) {
         let Gate::Shut(until) = self.gate else { return };
         let own = &self.feeds[0];
-        let ready = own.log.ready() && own.dictionary.ready();
+        let ready = own.log.ready() && own.dictionary.ready() || self.upkeep.shortage.is_some();
         let anchored = self.endpoints.iter().flatten().all(|endpoint| endpoint.anchored());
         if (ready && anchored && self.upkeep.assigned) || now.instant >= until {
             self.gate = Gate::Open;
@@ -462,22 +464,17 @@ impl Shard {
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.cursor_failed(log, &file, now.instant);
                 }
-                self.log(
-                    Level::Error,
-                    "Failed to store a cursor",
-                    vec![("file", file), ("err", message)],
-                );
+                self.tell_of_cursor(now, file, message);
+            }
+            DiskAnswer::Kept { kind, seq, slot, region } => self.kept(kind, seq, slot, region),
+            DiskAnswer::KeepFailed { kind, seq, region, shortage, message } => {
+                self.keep_failed(now, kind, seq, region, shortage, message);
             }
             DiskAnswer::Prepared { kind, slot, region } => self.prepared(kind, slot, region),
-            DiskAnswer::PrepareFailed { kind, full, message } => {
-                self.prepare_failed(now, kind, full, message)
+            DiskAnswer::PrepareFailed { kind, shortage, message } => {
+                self.prepare_failed(now, kind, shortage, message)
             }
-            DiskAnswer::SyncFailed { message } => {
-                self.upkeep.sync_failures += 1;
-                // The kernel says it once and then success: nothing more goes into that file.
-                self.feeds[0].log.close_head();
-                self.log(Level::Error, "Failed to sync the log to disk", vec![("err", message)]);
-            }
+            DiskAnswer::SyncFailed { file, message } => self.sync_failed(now, file, message),
             DiskAnswer::Removed { log } => {
                 let fields = vec![("log", log.to_string())];
                 self.log(Level::Info, "Adopted log delivered and removed", fields);

@@ -45,7 +45,9 @@ impl Shard {
             segment_current: u64::from(own.log.end().seq().0),
             dictionary_bytes: own.dictionary.bytes_used(),
             damage: self.damage(),
-            full: self.upkeep.full,
+            full: self.upkeep.shortage.is_some(),
+            degraded: self.upkeep.degraded.cause(),
+            memory_bytes: own.log.memory_bytes() + own.dictionary.memory_bytes(),
             sync_failures: self.upkeep.sync_failures,
             write_failures: counters.write_failures + own.dictionary.counters().write_failures,
             ledger: self.ledger.sum(&self.appender),
@@ -58,7 +60,8 @@ impl Shard {
             }
             meters.disk_bytes += feed.log.bytes_used() + feed.dictionary.bytes_used();
             let head = feed.log.end().seq();
-            meters.held.extend(feed.log.segments().map(|segment| HeldSegment {
+            let in_files = feed.log.segments().filter(|segment| segment.slot.is_some());
+            meters.held.extend(in_files.map(|segment| HeldSegment {
                 log: log as u16,
                 seq: segment.seq.0,
                 bytes: segment.bytes,

@@ -3,21 +3,24 @@
 use core::time::Duration;
 
 use crate::base::{Instant, Now};
-use crate::mail::{Level, Notice};
+use crate::mail::Notice;
+use crate::model::Shortage;
 use crate::shard::Shard;
-use crate::wal::{DictionaryEntry, DiskRequest, Region, SegmentKind, Seq};
+use crate::shard::degraded::Degraded;
+use crate::wal::{DictionaryEntry, DiskRequest, Region, Retired, SegmentKind, Seq};
 
 /// What housekeeping remembers.
 #[derive(Debug, Default)]
 pub struct Upkeep {
     /// A configuration has been given.
     pub assigned: bool,
-    /// The disk gives no spare.
-    pub full: bool,
+    /// The disk gives no file.
+    pub shortage: Option<Shortage>,
     pub sync_failures: u64,
+    pub degraded: Degraded,
     /// When a spare is asked for again, by what it is for.
-    retry_samples: Option<Instant>,
-    retry_dictionary: Option<Instant>,
+    pub(super) retry_samples: Option<Instant>,
+    pub(super) retry_dictionary: Option<Instant>,
     prompt: Option<Instant>,
     /// Segments were retired since series were last swept.
     retired: bool,
@@ -28,7 +31,7 @@ pub struct Upkeep {
     removed: Vec<u16>,
 }
 
-const RETRY_SPARE: Duration = Duration::from_secs(1);
+pub(super) const RETRY_SPARE: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Definitions moved in one turn.
 const CLEANED_A_TURN: usize = 256;
@@ -39,7 +42,7 @@ impl Upkeep {
         let retry = retries.into_iter().flatten().min().unwrap_or(Instant::NEVER);
         let prompt = self.prompt.unwrap_or(Instant::NEVER);
         let clean = if self.cleaned.is_some() { Instant(0) } else { Instant::NEVER };
-        retry.min(prompt).min(clean)
+        retry.min(prompt).min(clean).min(self.degraded.wake())
     }
 
     pub fn prompt_at(&mut self, at: Instant) {
@@ -67,7 +70,9 @@ impl Shard {
         if self.feeds[0].dictionary.wants_spare() {
             self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Dictionary });
         }
-        if self.upkeep.retired && self.upkeep.next_sweep <= now.instant {
+        // A ref that is forgotten in memory only must not come to mean another series in a file.
+        let safe = self.feeds[0].dictionary.unkept() == 0;
+        if self.upkeep.retired && self.upkeep.next_sweep <= now.instant && safe {
             self.upkeep.next_sweep = now.instant + SWEEP_EVERY;
             self.sweep(now);
         }
@@ -76,14 +81,23 @@ impl Shard {
     }
 
     pub(super) fn prepared(&mut self, kind: SegmentKind, slot: u16, region: Region) {
-        self.upkeep.full = false;
+        self.recovered();
         match kind {
             SegmentKind::Samples => {
                 self.feeds[0].log.give_spare(slot, region);
+                if self.feeds[0].log.head_in_memory() {
+                    self.feeds[0].log.close_head();
+                }
                 // In an outage nothing else lets go of segments that nobody reads.
                 self.unload(0);
             }
-            SegmentKind::Dictionary => self.feeds[0].dictionary.give_spare(slot, region),
+            SegmentKind::Dictionary => {
+                let dictionary = &mut self.feeds[0].dictionary;
+                dictionary.give_spare(slot, region);
+                if dictionary.head_in_memory() {
+                    dictionary.close_head();
+                }
+            }
         }
     }
 
@@ -91,14 +105,10 @@ impl Shard {
         &mut self,
         now: Now,
         kind: SegmentKind,
-        full: bool,
+        shortage: Shortage,
         message: String,
     ) {
-        if !self.upkeep.full {
-            let level = if full { Level::Warn } else { Level::Error };
-            self.log(level, "No room for the log to grow", vec![("err", message)]);
-        }
-        self.upkeep.full = true;
+        self.refused_a_file(shortage, message);
         self.tell(Notice::Full { shard: self.number });
         let again = Some(now.instant + RETRY_SPARE);
         match kind {
@@ -117,14 +127,17 @@ impl Shard {
         let retired = self.feeds[log].log.retire(below);
         self.upkeep.retired |= log == 0 && !retired.is_empty();
         for segment in retired {
-            self.ask_disk(DiskRequest::Retire {
-                log: log as u16,
-                kind: SegmentKind::Samples,
-                slot: segment.slot,
-                region: segment.region,
-            });
+            self.give_back(log as u16, SegmentKind::Samples, segment);
         }
         self.unload(log);
+    }
+
+    /// The file of a segment that is not needed any more, if it has one.
+    pub(super) fn give_back(&mut self, log: u16, kind: SegmentKind, retired: Retired) {
+        let Retired { slot, region, .. } = retired;
+        if let Some(slot) = slot {
+            self.ask_disk(DiskRequest::Retire { log, kind, slot, region });
+        }
     }
 
     /// Lets go of segments that nobody is reading.
@@ -171,6 +184,11 @@ impl Shard {
     /// Moves what still lives out of the oldest dictionary segment, then gives the segment back.
     fn clean_dictionary(&mut self, now: Now) {
         let feed = &mut self.feeds[0];
+        if feed.dictionary.unkept() > 0 {
+            // What is moved, and the old place of which is let go of, must be in a file.
+            self.upkeep.cleaned = None;
+            return;
+        }
         let begins = feed.dictionary.wants_cleaning() && feed.dictionary.has_spare();
         if self.upkeep.cleaned.is_none() && !begins {
             return;
@@ -181,12 +199,7 @@ impl Shard {
             let Some((next, entry)) = feed.dictionary.next_in_oldest(from) else {
                 self.upkeep.cleaned = None;
                 if let Some(old) = feed.dictionary.retire_oldest() {
-                    self.ask_disk(DiskRequest::Retire {
-                        log: 0,
-                        kind: SegmentKind::Dictionary,
-                        slot: old.slot,
-                        region: old.region,
-                    });
+                    self.give_back(0, SegmentKind::Dictionary, old);
                 }
                 return;
             };

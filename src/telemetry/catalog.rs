@@ -123,6 +123,8 @@ catalog! {
     DISK_BYTES Gauge "corelane_wal_disk_bytes" "Bytes of disk that a shard's logs take.";
     DICTIONARY_BYTES Gauge "corelane_wal_dictionary_bytes" "Part of the disk bytes that holds labels.";
     WAL_FULL Gauge "corelane_wal_full" "1 while the disk gives no room.";
+    WAL_DEGRADED Gauge "corelane_wal_degraded" "1 while some of the log is only in memory, by why there is no file for it.";
+    WAL_MEMORY Gauge "corelane_wal_memory_bytes" "Bytes of memory that it takes.";
     WAL_DAMAGE Counter "corelane_wal_damage_total" "Damaged places stepped over.";
     SYNC_FAILURES Counter "corelane_wal_sync_failures_total" "Syncs of the log that failed.";
     WRITE_FAILURES Counter "corelane_wal_write_failures_total" "Records that could not be written to their file.";

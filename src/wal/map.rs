@@ -23,7 +23,7 @@ pub struct Region(Backing);
 enum Backing {
     /// Memory that is only read: a sealed segment read whole.
     Fixed(Vec<u8>),
-    /// Memory only: the simulator and tests.
+    /// Memory only: what the disk gives no file for; tests.
     Heap(Vec<u8>),
     /// Shared with the file: a store survives the death of the process.
     Mapped(MmapMut),
@@ -141,6 +141,16 @@ impl Region {
         };
         // Kernels before 5.14 do not know the advice; pages then fault in on first use.
         advised.unwrap_or_default();
+    }
+
+    /// True if no file stands behind it.
+    pub(super) fn is_memory(&self) -> bool {
+        matches!(self.0, Backing::Fixed(_) | Backing::Heap(_))
+    }
+
+    /// True if its bytes are in memory of ours, whatever becomes of a file.
+    pub(super) fn is_private(&self) -> bool {
+        !matches!(self.0, Backing::Mapped(_) | Backing::ReadOnly(_))
     }
 
     pub(super) fn is_writable(&self) -> bool {
