@@ -209,13 +209,14 @@ fn budget(flags: &Flags, store: &Store, cores: u16) -> DiskBudget {
     let most = flags.segment_bytes as u64;
     let segment =
         share.clamp(limits::SEGMENT_BYTES_MIN as u64, most.max(limits::SEGMENT_BYTES_MIN as u64));
-    DiskBudget { bytes, segment_bytes: segment / page * page }
+    let free_bytes_min = FREE_BYTES_MIN.min(filesystem / 20);
+    DiskBudget { bytes, segment_bytes: segment / page * page, free_bytes_min }
 }
 
 /// Attempts, a millisecond apart, to hand an answer to a core whose box is full.
 const ANSWER_TRIES: u32 = 10_000;
-/// Never take the filesystem below this.
-pub const FREE_BYTES_MIN: u64 = 64 << 20;
+/// Never take the filesystem below this, or a twentieth of a small one.
+const FREE_BYTES_MIN: u64 = 64 << 20;
 
 fn web_settings(
     flags: &Flags,
@@ -328,7 +329,7 @@ impl Build<'_> {
             backend,
             segment_bytes: self.budget.segment_bytes as usize,
             sync_interval: self.flags.wal_sync,
-            budget: Budget { bytes_max: share, free_bytes_min: FREE_BYTES_MIN },
+            budget: Budget { bytes_max: share, free_bytes_min: self.budget.free_bytes_min },
             files,
             dirs,
         };

@@ -16,7 +16,7 @@ use crate::coordinator::assignment::assignment;
 use crate::coordinator::cores::Core;
 use crate::coordinator::cost::cost;
 use crate::coordinator::jobs::Jobs;
-use crate::coordinator::start::{FREE_BYTES_MIN, Signal, load_config, read_file, system_roots};
+use crate::coordinator::start::{Signal, load_config, read_file, system_roots};
 use crate::coordinator::truncation::{DiskBudget, decide, shares};
 use crate::discovery::{Discovery, Update};
 use crate::disk::Store;
@@ -511,9 +511,10 @@ impl Coordinator {
         }
         self.number += 1;
         let number = self.number;
+        let free_bytes_min = self.parts.budget.free_bytes_min;
         for (shard, bytes_max) in shares {
             let core = &mut self.parts.shards[usize::from(shard)];
-            core.send(Order::Budget { bytes_max, free_bytes_min: FREE_BYTES_MIN });
+            core.send(Order::Budget { bytes_max, free_bytes_min });
             core.send(Order::Report { number, targets: false });
         }
     }

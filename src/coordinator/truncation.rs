@@ -3,10 +3,12 @@
 use crate::mail::{HeldSegment, LogMeters, Order};
 
 /// Bytes that logs may take together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskBudget {
     pub bytes: u64,
     pub segment_bytes: u64,
+    /// The filesystem is never taken below this.
+    pub free_bytes_min: u64,
 }
 
 impl DiskBudget {
@@ -83,10 +85,14 @@ mod tests {
         }
     }
 
+    fn budget(bytes: u64) -> DiskBudget {
+        DiskBudget { bytes, segment_bytes: 10, ..DiskBudget::default() }
+    }
+
     #[test]
     fn what_is_acknowledged_goes_and_nothing_else_while_there_is_room() {
         let one = log(&[(1, 5, false), (2, 6, false), (3, 7, true)], 2);
-        let orders = decide(&[(0, &one)], DiskBudget { bytes: 1000, segment_bytes: 10 });
+        let orders = decide(&[(0, &one)], budget(1000));
         assert!(matches!(orders[..], [(0, Order::Truncate { log: 0, below: 2 })]), "{orders:?}");
     }
 
@@ -95,7 +101,7 @@ mod tests {
         let one = log(&[(1, 5, false), (2, 9, false), (3, 10, true)], 1);
         let two = log(&[(7, 6, false), (8, 11, true)], 7);
         // Five segments of 10; 40 are held back for spares.
-        let orders = decide(&[(0, &one), (1, &two)], DiskBudget { bytes: 70, segment_bytes: 10 });
+        let orders = decide(&[(0, &one), (1, &two)], budget(70));
         let shed: Vec<_> = orders
             .iter()
             .map(|(shard, order)| match order {
@@ -104,7 +110,7 @@ mod tests {
             })
             .collect();
         assert_eq!(shed, [(0, 2), (1, 8)]);
-        let all = decide(&[(0, &one), (1, &two)], DiskBudget { bytes: 0, segment_bytes: 10 });
+        let all = decide(&[(0, &one), (1, &two)], budget(0));
         assert_eq!(all.len(), 3, "heads stay: {all:?}");
     }
 
@@ -112,7 +118,7 @@ mod tests {
     fn a_busy_shard_may_use_what_an_idle_one_does_not() {
         let one = log(&[(1, 5, true)], 1);
         let two = log(&[(7, 6, false), (8, 11, true)], 7);
-        let budget = DiskBudget { bytes: 100, segment_bytes: 10 };
+        let budget = budget(100);
         assert_eq!(shares(&[(0, &one), (1, &two)], budget), [(0, 70), (1, 80)]);
     }
 }

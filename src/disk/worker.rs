@@ -177,12 +177,19 @@ impl Worker {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a cursor's file name"));
         }
         let path = self.dir(log).join(file);
-        let (suspect, syncs) = (self.suspect.remove(&path), self.syncs);
+        let (suspect, syncs) = (self.suspect.contains(&path), self.syncs);
+        if suspect {
+            // A file whose sync failed is not trusted again: another takes its name once that is whole, because an
+            // endpoint without a cursor would count as new.
+            let fresh = path.with_extension("cur-new");
+            let made = open_cursor(&fresh)?;
+            made.write_all_at(page, CURSOR_SLOTS[(sequence % 2) as usize])?;
+            made.sync_all()?;
+            fs::rename(&fresh, &path)?;
+            self.unsynced.drop_cursors(|open| open == path);
+            self.suspect.remove(&path);
+        }
         let open = |path: &Path| {
-            if suspect {
-                // A file whose sync failed is not trusted again: another takes its name.
-                fs::remove_file(path)?;
-            }
             let file = open_cursor(path)?;
             if syncs {
                 // An endpoint without a cursor counts as new and starts at the head: the name must

@@ -193,6 +193,11 @@ impl Pools {
         }
     }
 
+    /// Some refs mean nothing any more: every text is looked up once more.
+    pub fn forget_series(&mut self) {
+        self.scrapes.iter_mut().flatten().for_each(|scrape| scrape.forget_series());
+    }
+
     /// Every ref that a cache holds.
     pub fn pinned(&self) -> impl Iterator<Item = SeriesRef> {
         self.scrapes.iter().flatten().flat_map(|scrape| scrape.cached_series())

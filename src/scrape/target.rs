@@ -150,6 +150,12 @@ impl Scrape {
         self.relearn = self.page.is_some();
     }
 
+    /// As [`Scrape::forget_texts`], and the series about its scrapes too.
+    pub fn forget_series(&mut self) {
+        self.forget_texts();
+        self.report = None;
+    }
+
     /// An idle connection is of no use any more: other TLS settings are in force.
     pub fn hang_up_idle(&mut self, dialer: &mut Dialer) {
         if self.phase == Phase::Idle

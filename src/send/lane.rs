@@ -12,7 +12,7 @@ use crate::send::drain::{Floors, Request, Rules, Stop, read_on};
 use crate::send::filter::Filter;
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
-use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq};
+use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq, pages_lost};
 use crate::wire::headers::RETRY_ATTEMPT;
 
 /// What the connections of an endpoint share, lent for one event.
@@ -291,6 +291,7 @@ impl Lane {
             shed_below: shared.shed_below[feed],
             epoch_max: shared.epoch_max,
         };
+        let pages = pages_lost();
         let stop = read_on(
             &mut self.request,
             &mut progress.at,
@@ -300,6 +301,12 @@ impl Lane {
             shared.decoded,
             &rules,
         );
+        if pages_lost() != pages {
+            // A file was taken away while it was read, here or elsewhere: what was made of it may be made of zeros.
+            shared.filters[feed].clear();
+            self.rebuild();
+            return Stop::Turn;
+        }
         let lost = self.request.lost.get(Loss::Unreadable) - unreadable;
         if lost > 0 {
             let (seq, offset) = (from.seq().0, from.offset());

@@ -8,7 +8,7 @@ use crate::mail::Level;
 use crate::model::Shortage;
 use crate::shard::Shard;
 use crate::shard::upkeep::RETRY_SPARE;
-use crate::wal::{DiskRequest, Region, SegmentKind, Seq};
+use crate::wal::{DiskRequest, Region, SegmentKind, Seq, pages_lost};
 
 /// What is remembered while some segments are in no trustworthy file.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Degraded {
     next_cursor_line: Instant,
     /// A file is in doubt.
     doubted: bool,
+    /// Pages that were lost when this was last looked at.
+    pages: u64,
     keeping: Option<(SegmentKind, Seq)>,
     /// When a fresh file is asked for again.
     keep_at: Option<Instant>,
@@ -43,6 +45,12 @@ const MEMORY_LEFT: usize = 2;
 impl Degraded {
     pub fn cause(&self) -> Option<Shortage> {
         self.since.map(|(_, cause)| cause)
+    }
+
+    /// The segment of samples that is on its way into a file.
+    pub fn keeping_samples(&self) -> Option<Seq> {
+        let samples = self.keeping.filter(|(kind, _)| *kind == SegmentKind::Samples);
+        samples.map(|(_, seq)| seq)
     }
 
     pub fn wake(&self) -> Instant {
@@ -112,8 +120,8 @@ impl Shard {
             return;
         }
         let passed = self.passed();
-        let keeping = self.upkeep.degraded.keeping.filter(|(kind, _)| *kind == SegmentKind::Samples);
-        self.feeds[0].log.drop_memory(passed, keeping.map(|(_, seq)| seq));
+        let keeping = self.upkeep.degraded.keeping_samples();
+        self.feeds[0].log.drop_memory(passed, keeping);
         self.tell_degraded(now);
         self.shed_for_memory(now, passed);
         let due = self.upkeep.degraded.keep_at.is_none_or(|at| at <= now.instant);
@@ -249,6 +257,30 @@ impl Shard {
             let seconds = now.instant.since(since).as_secs().to_string();
             self.log(Level::Info, "The log is in files again", vec![("seconds", seconds)]);
         }
+    }
+
+    /// Files were cut short or cannot be read any more, and pages of zeros stand for what was in them: nothing more goes
+    /// there, and series whose definition is gone are defined again when they are met.
+    pub(super) fn look_for_lost_pages(&mut self) {
+        let pages = pages_lost();
+        if core::mem::replace(&mut self.upkeep.degraded.pages, pages) == pages {
+            return;
+        }
+        let feed = &mut self.feeds[0];
+        let heads = [feed.log.leave_failed_head(), feed.dictionary.leave_failed_head()];
+        self.upkeep.degraded.doubted |= heads.contains(&true);
+        let undefined = feed.undefined();
+        for &series in &undefined {
+            feed.table.remove(series);
+        }
+        if !undefined.is_empty() {
+            self.pools.forget_series();
+        }
+        let fields = vec![
+            ("pages", pages.to_string()),
+            ("series_undefined", undefined.len().to_string()),
+        ];
+        self.log(Level::Error, "A file of the log was cut short under us, or cannot be read", fields);
     }
 
     /// A cursor could not be stored; it is tried again every second, and said once a minute.

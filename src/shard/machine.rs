@@ -284,6 +284,7 @@ impl Shard {
         self.load_wanted();
         self.store_cursors(now);
         self.do_upkeep(now);
+        self.look_for_lost_pages();
         self.keep_segments(now);
         self.tell_epochs();
         self.stop_if_done(now);

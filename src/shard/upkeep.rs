@@ -124,6 +124,9 @@ impl Shard {
         }
         let needed = self.endpoints.iter().flatten().map(|endpoint| endpoint.needed(log)).min();
         let below = needed.map_or(below, |needed| below.min(needed));
+        // The file of one that is being put into another is the helper's.
+        let keeping = self.upkeep.degraded.keeping_samples().filter(|_| log == 0);
+        let below = keeping.map_or(below, |keeping| below.min(keeping));
         let retired = self.feeds[log].log.retire(below);
         self.upkeep.retired |= log == 0 && !retired.is_empty();
         for segment in retired {

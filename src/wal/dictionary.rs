@@ -312,9 +312,14 @@ impl Dictionary {
         let Some(Some(entry)) = self.table.get(index) else {
             return &[];
         };
-        payload_at(entry.segment.bytes(), offset)
-            .and_then(|payload| payload.get(4..))
-            .unwrap_or(&[])
+        let payload = if entry.segment.has_failed() {
+            // The file was taken away under us: only what still verifies is believed.
+            let record = entry.segment.record(offset);
+            record.map(|record| record.payload)
+        } else {
+            payload_at(entry.segment.bytes(), offset)
+        };
+        payload.and_then(|payload| payload.get(4..)).unwrap_or(&[])
     }
 
     /// True once for each spare that should be prepared: when there is no head, or it is half full.

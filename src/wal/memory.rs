@@ -96,6 +96,15 @@ impl Log {
         None
     }
 
+    /// Nothing more goes into a head whose file was taken away. True if it was.
+    pub fn leave_failed_head(&mut self) -> bool {
+        let failed = self.has_head && self.segments.back().is_some_and(Segment::has_failed);
+        if failed {
+            self.doubt_head();
+        }
+        failed
+    }
+
     pub(super) fn doubt_head(&mut self) {
         if let Some(slot) = self.segments.back().and_then(Segment::slot) {
             self.distrust(slot);
@@ -192,6 +201,15 @@ impl Dictionary {
             self.unkept += 1;
         }
         None
+    }
+
+    /// As [`Log::leave_failed_head`].
+    pub fn leave_failed_head(&mut self) -> bool {
+        let failed = self.has_head && self.head().is_some_and(Segment::has_failed);
+        if failed {
+            self.doubt_head();
+        }
+        failed
     }
 
     pub(super) fn doubt_head(&mut self) {

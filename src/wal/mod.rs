@@ -80,11 +80,12 @@
 //! - W9: new segments are called later than any that a cursor mentions, so that no new record lies
 //!   below a cursor.
 //!
-//! May use: base, model. Unsafe: `map.rs` only.
+//! May use: base, model. Unsafe: `map.rs` and `guard.rs` only.
 
 mod cursor;
 mod damage;
 mod dictionary;
+mod guard;
 mod header;
 mod histograms;
 mod ledger;
@@ -103,6 +104,7 @@ mod values;
 pub use cursor::{CURSOR_BYTES, CURSOR_SLOTS, CursorPage, CursorTotals, newest};
 pub use damage::Damage;
 pub use dictionary::{At, Dictionary, DictionaryEntry};
+pub use guard::pages_lost;
 pub use header::{Header, SegmentKind};
 pub use histograms::Histograms;
 pub use ledger::{LEDGER_FILE, LedgerPage, newest_ledger};

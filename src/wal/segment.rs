@@ -178,6 +178,10 @@ impl Segment {
         matches!(self.home, Home::File(_))
     }
 
+    pub(super) fn has_failed(&self) -> bool {
+        self.region.as_ref().is_some_and(Region::has_failed)
+    }
+
     /// Bytes that it takes in memory because no file can be trusted with them.
     pub(super) fn memory_bytes(&self) -> usize {
         let region = self.region.as_ref().filter(|region| region.is_memory());
