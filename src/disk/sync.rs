@@ -89,12 +89,14 @@ impl Unsynced {
     pub(super) fn sync(&mut self, failed: &mut dyn FnMut(&Path, io::Error)) -> bool {
         let mut good = self.sync_inherited(failed);
         for segments in self.segments.values_mut() {
-            segments.retain(|(_, path, file)| match file.sync_data().and_then(|()| is_there(file)) {
-                Ok(()) => true,
-                Err(error) => {
-                    failed(path, error);
-                    good = false;
-                    false
+            segments.retain(|(_, path, file)| {
+                match file.sync_data().and_then(|()| is_there(file)) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        failed(path, error);
+                        good = false;
+                        false
+                    }
                 }
             });
             // Older ones are sealed, and now they are synced after their last change.

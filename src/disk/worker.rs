@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::disk::files::{
-    FileState, SegmentFile, create_segment, erase_segment, fill_segment, open_cursor,
-    segment_name, segment_of_name, shortage_of, sync_directory,
+    FileState, SegmentFile, create_segment, erase_segment, fill_segment, open_cursor, segment_name,
+    segment_of_name, shortage_of, sync_directory,
 };
 use crate::disk::helper::HelperOptions;
 use crate::disk::space::{Backend, free_bytes};
@@ -395,7 +395,9 @@ fn read_segment(path: &Path, seq: Seq, len: usize) -> io::Result<Vec<u8>> {
     file.read_exact_at(&mut bytes[..present], 0)?;
     match Header::decode(&bytes) {
         Ok(header) if header.seq == seq => Ok(bytes),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it does not hold its segment any more")),
+        _ => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "it does not hold its segment any more"))
+        }
     }
 }
 

@@ -134,13 +134,8 @@ pub enum Shortage {
 }
 
 impl Shortage {
-    pub const ALL: [Shortage; 5] = [
-        Shortage::Budget,
-        Shortage::Failing,
-        Shortage::Full,
-        Shortage::Late,
-        Shortage::ReadOnly,
-    ];
+    pub const ALL: [Shortage; 5] =
+        [Shortage::Budget, Shortage::Failing, Shortage::Full, Shortage::Late, Shortage::ReadOnly];
 
     pub fn name(self) -> &'static str {
         match self {

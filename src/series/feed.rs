@@ -16,7 +16,8 @@ impl Feed {
     /// Series of the table whose definition cannot be read any more.
     pub fn undefined(&self) -> Vec<SeriesRef> {
         let all = (0..self.table.bound() as u32).map(SeriesRef);
-        let gone = |series: &SeriesRef| self.table.at(*series).is_some() && self.labels(*series).is_none();
+        let gone =
+            |series: &SeriesRef| self.table.at(*series).is_some() && self.labels(*series).is_none();
         all.filter(gone).collect()
     }
 

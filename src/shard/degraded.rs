@@ -21,6 +21,7 @@ pub struct Degraded {
     words: String,
     next_line: Instant,
     next_cursor_line: Instant,
+    next_shortage_line: Instant,
     /// A file is in doubt.
     doubted: bool,
     /// Pages that were lost when this was last looked at.
@@ -70,8 +71,10 @@ impl Shard {
     }
 
     /// The disk gave no file: definitions may be in memory now.
-    pub(super) fn refused_a_file(&mut self, shortage: Shortage, message: String) {
-        if self.upkeep.shortage.is_none() {
+    pub(super) fn refused_a_file(&mut self, now: Now, shortage: Shortage, message: String) {
+        if self.upkeep.shortage.is_none() && self.upkeep.degraded.next_shortage_line <= now.instant
+        {
+            self.upkeep.degraded.next_shortage_line = now.instant + LINE_EVERY;
             let full = matches!(shortage, Shortage::Budget | Shortage::Full);
             let level = if full { Level::Warn } else { Level::Error };
             self.log(level, "No room for the log to grow", vec![("err", message.clone())]);
@@ -189,7 +192,7 @@ impl Shard {
         if let Some(region) = unneeded {
             self.ask_disk(DiskRequest::Release(region));
         }
-        self.refused_a_file(shortage, message);
+        self.refused_a_file(now, shortage, message);
     }
 
     /// Memory is nearly spent: the oldest goes. What is on a disk that can only be read does not go for this: it would
@@ -214,7 +217,8 @@ impl Shard {
         for endpoint in self.endpoints.iter_mut().flatten() {
             endpoint.shed(0, below);
         }
-        let text = "Memory for the log is spent: giving up the oldest samples that are not delivered";
+        let text =
+            "Memory for the log is spent: giving up the oldest samples that are not delivered";
         self.log(Level::Warn, text, vec![("below_segment", below.0.to_string())]);
     }
 
@@ -276,11 +280,13 @@ impl Shard {
         if !undefined.is_empty() {
             self.pools.forget_series();
         }
-        let fields = vec![
-            ("pages", pages.to_string()),
-            ("series_undefined", undefined.len().to_string()),
-        ];
-        self.log(Level::Error, "A file of the log was cut short under us, or cannot be read", fields);
+        let fields =
+            vec![("pages", pages.to_string()), ("series_undefined", undefined.len().to_string())];
+        self.log(
+            Level::Error,
+            "A file of the log was cut short under us, or cannot be read",
+            fields,
+        );
     }
 
     /// A cursor could not be stored; it is tried again every second, and said once a minute.

@@ -108,7 +108,7 @@ impl Shard {
         shortage: Shortage,
         message: String,
     ) {
-        self.refused_a_file(shortage, message);
+        self.refused_a_file(now, shortage, message);
         self.tell(Notice::Full { shard: self.number });
         let again = Some(now.instant + RETRY_SPARE);
         match kind {

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use crate::base::limits::{self, FRAME_SAMPLES, LABELS_BYTES};
 use crate::base::{Reader, Timestamp};
 use crate::model::SeriesRef;
+use crate::wal::guard::pages_lost;
 use crate::wal::header::{Header, SegmentKind, salt_of};
 use crate::wal::log::LogCounters;
 use crate::wal::map::Region;
@@ -312,7 +313,7 @@ impl Dictionary {
         let Some(Some(entry)) = self.table.get(index) else {
             return &[];
         };
-        let payload = if entry.segment.has_failed() {
+        let payload = if pages_lost() > 0 && entry.segment.has_failed() {
             // The file was taken away under us: only what still verifies is believed.
             let record = entry.segment.record(offset);
             record.map(|record| record.payload)

@@ -2,10 +2,7 @@
 //! process. A load or store there raises SIGBUS; if it hits a mapping of ours, the page is replaced by
 //! an anonymous one of zeros, the mapping is marked, and the instruction goes on. Any other SIGBUS has
 //! its usual effect.
-#![expect(
-    unsafe_code,
-    reason = "a signal handler, and the mapping of one page over another"
-)]
+#![expect(unsafe_code, reason = "a signal handler, and the mapping of one page over another")]
 
 use std::ffi::{c_int, c_void};
 use std::ptr;

@@ -28,6 +28,7 @@ mod bad_endpoints;
 mod bad_targets;
 mod budget;
 mod core_count;
+mod cut_files;
 mod damage;
 mod exits;
 mod full_disk;
