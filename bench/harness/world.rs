@@ -265,6 +265,7 @@ impl World {
             DiskRequest::Release(region) => return self.spares.push(region),
             DiskRequest::Retire { region, .. } => return self.spares.extend(region),
             DiskRequest::DeleteCursor { .. }
+            | DiskRequest::Keep { .. }
             | DiskRequest::Load { .. }
             | DiskRequest::RemoveLog { .. } => panic!("nothing of the kind is expected"),
         };
