@@ -161,7 +161,7 @@ fn a_dictionary_goes_on_in_memory_and_its_places_hold_when_it_gets_a_file() {
     let mut number = 0;
     let mut define = |dictionary: &mut Dictionary, table: &mut Table| {
         let labels = format!("labels of series {number:>40}").into_bytes();
-        let at = dictionary.define(SeriesRef(number), &labels, Timestamp(1))?;
+        let at = dictionary.define(SeriesRef(number), 0, &labels, Timestamp(1))?;
         table.0.insert(SeriesRef(number), (at, labels));
         number += 1;
         Ok::<(), Full>(())
