@@ -8,7 +8,7 @@ use crate::http::{
 };
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::Loss;
-use crate::send::drain::{Floors, Request, Rules, Stop, read_on};
+use crate::send::drain::{Floors, GivenUp, Request, Rules, Stop, read_on};
 use crate::send::filter::Filter;
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
@@ -23,7 +23,7 @@ pub struct Shared<'a> {
     pub feeds: &'a [Feed],
     pub filters: &'a mut [Filter],
     pub external: &'a [u8],
-    pub shed_below: &'a [Seq],
+    pub given_up: &'a [GivenUp],
     pub epoch_max: u32,
     pub connections: usize,
     pub meters: &'a mut EndpointMeters,
@@ -228,7 +228,7 @@ impl Lane {
     /// The disk budget gave up some of this request, which is not on the wire.
     fn given_up(&self, shared: &Shared<'_>) -> bool {
         let feed = self.request.feed;
-        self.request.from.place.seq() < shared.shed_below[feed]
+        shared.given_up[feed].loss(self.request.from.place.seq()).is_some()
     }
 
     /// Reads the log, and sends when there is enough or the wait is over.
@@ -288,7 +288,7 @@ impl Lane {
             samples_max: self.isolation.map_or(plan_max, |found| found.samples_max.min(plan_max)),
             bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
             one_frame: self.isolation.is_some(),
-            shed_below: shared.shed_below[feed],
+            given_up: shared.given_up[feed],
             epoch_max: shared.epoch_max,
         };
         let pages = pages_lost();
