@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::base::{Histogram, Timestamp};
 use crate::http::Url;
-use crate::model::{Losses, Refusals, StatusPolicy, Target};
+use crate::model::{Losses, Refusals, Shortage, StatusPolicy, Target};
 use crate::relabel::Rule;
 use crate::tls;
 
@@ -27,6 +27,8 @@ pub enum Order {
     Truncate { log: u16, below: u32 },
     /// The disk budget is spent: give up what is older than this segment of log number `log`.
     Shed { log: u16, below: u32 },
+    /// What is older than this segment of log number `log` is older than may be kept.
+    Expire { log: u16, below: u32 },
     /// What the shard's files may take from now on, and what they must leave free on the filesystem, in bytes. For the
     /// driver's disk helper; the shard itself has no use for it.
     Budget { bytes_max: u64, free_bytes_min: u64 },
@@ -208,6 +210,8 @@ pub struct ScrapeMeters {
     pub scrapes_failed: u64,
     /// Ticks that found the previous scrape still running.
     pub scrapes_skipped: u64,
+    /// Ticks at which the log had no room, and nothing was to be given up for it.
+    pub scrapes_withheld: u64,
     /// Samples read from pages.
     pub scraped: u64,
     /// Samples made here: report series and staleness markers.
@@ -255,6 +259,10 @@ pub struct LogMeters {
     pub damage: u64,
     /// True while the disk gives no spare segment.
     pub full: bool,
+    /// Why segments are only in memory, while some are.
+    pub degraded: Option<Shortage>,
+    /// Bytes of memory that they take.
+    pub memory_bytes: u64,
     pub sync_failures: u64,
     /// Records that could not be written to their file; they go on being sent from memory.
     pub write_failures: u64,
@@ -271,6 +279,7 @@ pub struct HeldSegment {
     /// 0: this shard's own log; 1 and up: adopted ones.
     pub log: u16,
     pub seq: u32,
+    /// Of disk: 0 for one that is only in memory.
     pub bytes: u64,
     pub base_time: Timestamp,
     /// True for the segment being appended to, which cannot be given up.

@@ -79,6 +79,8 @@ impl World {
             seed: 11,
             phase_seed: 12,
             removed_grace: Duration::ZERO,
+            sheds: true,
+            syncs_each: false,
             logs: vec![FoundLog::default()],
         };
         let page = |target| Page::new(target, setting.samples, setting.churn);
@@ -266,7 +268,9 @@ impl World {
             }
             DiskRequest::Release(region) => return self.spares.push(region),
             DiskRequest::Retire { region, .. } => return self.spares.extend(region),
+            DiskRequest::Sync => DiskAnswer::Synced,
             DiskRequest::DeleteCursor { .. }
+            | DiskRequest::Keep { .. }
             | DiskRequest::Load { .. }
             | DiskRequest::RemoveLog { .. } => panic!("nothing of the kind is expected"),
         };

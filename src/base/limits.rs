@@ -35,6 +35,12 @@ pub const PAGE_BYTES: usize = 4096;
 /// Segment sizes, in bytes.
 pub const SEGMENT_BYTES_MIN: usize = 256 << 10;
 pub const SEGMENT_BYTES_DEFAULT: usize = 16 << 20;
+/// Segments that are only in memory, because the disk gives no file, are of this size at most: small enough to be copied
+/// in one turn when there is a file again.
+pub const MEMORY_SEGMENT_BYTES: usize = 1 << 20;
+/// So many of one core's segments may be only in memory: 16 MiB together, less where segments are smaller.
+pub const MEMORY_SAMPLES_SEGMENTS: usize = 12;
+pub const MEMORY_DICTIONARY_SEGMENTS: usize = 4;
 /// Mail waiting for one core, or from it.
 pub const MAIL: usize = 4096;
 /// Bytes of a shard's dead letters on disk: the file and the one before it.
@@ -48,3 +54,5 @@ const _: () = assert!(LABELS_BYTES < RECORD_BYTES);
 const _: () = assert!(LABELS_BYTES * 2 + 2 * PAGE_BYTES < SEGMENT_BYTES_MIN);
 const _: () = assert!(HISTOGRAM_BYTES * 2 + 2 * PAGE_BYTES < SEGMENT_BYTES_MIN);
 const _: () = assert!(RECORD_BYTES < SEGMENT_BYTES_DEFAULT);
+const _: () = assert!(LABELS_BYTES * 2 + 2 * PAGE_BYTES < MEMORY_SEGMENT_BYTES);
+const _: () = assert!(MEMORY_SEGMENT_BYTES.is_multiple_of(PAGE_BYTES));

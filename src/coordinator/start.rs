@@ -19,7 +19,7 @@ use crate::disk::{
     self, Backend, Budget, Files, Helper, HelperOptions, Store, StoreOptions, SurveyOptions, survey,
 };
 use crate::driver::{Desk, drive};
-use crate::flags::{Flags, Runtime as RuntimeFlag, WalBackend};
+use crate::flags::{Flags, Runtime as RuntimeFlag, WalBackend, WalFull, WalSync};
 use crate::io::{
     AUTO_REASON, Bell, Clock, Resolver, Runtime, RuntimeChoice, available_cpus, default_cores,
     mailbox, preflight, start_core,
@@ -209,13 +209,17 @@ fn budget(flags: &Flags, store: &Store, cores: u16) -> DiskBudget {
     let most = flags.segment_bytes as u64;
     let segment =
         share.clamp(limits::SEGMENT_BYTES_MIN as u64, most.max(limits::SEGMENT_BYTES_MIN as u64));
-    DiskBudget { bytes, segment_bytes: segment / page * page }
+    let refuses = flags.wal_full == WalFull::RefuseNew;
+    let free_bytes_min = FREE_BYTES_MIN.min(filesystem / 20);
+    DiskBudget { bytes, segment_bytes: segment / page * page, free_bytes_min, refuses }
 }
 
 /// Attempts, a millisecond apart, to hand an answer to a core whose box is full.
 const ANSWER_TRIES: u32 = 10_000;
-/// Never take the filesystem below this.
-pub const FREE_BYTES_MIN: u64 = 64 << 20;
+/// Where every commit is synced: how often cursors are, that go with no commit.
+const SYNC_IDLE: Duration = Duration::from_secs(1);
+/// Never take the filesystem below this, or a twentieth of a small one.
+const FREE_BYTES_MIN: u64 = 64 << 20;
 
 fn web_settings(
     flags: &Flags,
@@ -327,8 +331,12 @@ impl Build<'_> {
             name: format!("disk-{shard}"),
             backend,
             segment_bytes: self.budget.segment_bytes as usize,
-            sync_interval: self.flags.wal_sync,
-            budget: Budget { bytes_max: share, free_bytes_min: FREE_BYTES_MIN },
+            sync_interval: match self.flags.wal_sync {
+                WalSync::Always => Some(SYNC_IDLE),
+                WalSync::Every(interval) => Some(interval),
+                WalSync::Never => None,
+            },
+            budget: Budget { bytes_max: share, free_bytes_min: self.budget.free_bytes_min },
             files,
             dirs,
         };
@@ -340,6 +348,8 @@ impl Build<'_> {
             seed,
             phase_seed: phase_seed(self.config),
             removed_grace: self.flags.removed_endpoint_grace,
+            sheds: !self.budget.refuses,
+            syncs_each: self.flags.wal_sync == WalSync::Always,
             logs,
         };
         Ok((plan, helper))

@@ -16,8 +16,8 @@ use crate::coordinator::assignment::assignment;
 use crate::coordinator::cores::Core;
 use crate::coordinator::cost::cost;
 use crate::coordinator::jobs::Jobs;
-use crate::coordinator::start::{FREE_BYTES_MIN, Signal, load_config, read_file, system_roots};
-use crate::coordinator::truncation::{DiskBudget, decide, shares};
+use crate::coordinator::start::{Signal, load_config, read_file, system_roots};
+use crate::coordinator::truncation::{DiskBudget, decide, expire, shares};
 use crate::discovery::{Discovery, Update};
 use crate::disk::Store;
 use crate::flags::Flags;
@@ -493,7 +493,12 @@ impl Coordinator {
     fn truncate(&mut self) {
         let shards = self.parts.shards.iter().enumerate();
         let logs: Vec<_> = shards.map(|(shard, core)| (shard as u16, &core.report.log)).collect();
-        let orders = decide(&logs, self.parts.budget);
+        let mut orders = decide(&logs, self.parts.budget);
+        if let Some(age) = self.parts.flags.retention_max {
+            let now = self.parts.clock.now().timestamp.0;
+            let oldest = now.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+            orders.extend(expire(&logs, Timestamp(oldest)));
+        }
         let shares = shares(&logs, self.parts.budget);
         for (shard, order) in orders {
             if let Order::Shed { log, below } = &order
@@ -511,9 +516,10 @@ impl Coordinator {
         }
         self.number += 1;
         let number = self.number;
+        let free_bytes_min = self.parts.budget.free_bytes_min;
         for (shard, bytes_max) in shares {
             let core = &mut self.parts.shards[usize::from(shard)];
-            core.send(Order::Budget { bytes_max, free_bytes_min: FREE_BYTES_MIN });
+            core.send(Order::Budget { bytes_max, free_bytes_min });
             core.send(Order::Report { number, targets: false });
         }
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::limits::PAGE_BYTES;
+use crate::model::Shortage;
 use crate::wal::SegmentKind;
 
 /// What a survey found about the segment files of a shard's own directory; the helper goes on from
@@ -53,6 +54,22 @@ pub(super) fn segment_of_name(name: &str) -> Option<(SegmentKind, u16)> {
         return None;
     }
     Some((kind, digits.parse().ok()?))
+}
+
+/// Puts a segment's bytes into a file that is all written and blank at its beginning: the header goes in last, so that
+/// the file is a spare until the segment is whole.
+pub(super) fn fill_segment(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    let header = bytes.len().min(PAGE_BYTES);
+    file.write_all_at(&bytes[header..], header as u64)?;
+    if sync {
+        file.sync_data()?;
+    }
+    file.write_all_at(&bytes[..header], 0)?;
+    if sync {
+        file.sync_data()?;
+    }
+    Ok(())
 }
 
 /// Makes a segment file with every byte written. Leaves nothing behind on failure: an allocation
@@ -119,12 +136,14 @@ pub(super) fn set_aside(path: &Path, why: &str) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "a thousand files were set aside already"))
 }
 
-/// True for errors that freeing space cures.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
+/// What an error says about why there is no file.
+pub(super) fn shortage_of(error: &io::Error) -> Shortage {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => Shortage::Full,
+        ReadOnlyFilesystem => Shortage::ReadOnly,
+        _ => Shortage::Failing,
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@
 //!   lost data.
 //! - What cannot be read is moved aside and said, never deleted.
 //!
-//! May use: base, model (tests), wal. Unsafe: the one system call of `space.rs`.
+//! May use: base, model, wal. Unsafe: the one system call of `space.rs`.
 
 mod error;
 mod files;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::wal::SegmentKind;
@@ -88,12 +89,14 @@ impl Unsynced {
     pub(super) fn sync(&mut self, failed: &mut dyn FnMut(&Path, io::Error)) -> bool {
         let mut good = self.sync_inherited(failed);
         for segments in self.segments.values_mut() {
-            segments.retain(|(_, path, file)| match file.sync_data() {
-                Ok(()) => true,
-                Err(error) => {
-                    failed(path, error);
-                    good = false;
-                    false
+            segments.retain(|(_, path, file)| {
+                match file.sync_data().and_then(|()| is_there(file)) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        failed(path, error);
+                        good = false;
+                        false
+                    }
                 }
             });
             // Older ones are sealed, and now they are synced after their last change.
@@ -115,5 +118,13 @@ impl Unsynced {
             }
         });
         good
+    }
+}
+
+/// A file without a name is synced and lost all the same.
+fn is_there(file: &File) -> io::Result<()> {
+    match file.metadata()?.nlink() {
+        0 => Err(io::Error::new(io::ErrorKind::NotFound, "somebody removed the file")),
+        _ => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::Timestamp;
 use crate::disk::worker::Worker;
 use crate::disk::*;
-use crate::model::SeriesRef;
+use crate::model::{SeriesRef, Shortage};
 use crate::wal::*;
 
 const SEGMENT: usize = 16 << 10;
@@ -67,8 +67,8 @@ fn sync(worker: &mut Worker) {
 fn prepare(worker: &mut Worker, kind: SegmentKind) -> Option<(u16, Region)> {
     match ask(worker, DiskRequest::Prepare { kind }) {
         Some(DiskAnswer::Prepared { slot, region, .. }) => Some((slot, region)),
-        Some(DiskAnswer::PrepareFailed { full, .. }) => {
-            assert!(full);
+        Some(DiskAnswer::PrepareFailed { shortage, .. }) => {
+            assert!(matches!(shortage, Shortage::Budget | Shortage::Full));
             None
         }
         other => panic!("{other:?}"),
@@ -221,6 +221,7 @@ fn a_log_on_files_survives_restarts_and_recycles_them() {
             for retired in log.retire(log.end().seq()) {
                 kept += retired.samples;
                 let Retired { slot, region, .. } = retired;
+                let slot = slot.expect("in a file");
                 ask(
                     &mut worker,
                     DiskRequest::Retire { log: 0, kind: SegmentKind::Samples, slot, region },
@@ -251,6 +252,7 @@ fn read_all(log: &mut Log, worker: &mut Worker) -> u64 {
             }
         };
         let slot = log.segments().find(|segment| segment.seq == absent).expect("held").slot;
+        let slot = slot.expect("in a file");
         match ask(worker, DiskRequest::Load { log: 0, seq: absent, slot }) {
             Some(DiskAnswer::Loaded { seq, region, .. }) => assert!(log.load(seq, region)),
             other => panic!("{other:?}"),
@@ -393,4 +395,107 @@ fn the_helper_answers_from_its_thread_and_stops_when_told() {
     helper.stop();
     assert!(receiver.recv().is_err());
     assert!(free_bytes(&dir.0).expect("known") <= filesystem_bytes(&dir.0).expect("known"));
+}
+
+/// A segment with some samples, as a log without files leaves it in memory.
+fn in_memory(sequence_after: u32) -> (Log, Unkept) {
+    let identity = Identity { store: [7; 16], shard: 0, start: 1, epoch: 1 };
+    let mut log = Log::open(identity, SEGMENT, Vec::new(), Seq(sequence_after), 1, &mut |_, _| {});
+    log.set_memory(2);
+    append(&mut log, 1).expect("memory");
+    log.close_head();
+    let segment = log.next_unkept().expect("one");
+    (log, segment)
+}
+
+fn keep(worker: &mut Worker, segment: Unkept) -> DiskAnswer {
+    ask(worker, DiskRequest::Keep { kind: SegmentKind::Samples, segment }).expect("an answer")
+}
+
+#[test]
+fn a_segment_without_a_file_gets_one_and_is_found_at_the_next_start() {
+    for backend in [Backend::Mmap, Backend::Pwrite] {
+        let dir = Dir::new(&format!("keep-{backend:?}"));
+        let mut worker = worker(&dir.0, backend, Files::default(), ROOM);
+        let (mut log, segment) = in_memory(4);
+        let seq = segment.seq;
+        let DiskAnswer::Kept { slot, region, .. } = keep(&mut worker, segment) else {
+            panic!("not kept")
+        };
+        assert!(matches!(log.kept(seq, slot, region), Ok(Some(_))));
+        assert_eq!(read_all(&mut log, &mut worker), 50);
+        let surveyed = look(&dir.0, backend);
+        assert!(surveyed.damage.is_empty(), "{:?}", surveyed.damage);
+        let identity = Identity { store: [7; 16], shard: 0, start: 2, epoch: 1 };
+        let log = Log::open(identity, SEGMENT, surveyed.samples, Seq(0), 2, &mut |_, _| {});
+        assert_eq!((log.total(), log.counters().damaged), (50, 0));
+    }
+}
+
+#[test]
+fn a_file_in_doubt_is_read_back_into_a_fresh_one_and_removed() {
+    let dir = Dir::new("doubt");
+    let mut worker = worker(&dir.0, Backend::Auto, Files::default(), ROOM);
+    let identity = Identity { store: [7; 16], shard: 0, start: 1, epoch: 1 };
+    let mut log = Log::open(identity, SEGMENT, Vec::new(), Seq(0), 1, &mut |_, _| {});
+    let (slot, region) = prepare(&mut worker, SegmentKind::Samples).expect("room");
+    log.give_spare(slot, region);
+    append(&mut log, 1).expect("room");
+    assert!(log.distrust(slot).is_none());
+    // Without room the bytes come back, to stay in memory.
+    worker.set_budget(Budget { bytes_max: 0, free_bytes_min: 0 });
+    let segment = log.next_unkept().expect("one in doubt");
+    assert!(segment.bytes.is_none());
+    let seq = segment.seq;
+    let DiskAnswer::KeepFailed { region, shortage, .. } = keep(&mut worker, segment) else {
+        panic!("kept without room")
+    };
+    assert_eq!(shortage, Shortage::Budget);
+    assert!(log.keep_in_memory(seq, region).is_some(), "the mapping is given back");
+    assert_eq!(log.memory_bytes(), SEGMENT as u64);
+    worker.set_budget(ROOM);
+    let segment = log.next_unkept().expect("still");
+    assert!(segment.bytes.is_some());
+    let DiskAnswer::Kept { slot: fresh, region, .. } = keep(&mut worker, segment) else {
+        panic!("not kept")
+    };
+    assert!(log.kept(seq, fresh, region).is_ok());
+    assert_eq!((log.unkept(), log.memory_bytes()), (0, 0));
+    assert_eq!(read_all(&mut log, &mut worker), 50);
+    assert_eq!(names(&dir.0), [format!("{fresh:05}.seg")]);
+}
+
+#[test]
+fn of_a_segment_that_is_there_twice_the_better_one_counts() {
+    let dir = Dir::new("twice");
+    let mut worker = worker(&dir.0, Backend::Auto, Files::default(), ROOM);
+    let (_, segment) = in_memory(4);
+    assert!(matches!(keep(&mut worker, segment), DiskAnswer::Kept { slot: 0, .. }));
+    for (worse, better) in [("00000.seg", "00001.seg"), ("00001.seg", "00000.seg")] {
+        let whole = fs::read(dir.0.join("00000.seg")).expect("there");
+        let mut bytes = whole.clone();
+        bytes[4096..].fill(0);
+        fs::write(dir.0.join(worse), bytes).expect("written");
+        fs::write(dir.0.join(better), &whole).expect("written");
+        let surveyed = look(&dir.0, Backend::Auto);
+        assert_eq!(surveyed.damage.len(), 1, "{:?}", surveyed.damage);
+        assert_eq!(surveyed.samples.iter().map(FoundSegment::readable).sum::<u32>(), 50);
+        fs::write(dir.0.join("00000.seg"), &whole).expect("written");
+    }
+}
+
+#[test]
+fn a_file_that_was_removed_is_reported_like_a_failed_sync_and_life_goes_on_without_the_directory() {
+    let dir = Dir::new("removed");
+    let mut worker = worker(&dir.0, Backend::Auto, Files::default(), ROOM);
+    let (slot, _region) = prepare(&mut worker, SegmentKind::Samples).expect("room");
+    fs::remove_dir_all(&dir.0).expect("removed");
+    let mut failed = Vec::new();
+    worker.sync(&mut |answer| match answer {
+        DiskAnswer::SyncFailed { file, .. } => failed.push(file),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(failed, [Some((SegmentKind::Samples, slot))]);
+    sync(&mut worker);
+    assert!(prepare(&mut worker, SegmentKind::Samples).is_some());
 }

@@ -7,17 +7,18 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::disk::files::{
-    FileState, SegmentFile, create_segment, erase_segment, is_full, open_cursor, segment_name,
-    sync_directory,
+    FileState, SegmentFile, create_segment, erase_segment, fill_segment, open_cursor, segment_name,
+    segment_of_name, shortage_of, sync_directory,
 };
 use crate::disk::helper::HelperOptions;
 use crate::disk::quarantine::quarantine;
 use crate::disk::space::{Backend, free_bytes};
 use crate::disk::survey::open_region;
 use crate::disk::sync::Unsynced;
+use crate::model::Shortage;
 use crate::wal::{
     CURSOR_BYTES, CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, LEDGER_FILE, Region, SegmentKind,
-    Seq,
+    Seq, Unkept,
 };
 
 /// Spare files of a kind kept for later; more are deleted.
@@ -50,8 +51,14 @@ pub(super) struct Worker {
 
 /// Why there is no spare.
 struct Refused {
-    full: bool,
+    shortage: Shortage,
     message: String,
+}
+
+impl Refused {
+    fn by(path: &Path, error: &io::Error) -> Refused {
+        Refused { shortage: shortage_of(error), message: format!("{}: {error}", path.display()) }
+    }
 }
 
 impl Worker {
@@ -105,12 +112,13 @@ impl Worker {
                 // Gone already, or found again and deleted at the next start.
                 fs::remove_file(&path).unwrap_or_default();
             }
+            DiskRequest::Keep { kind, segment } => answers(self.keep(kind, segment)),
             DiskRequest::Load { log, seq, slot } => answers(self.load(log, seq, slot)),
             DiskRequest::Prepare { kind } => {
                 let answer = match self.prepare(kind, answers) {
                     Ok((slot, region)) => DiskAnswer::Prepared { kind, slot, region },
-                    Err(Refused { full, message }) => {
-                        DiskAnswer::PrepareFailed { kind, full, message }
+                    Err(Refused { shortage, message }) => {
+                        DiskAnswer::PrepareFailed { kind, shortage, message }
                     }
                 };
                 answers(answer);
@@ -139,6 +147,10 @@ impl Worker {
                 if !self.syncs {
                     self.recycle();
                 }
+            }
+            DiskRequest::Sync => {
+                self.sync(answers);
+                answers(DiskAnswer::Synced);
             }
             DiskRequest::StoreCursor { log, file, page, sequence } => {
                 answers(match self.store_cursor(log, &file, &page, sequence) {
@@ -174,12 +186,19 @@ impl Worker {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a cursor's file name"));
         }
         let path = self.dir(log).join(file);
-        let (suspect, syncs) = (self.suspect.remove(&path), self.syncs);
+        let (suspect, syncs) = (self.suspect.contains(&path), self.syncs);
+        if suspect {
+            // A file whose sync failed is not trusted again: another takes its name once that is whole, because an
+            // endpoint without a cursor would count as new.
+            let fresh = path.with_extension("cur-new");
+            let made = open_cursor(&fresh)?;
+            made.write_all_at(page, CURSOR_SLOTS[(sequence % 2) as usize])?;
+            made.sync_all()?;
+            fs::rename(&fresh, &path)?;
+            self.unsynced.drop_cursors(|open| open == path);
+            self.suspect.remove(&path);
+        }
         let open = |path: &Path| {
-            if suspect {
-                // A file whose sync failed is not trusted again: another takes its name.
-                fs::remove_file(path)?;
-            }
             let file = open_cursor(path)?;
             if syncs {
                 // An endpoint without a cursor counts as new and starts at the head: the name must
@@ -204,15 +223,18 @@ impl Worker {
         }
         let slot = match self.spare(kind) {
             Some(slot) => slot,
-            None => self.create(kind)?,
+            None => self.create(kind, self.segment_bytes)?,
         };
         let path = self.path(0, kind, slot);
         let prepared = OpenOptions::new().read(true).write(true).open(&path).and_then(|file| {
             Ok((file, open_region(&path, self.segment_bytes, self.backend, true)?))
         });
         let (file, region) = prepared.map_err(|error| {
-            self.delete(kind, slot);
-            Refused { full: false, message: format!("{}: {error}", path.display()) }
+            let refused = Refused::by(&path, &error);
+            if refused.shortage != Shortage::ReadOnly {
+                self.delete(kind, slot);
+            }
+            refused
         })?;
         region.populate();
         if let Some(known) = self.files.get_mut(&(kind, slot)) {
@@ -224,41 +246,110 @@ impl Worker {
         Ok((slot, region))
     }
 
-    fn spare(&self, kind: SegmentKind) -> Option<u16> {
-        let mut spares =
-            self.files.values().filter(|file| file.kind == kind && file.state == FileState::Spare);
-        spares.next().map(|file| file.slot)
+    /// Puts a segment into a fresh file, and takes the file in doubt that it comes from out of the way once the fresh
+    /// one is safe. What the kernel still has of that file is read at once.
+    fn keep(&mut self, kind: SegmentKind, segment: Unkept) -> DiskAnswer {
+        let Unkept { seq, len, used, slot, bytes } = segment;
+        let read_back = bytes.is_none();
+        let bytes = match (bytes, slot) {
+            (Some(bytes), _) => Ok(bytes),
+            (None, Some(slot)) => {
+                read_segment(&self.path(0, kind, slot), seq, len as usize, used as usize)
+            }
+            (None, None) => Ok(Vec::new()),
+        };
+        let failed = |refused: Refused, region| {
+            let Refused { shortage, message } = refused;
+            DiskAnswer::KeepFailed { kind, seq, region, shortage, message }
+        };
+        let mut bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let path = self.path(0, kind, slot.unwrap_or_default());
+                return failed(Refused::by(&path, &error), None);
+            }
+        };
+        bytes.resize(len as usize, 0);
+        match self.store_copy(kind, &bytes) {
+            Ok((fresh, region)) => {
+                if let Some(slot) = slot {
+                    self.suspect.remove(&self.path(0, kind, slot));
+                    self.delete(kind, slot);
+                }
+                DiskAnswer::Kept { kind, seq, slot: fresh, region }
+            }
+            Err(refused) => failed(refused, read_back.then(|| Region::heap_from(bytes))),
+        }
     }
 
-    fn create(&mut self, kind: SegmentKind) -> Result<u16, Refused> {
-        let full = |message| Refused { full: true, message };
-        let bytes = self.segment_bytes as u64;
+    fn store_copy(&mut self, kind: SegmentKind, bytes: &[u8]) -> Result<(u16, Region), Refused> {
+        let fits = |file: &&SegmentFile| file.bytes >= bytes.len() as u64;
+        let spare = self.spares(kind).find(fits).map(|file| file.slot);
+        let slot = match spare {
+            Some(slot) => slot,
+            None => self.create(kind, bytes.len())?,
+        };
+        let path = self.path(0, kind, slot);
+        let filled = fill_segment(&path, bytes, self.syncs)
+            .and_then(|()| open_region(&path, bytes.len(), self.backend, false));
+        match filled {
+            Ok(region) => {
+                region.populate();
+                if let Some(known) = self.files.get_mut(&(kind, slot)) {
+                    known.state = FileState::Sealed;
+                }
+                Ok((slot, region))
+            }
+            Err(error) => {
+                self.delete(kind, slot);
+                Err(Refused::by(&path, &error))
+            }
+        }
+    }
+
+    fn spares(&self, kind: SegmentKind) -> impl Iterator<Item = &SegmentFile> {
+        let spare = move |file: &&SegmentFile| file.kind == kind && file.state == FileState::Spare;
+        self.files.values().filter(spare)
+    }
+
+    fn spare(&self, kind: SegmentKind) -> Option<u16> {
+        let size = self.segment_bytes as u64;
+        self.spares(kind).find(|file| file.bytes == size).map(|file| file.slot)
+    }
+
+    fn create(&mut self, kind: SegmentKind, len: usize) -> Result<u16, Refused> {
+        let no = |shortage, message| Refused { shortage, message };
+        let bytes = len as u64;
         let used: u64 = self.files.values().map(|file| file.bytes).sum();
         if used.saturating_add(bytes) > self.budget.bytes_max {
             let max = self.budget.bytes_max;
-            return Err(full(format!("{used} bytes of the log's budget of {max} are in use")));
+            let text = format!("{used} bytes of the log's budget of {max} are in use");
+            return Err(no(Shortage::Budget, text));
         }
         let dir = self.dir(0);
         if let Ok(free) = free_bytes(&dir)
             && free < self.budget.free_bytes_min.saturating_add(bytes)
         {
-            return Err(full(format!("{} has only {free} bytes left", dir.display())));
+            let text = format!("{} has only {free} bytes left", dir.display());
+            return Err(no(Shortage::Full, text));
         }
         let unused = |slot: &u16| {
             !self.files.contains_key(&(kind, *slot)) && !self.path(0, kind, *slot).exists()
         };
-        let slot = (0..=u16::MAX).find(unused).ok_or_else(|| full("no slot is left".to_owned()))?;
+        let slot = (0..=u16::MAX).find(unused);
+        let slot = slot.ok_or_else(|| no(Shortage::Budget, "no slot is left".to_owned()))?;
         let path = self.path(0, kind, slot);
-        match create_segment(&path, self.segment_bytes, self.syncs) {
+        if !dir.exists() {
+            // Somebody took it away: what was in it is gone, and life goes on.
+            fs::create_dir_all(&dir).map_err(|error| Refused::by(&dir, &error))?;
+        }
+        match create_segment(&path, len, self.syncs) {
             Ok(_) => {
                 let file = SegmentFile { kind, slot, bytes, state: FileState::Spare };
                 self.files.insert((kind, slot), file);
                 Ok(slot)
             }
-            Err(error) => Err(Refused {
-                full: is_full(&error),
-                message: format!("{}: {error}", path.display()),
-            }),
+            Err(error) => Err(Refused::by(&path, &error)),
         }
     }
 
@@ -271,11 +362,14 @@ impl Worker {
 
     /// Dictionary, samples, cursors; then what the cursors released may be used again.
     pub(super) fn sync(&mut self, answers: &mut dyn FnMut(DiskAnswer)) {
+        let own = self.dir(0);
         let suspect = &mut self.suspect;
         let good = self.unsynced.sync(&mut |path, error| {
             suspect.insert(path.to_owned());
             let message = format!("{}: cannot sync: {error}", path.display());
-            answers(DiskAnswer::SyncFailed { message });
+            let name = path.file_name().and_then(|name| name.to_str());
+            let file = name.filter(|_| path.parent() == Some(&own)).and_then(segment_of_name);
+            answers(DiskAnswer::SyncFailed { file, message });
         });
         if good {
             self.recycle();
@@ -300,6 +394,22 @@ impl Worker {
             } else if let Some(file) = self.files.get_mut(&(kind, slot)) {
                 file.state = FileState::Spare;
             }
+        }
+    }
+}
+
+/// The first `used` bytes of the file of segment `seq`, of which there are `len`; zeros for the rest, and for what is
+/// missing of a truncated one.
+fn read_segment(path: &Path, seq: Seq, len: usize, used: usize) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let present = file.metadata()?.len().min(used.min(len) as u64) as usize;
+    // Pages that nothing is read into take no memory.
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes[..present], 0)?;
+    match Header::decode(&bytes) {
+        Ok(header) if header.seq == seq => Ok(bytes),
+        _ => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "it does not hold its segment any more"))
         }
     }
 }

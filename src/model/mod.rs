@@ -21,6 +21,6 @@ pub use metadata::MetricType;
 pub use packed::{PackedLabels, merge_packed, pack, pack_label};
 pub use packed_histogram::{HistogramSummary, is_packed_custom, pack_histogram};
 pub use policy::{StatusAction, StatusPolicy};
-pub use reason::{Loss, Losses, Refusal, Refusals};
+pub use reason::{Loss, Losses, Refusal, Refusals, Shortage};
 pub use sample::{NAN, SeriesRef, is_stale, stale_marker};
 pub use target::{HistogramRules, Scheme, Target, TargetGroup};

@@ -1,5 +1,5 @@
-//! Why a sample was not appended, and why an appended one was not delivered. Every reason is a metric label, and
-//! every sample that is lost to its user is counted under one of them.
+//! Why a sample was not appended, why an appended one was not delivered, and why there was no file for it. Every reason
+//! is a metric label, and every sample that is lost to its user is counted under one of them.
 
 /// Why an offered sample did not enter the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,8 @@ impl Refusal {
 pub enum Loss {
     /// A native histogram with custom buckets, which remote write 1.0 has no place for.
     CustomBuckets,
+    /// Older than the retention allows.
+    Expired,
     /// `write_relabel_configs` dropped its series.
     Filtered,
     /// A native histogram, which the endpoint's configuration does not ask for.
@@ -82,7 +84,7 @@ pub enum Loss {
 }
 
 impl Loss {
-    pub const ALL: [Loss; 7] = [
+    pub const ALL: [Loss; 8] = [
         Loss::Filtered,
         Loss::Rejected,
         Loss::Shed,
@@ -90,6 +92,7 @@ impl Loss {
         Loss::Unreadable,
         Loss::CustomBuckets,
         Loss::HistogramsOff,
+        Loss::Expired,
     ];
 
     /// Its place in files. Never another's, whatever becomes of the reason.
@@ -102,6 +105,7 @@ impl Loss {
             Loss::Unreadable => 4,
             Loss::CustomBuckets => 5,
             Loss::HistogramsOff => 6,
+            Loss::Expired => 7,
         }
     }
 
@@ -109,12 +113,42 @@ impl Loss {
     pub fn name(self) -> &'static str {
         match self {
             Loss::CustomBuckets => "nhcb_in_rw1_not_supported",
+            Loss::Expired => "expired",
             Loss::Filtered => "dropped_series",
             Loss::HistogramsOff => "histograms_off",
             Loss::Rejected => "rejected",
             Loss::Shed => "shed",
             Loss::TooOld => "too_old",
             Loss::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Why there is no file for a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shortage {
+    /// The log's budget is spent.
+    Budget,
+    /// Anything else that the system says: an I/O error, a directory that is gone.
+    Failing,
+    /// The filesystem has no room, no inode or no quota left, or only what is to stay free.
+    Full,
+    /// The helper has not got round to it yet.
+    Late,
+    ReadOnly,
+}
+
+impl Shortage {
+    pub const ALL: [Shortage; 5] =
+        [Shortage::Budget, Shortage::Failing, Shortage::Full, Shortage::Late, Shortage::ReadOnly];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Shortage::Budget => "budget",
+            Shortage::Failing => "failing",
+            Shortage::Full => "full",
+            Shortage::Late => "late",
+            Shortage::ReadOnly => "read_only",
         }
     }
 }

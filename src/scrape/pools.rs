@@ -20,6 +20,8 @@ pub struct Lent<'a> {
     pub dialer: &'a mut Dialer,
     /// The disk has not refused: room for new series is on its way when there is none.
     pub may_wait: bool,
+    /// The log takes samples.
+    pub has_room: bool,
 }
 
 /// The scrape pools of one core.
@@ -193,6 +195,11 @@ impl Pools {
         }
     }
 
+    /// Some refs mean nothing any more: every text is looked up once more.
+    pub fn forget_series(&mut self) {
+        self.scrapes.iter_mut().flatten().for_each(|scrape| scrape.forget_series());
+    }
+
     /// Every ref that a cache holds.
     pub fn pinned(&self) -> impl Iterator<Item = SeriesRef> {
         self.scrapes.iter().flatten().flat_map(|scrape| scrape.cached_series())
@@ -273,6 +280,7 @@ impl Pools {
             pages: &mut self.pages,
             vanished: &mut self.vanished,
             may_wait: lent.may_wait,
+            has_room: lent.has_room,
         }
     }
 }

@@ -28,6 +28,7 @@ pub struct Shared<'a> {
     pub pages: &'a mut Vec<Box<Page>>,
     pub vanished: &'a mut Vec<SeriesRef>,
     pub may_wait: bool,
+    pub has_room: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +151,12 @@ impl Scrape {
         self.relearn = self.page.is_some();
     }
 
+    /// As [`Scrape::forget_texts`], and the series about its scrapes too.
+    pub fn forget_series(&mut self) {
+        self.forget_texts();
+        self.report = None;
+    }
+
     /// An idle connection is of no use any more: other TLS settings are in force.
     pub fn hang_up_idle(&mut self, dialer: &mut Dialer) {
         if self.phase == Phase::Idle
@@ -183,8 +190,11 @@ impl Scrape {
                 shared.meters.scrapes_skipped += 1;
             }
         }
-        if start {
+        if start && shared.has_room {
             self.start(ideal, job, shared);
+        } else if start {
+            // Not asked, so nothing is known of it: no `up`, no markers.
+            shared.meters.scrapes_withheld += 1;
         }
     }
 

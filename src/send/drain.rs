@@ -107,6 +107,23 @@ fn unsendable(packed: &[u8], plan: &EndpointPlan) -> Option<Loss> {
     is_packed_custom(packed).then_some(Loss::CustomBuckets)
 }
 
+/// Frames of segments below these are given up, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GivenUp {
+    pub shed: Seq,
+    pub expired: Seq,
+}
+
+impl GivenUp {
+    pub fn loss(&self, seq: Seq) -> Option<Loss> {
+        match seq {
+            _ if seq < self.expired => Some(Loss::Expired),
+            _ if seq < self.shed => Some(Loss::Shed),
+            _ => None,
+        }
+    }
+}
+
 /// What bounds a request, and what it is made of.
 #[derive(Debug)]
 pub struct Rules<'a> {
@@ -122,8 +139,7 @@ pub struct Rules<'a> {
     /// No sample at or after this.
     pub until: Option<Mark>,
     pub spared: &'a [Spared],
-    /// Frames of segments below are given up.
-    pub shed_below: Seq,
+    pub given_up: GivenUp,
     /// Segments of later epochs must wait.
     pub epoch_max: u32,
 }
@@ -204,14 +220,9 @@ pub fn read_on(
         if rules.until.is_some_and(|until| Mark { place, skip: at.skip } >= until) {
             return Stop::Reached;
         }
-        if place.seq() < rules.shed_below {
-            lose_rest(
-                request,
-                Loss::Shed,
-                Mark { place, skip: at.skip },
-                (payload, samples),
-                rules,
-            );
+        if let Some(loss) = rules.given_up.loss(place.seq()) {
+            let from = Mark { place, skip: at.skip };
+            lose_rest(request, loss, from, (payload, samples), rules);
             *at = step;
             continue;
         }

@@ -5,7 +5,7 @@ use crate::http::SnappyEncoder;
 use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
 use crate::model::{Loss, SeriesRef};
 use crate::send::cursors::{Cursor, cursor_file};
-use crate::send::drain::{Floors, LANES, Spared};
+use crate::send::drain::{Floors, GivenUp, LANES, Spared};
 use crate::send::filter::Filter;
 use crate::send::lane::{Lane, Progress, Said, Shared};
 use crate::send::letters::Letters;
@@ -48,7 +48,7 @@ pub struct Endpoint {
     pub meters: EndpointMeters,
     acquainted: bool,
     bytes_max: usize,
-    shed_below: Vec<Seq>,
+    given_up: Vec<GivenUp>,
     /// Segments of later epochs may not be sent yet.
     epoch_max: u32,
     random: Random,
@@ -80,7 +80,7 @@ impl Endpoint {
             meters: EndpointMeters::default(),
             acquainted: false,
             bytes_max: usize::MAX,
-            shed_below: vec![Seq(0); feeds.len()],
+            given_up: vec![GivenUp::default(); feeds.len()],
             epoch_max: 0,
             random: Random::new(seed),
             entered_from: Vec::new(),
@@ -207,8 +207,16 @@ impl Endpoint {
     }
 
     pub fn shed(&mut self, feed: usize, below: Seq) {
-        if let Some(limit) = self.shed_below.get_mut(feed) {
-            *limit = (*limit).max(below);
+        if let Some(limits) = self.given_up.get_mut(feed) {
+            limits.shed = limits.shed.max(below);
+            self.lanes.iter_mut().for_each(|lane| lane.shed(feed, below));
+        }
+    }
+
+    /// As [`Endpoint::shed`], for segments that are too old.
+    pub fn expire(&mut self, feed: usize, below: Seq) {
+        if let Some(limits) = self.given_up.get_mut(feed).filter(|limits| limits.expired < below) {
+            limits.expired = below;
             self.lanes.iter_mut().for_each(|lane| lane.shed(feed, below));
         }
     }
@@ -268,7 +276,7 @@ impl Endpoint {
             feeds: outlook.feeds,
             filters: &mut self.filters,
             external: outlook.external,
-            shed_below: &self.shed_below,
+            given_up: &self.given_up,
             epoch_max: self.epoch_max,
             connections,
             meters: &mut self.meters,
@@ -350,6 +358,12 @@ impl Endpoint {
         let stored = cursor.stored.map_or(Seq(0), Place::seq);
         let counted = self.lanes.iter().map(|lane| lane.counted(feed).place.seq());
         counted.min().map_or(stored, |counted| counted.min(stored))
+    }
+
+    /// The lowest segment of this feed that some connection may still read.
+    pub fn passed(&self, feed: usize) -> Seq {
+        let counted = self.lanes.iter().map(|lane| lane.counted(feed).place.seq());
+        counted.min().unwrap_or_default()
     }
 
     /// True if nothing of this feed is unsettled or unstored.

@@ -8,13 +8,13 @@ use crate::http::{
 };
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::Loss;
-use crate::send::drain::{Floors, Request, Rules, Spared, Stop, oldest_sent, read_on};
+use crate::send::drain::{Floors, GivenUp, Request, Rules, Spared, Stop, oldest_sent, read_on};
 use crate::send::filter::Filter;
 use crate::send::isolation::Isolation;
 use crate::send::letters::{Letters, Refusal};
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
-use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq};
+use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq, pages_lost};
 use crate::wire::headers::RETRY_ATTEMPT;
 
 /// What the connections of an endpoint share, lent for one event.
@@ -25,7 +25,7 @@ pub struct Shared<'a> {
     pub feeds: &'a [Feed],
     pub filters: &'a mut [Filter],
     pub external: &'a [u8],
-    pub shed_below: &'a [Seq],
+    pub given_up: &'a [GivenUp],
     pub epoch_max: u32,
     pub connections: usize,
     pub meters: &'a mut EndpointMeters,
@@ -252,7 +252,7 @@ impl Lane {
     /// The disk budget gave up some of this request, which is not on the wire.
     fn given_up(&self, shared: &Shared<'_>) -> bool {
         let feed = self.request.feed;
-        self.request.from.place.seq() < shared.shed_below[feed]
+        shared.given_up[feed].loss(self.request.from.place.seq()).is_some()
     }
 
     /// Some of its samples have grown too old while they waited.
@@ -319,9 +319,10 @@ impl Lane {
             bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
             until,
             spared,
-            shed_below: shared.shed_below[feed],
+            given_up: shared.given_up[feed],
             epoch_max: shared.epoch_max,
         };
+        let pages = pages_lost();
         let stop = read_on(
             &mut self.request,
             at,
@@ -331,6 +332,12 @@ impl Lane {
             shared.decoded,
             &rules,
         );
+        if pages_lost() != pages {
+            // A file was taken away while it was read, here or elsewhere: what was made of it may be made of zeros.
+            shared.filters[feed].clear();
+            self.rebuild();
+            return Stop::Turn;
+        }
         let lost = self.request.lost.get(Loss::Unreadable) - unreadable;
         if lost > 0 {
             let (seq, offset) = (from.seq().0, from.offset());

@@ -133,7 +133,7 @@ impl Lane {
             let (first, lane) = (Mark { place, skip: at.skip }, lane_number(payload));
             at = Mark { place: next, skip: 0 };
             let ours = lane % shared.connections == self.index()
-                && place.seq() >= shared.shed_below[number];
+                && shared.given_up[number].loss(place.seq()).is_none();
             if feed.log.epoch(place.seq()) > shared.epoch_max {
                 break;
             }

@@ -13,9 +13,18 @@ pub struct Feed {
 }
 
 impl Feed {
+    /// Series of the table whose definition cannot be read any more.
+    pub fn undefined(&self) -> Vec<SeriesRef> {
+        let all = (0..self.table.bound() as u32).map(SeriesRef);
+        let gone =
+            |series: &SeriesRef| self.table.at(*series).is_some() && self.labels(*series).is_none();
+        all.filter(gone).collect()
+    }
+
     /// Packed labels of a series; `None` if its definition was lost.
     #[inline]
     pub fn labels(&self, series: SeriesRef) -> Option<&[u8]> {
-        self.table.at(series).map(|at| self.dictionary.labels(at))
+        let labels = self.table.at(series).map(|at| self.dictionary.labels(at));
+        labels.filter(|labels| !labels.is_empty())
     }
 }

@@ -5,8 +5,9 @@ use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 
 use crate::append::Appender;
-use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner};
+use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner, limits};
 use crate::mail::{Assignment, Level, Notice, Order, Recovery};
+use crate::model::Loss;
 use crate::scrape::{Lent, Pools};
 use crate::send::{Endpoint, Letters, Outlook, Scratch, cursor_file, endpoint_key};
 use crate::series::Feed;
@@ -81,7 +82,17 @@ enum Stopping {
 impl Shard {
     /// A shard is born on the core that keeps it, from what recovery found.
     pub fn new(plan: Plan, now: Now) -> Shard {
-        let Plan { shard, identity, segment_bytes, seed, phase_seed, removed_grace, logs } = plan;
+        let Plan {
+            shard,
+            identity,
+            segment_bytes,
+            seed,
+            phase_seed,
+            removed_grace,
+            sheds,
+            syncs_each,
+            logs,
+        } = plan;
         let mut found = Vec::new();
         let mut ledgers = Vec::new();
         let mut feeds: Vec<Feed> = Vec::new();
@@ -90,6 +101,7 @@ impl Shard {
             ledgers.push(log.ledger.take());
             feeds.push(recover::feed(identity, segment_bytes, log, seed ^ index as u64));
         }
+        feeds[0].log.set_memory(limits::MEMORY_SAMPLES_SEGMENTS);
         let before = ledgers.iter().flatten().map(|page| page.vanished).sum::<u64>();
         let totals = feeds.iter().map(|feed| feed.log.total());
         let ledger = Ledger::new(ledgers.into_iter().zip(totals));
@@ -111,7 +123,7 @@ impl Shard {
             wanted: Vec::new(),
             loading: Vec::new(),
             unreadable: HashMap::new(),
-            upkeep: Upkeep::default(),
+            upkeep: Upkeep::new(sheds, syncs_each),
             letters: Letters::default(),
             removals: Removals::new(removed_grace),
             seed,
@@ -226,12 +238,14 @@ impl Shard {
     }
 
     fn scraping(&mut self, now: Now, act: impl FnOnce(&mut Pools, &mut Lent<'_>)) {
+        let has_room = self.upkeep.sheds || self.feeds[0].log.has_room();
         let mut lent = Lent {
             now,
             feed: &mut self.feeds[0],
             appender: &mut self.appender,
             dialer: &mut self.dialer,
-            may_wait: !self.upkeep.full,
+            may_wait: self.upkeep.shortage.is_none(),
+            has_room,
         };
         act(&mut self.pools, &mut lent);
     }
@@ -276,6 +290,7 @@ impl Shard {
             self.commits.drain(..COMMITS_KEPT / 2);
         }
         self.commits.push((end_before, now.instant));
+        self.upkeep.committed = true;
         for endpoint in self.endpoints.iter_mut().flatten() {
             endpoint.prompt_all();
         }
@@ -295,6 +310,8 @@ impl Shard {
         self.store_cursors(now);
         self.effects.extend(self.letters.store().map(Effect::Disk));
         self.do_upkeep(now);
+        self.look_for_lost_pages();
+        self.keep_segments(now);
         self.tell_epochs();
         self.stop_if_done(now);
     }
@@ -303,7 +320,7 @@ impl Shard {
     fn check_gate(&mut self, now: Now) {
         let Gate::Shut(until) = self.gate else { return };
         let own = &self.feeds[0];
-        let ready = own.log.ready() && own.dictionary.ready();
+        let ready = own.log.ready() && own.dictionary.ready() || self.upkeep.shortage.is_some();
         let anchored = self.endpoints.iter().flatten().all(|endpoint| endpoint.anchored());
         if (ready && anchored && self.upkeep.assigned) || now.instant >= until {
             self.gate = Gate::Open;
@@ -352,7 +369,13 @@ impl Shard {
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.shed(log as usize, Seq(below));
                 }
-                self.removals.shed(log as usize, Seq(below), &self.feeds, &mut self.found);
+                self.give_up_of_removed(log as usize, Seq(below), Loss::Shed);
+            }
+            Order::Expire { log, below } => {
+                for endpoint in self.endpoints.iter_mut().flatten() {
+                    endpoint.expire(log as usize, Seq(below));
+                }
+                self.give_up_of_removed(log as usize, Seq(below), Loss::Expired);
             }
             Order::Budget { .. } => {}
             Order::Report { number, targets } => {
@@ -437,21 +460,15 @@ impl Shard {
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.cursor_failed(log, &file, now.instant);
                 }
-                self.log(
-                    Level::Error,
-                    "Failed to store a cursor",
-                    vec![("file", file), ("err", message)],
-                );
+                self.tell_of_cursor(now, file, message);
+            }
+            DiskAnswer::Kept { kind, seq, slot, region } => self.kept(kind, seq, slot, region),
+            DiskAnswer::KeepFailed { kind, seq, region, shortage, message } => {
+                self.keep_failed(now, kind, seq, region, shortage, message);
             }
             DiskAnswer::Prepared { kind, slot, region } => self.prepared(kind, slot, region),
-            DiskAnswer::PrepareFailed { kind, full, message } => {
-                self.prepare_failed(now, kind, full, message)
-            }
-            DiskAnswer::SyncFailed { message } => {
-                self.upkeep.sync_failures += 1;
-                // The kernel says it once and then success: nothing more goes into that file.
-                self.feeds[0].log.close_head();
-                self.log(Level::Error, "Failed to sync the log to disk", vec![("err", message)]);
+            DiskAnswer::PrepareFailed { kind, shortage, message } => {
+                self.prepare_failed(now, kind, shortage, message)
             }
             DiskAnswer::Quarantined { error } => {
                 self.letters.stored(error.is_none());
@@ -460,6 +477,8 @@ impl Shard {
                     self.log(Level::Warn, text, vec![("err", error)]);
                 }
             }
+            DiskAnswer::SyncFailed { file, message } => self.sync_failed(now, file, message),
+            DiskAnswer::Synced => self.upkeep.syncing = false,
             DiskAnswer::Removed { log } => {
                 let fields = vec![("log", log.to_string())];
                 self.log(Level::Info, "Adopted log delivered and removed", fields);

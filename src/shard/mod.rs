@@ -13,6 +13,7 @@
 //!
 //! May use: base, model, mail, series, wal, append, scrape, send.
 
+mod degraded;
 mod effect;
 mod event;
 mod ledger;

@@ -16,6 +16,10 @@ pub struct Plan {
     pub phase_seed: u64,
     /// How long an endpoint that is no longer configured may come back.
     pub removed_grace: Duration,
+    /// Without room for more, give up the oldest; otherwise take in nothing new.
+    pub sheds: bool,
+    /// Sync every commit at once.
+    pub syncs_each: bool,
     /// The shard's own directory first, then the adopted ones. Never empty.
     pub logs: Vec<FoundLog>,
 }

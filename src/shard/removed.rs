@@ -98,7 +98,13 @@ impl Removals {
         }
     }
 
-    pub fn shed(&mut self, feed: usize, below: Seq, feeds: &[Feed], found: &mut [Cursors]) {
+    fn shed(
+        &mut self,
+        (feed, below): (usize, Seq),
+        loss: Loss,
+        feeds: &[Feed],
+        found: &mut [Cursors],
+    ) {
         for at in 0..self.waiting.len() {
             let removed = &mut self.waiting[at];
             let samples = removed.shed(feed, below, feeds);
@@ -107,7 +113,7 @@ impl Removals {
                 // If it comes back its books say what became of them.
                 let pages = found.iter_mut().take(feed + 1).skip(feed).flatten();
                 for (_, page) in pages.filter(|(known, _)| *known == file) {
-                    page.totals.lost.add(Loss::Shed, samples);
+                    page.totals.lost.add(loss, samples);
                 }
                 self.count(&name, samples);
             }
@@ -243,6 +249,11 @@ impl Shard {
             let fields = vec![("remote_name", removed.name), ("samples", pending.to_string())];
             self.log(Level::Warn, text, fields);
         }
+    }
+
+    /// Segments of a log below are given up, for those that are gone too.
+    pub(super) fn give_up_of_removed(&mut self, log: usize, below: Seq, loss: Loss) {
+        self.removals.shed((log, below), loss, &self.feeds, &mut self.found);
     }
 
     /// The lowest segment of this log that somebody needs.

@@ -48,7 +48,9 @@ impl Shard {
             segment_current: u64::from(own.log.end().seq().0),
             dictionary_bytes: own.dictionary.bytes_used(),
             damage: self.damage(),
-            full: self.upkeep.full,
+            full: self.upkeep.shortage.is_some(),
+            degraded: self.upkeep.degraded.cause(),
+            memory_bytes: own.log.memory_bytes() + own.dictionary.memory_bytes(),
             sync_failures: self.upkeep.sync_failures,
             write_failures: counters.write_failures + own.dictionary.counters().write_failures,
             ledger: self.ledger.sum(&self.appender),
@@ -64,7 +66,7 @@ impl Shard {
             meters.held.extend(feed.log.segments().map(|segment| HeldSegment {
                 log: log as u16,
                 seq: segment.seq.0,
-                bytes: segment.bytes,
+                bytes: if segment.slot.is_some() { segment.bytes } else { 0 },
                 base_time: Timestamp(segment.base_time_ms),
                 head: log == 0 && segment.seq >= head,
             }));

@@ -3,21 +3,30 @@
 use core::time::Duration;
 
 use crate::base::{Instant, Now};
-use crate::mail::{Level, Notice};
+use crate::mail::Notice;
+use crate::model::Shortage;
 use crate::shard::Shard;
-use crate::wal::{DictionaryEntry, DiskRequest, Region, SegmentKind, Seq};
+use crate::shard::degraded::Degraded;
+use crate::wal::{DictionaryEntry, DiskRequest, Region, Retired, SegmentKind, Seq};
 
 /// What housekeeping remembers.
 #[derive(Debug, Default)]
 pub struct Upkeep {
     /// A configuration has been given.
     pub assigned: bool,
-    /// The disk gives no spare.
-    pub full: bool,
+    /// The disk gives no file.
+    pub shortage: Option<Shortage>,
     pub sync_failures: u64,
+    /// Without room the oldest goes; otherwise nothing new comes.
+    pub sheds: bool,
+    /// Every commit is to be synced at once: there is one that is not, and a sync is under way.
+    pub syncs_each: bool,
+    pub committed: bool,
+    pub syncing: bool,
+    pub degraded: Degraded,
     /// When a spare is asked for again, by what it is for.
-    retry_samples: Option<Instant>,
-    retry_dictionary: Option<Instant>,
+    pub(super) retry_samples: Option<Instant>,
+    pub(super) retry_dictionary: Option<Instant>,
     prompt: Option<Instant>,
     /// Segments were retired since series were last swept.
     retired: bool,
@@ -28,18 +37,22 @@ pub struct Upkeep {
     removed: Vec<u16>,
 }
 
-const RETRY_SPARE: Duration = Duration::from_secs(1);
+pub(super) const RETRY_SPARE: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Definitions moved in one turn.
 const CLEANED_A_TURN: usize = 256;
 
 impl Upkeep {
+    pub fn new(sheds: bool, syncs_each: bool) -> Upkeep {
+        Upkeep { sheds, syncs_each, ..Upkeep::default() }
+    }
+
     pub fn wake(&self) -> Instant {
         let retries = [self.retry_samples, self.retry_dictionary];
         let retry = retries.into_iter().flatten().min().unwrap_or(Instant::NEVER);
         let prompt = self.prompt.unwrap_or(Instant::NEVER);
         let clean = if self.cleaned.is_some() { Instant(0) } else { Instant::NEVER };
-        retry.min(prompt).min(clean)
+        retry.min(prompt).min(clean).min(self.degraded.wake())
     }
 
     pub fn prompt_at(&mut self, at: Instant) {
@@ -61,13 +74,19 @@ impl Shard {
             self.upkeep.retry_dictionary = None;
             self.feeds[0].dictionary.spare_failed();
         }
+        if self.upkeep.syncs_each && self.upkeep.committed && !self.upkeep.syncing {
+            (self.upkeep.committed, self.upkeep.syncing) = (false, true);
+            self.ask_disk(DiskRequest::Sync);
+        }
         if self.feeds[0].log.wants_spare() {
             self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Samples });
         }
         if self.feeds[0].dictionary.wants_spare() {
             self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Dictionary });
         }
-        if self.upkeep.retired && self.upkeep.next_sweep <= now.instant {
+        // A ref that is forgotten in memory only must not come to mean another series in a file.
+        let safe = self.feeds[0].dictionary.unkept() == 0;
+        if self.upkeep.retired && self.upkeep.next_sweep <= now.instant && safe {
             self.upkeep.next_sweep = now.instant + SWEEP_EVERY;
             self.sweep(now);
         }
@@ -77,14 +96,23 @@ impl Shard {
     }
 
     pub(super) fn prepared(&mut self, kind: SegmentKind, slot: u16, region: Region) {
-        self.upkeep.full = false;
+        self.recovered();
         match kind {
             SegmentKind::Samples => {
                 self.feeds[0].log.give_spare(slot, region);
+                if self.feeds[0].log.head_in_memory() {
+                    self.feeds[0].log.close_head();
+                }
                 // In an outage nothing else lets go of segments that nobody reads.
                 self.unload(0);
             }
-            SegmentKind::Dictionary => self.feeds[0].dictionary.give_spare(slot, region),
+            SegmentKind::Dictionary => {
+                let dictionary = &mut self.feeds[0].dictionary;
+                dictionary.give_spare(slot, region);
+                if dictionary.head_in_memory() {
+                    dictionary.close_head();
+                }
+            }
         }
     }
 
@@ -92,14 +120,10 @@ impl Shard {
         &mut self,
         now: Now,
         kind: SegmentKind,
-        full: bool,
+        shortage: Shortage,
         message: String,
     ) {
-        if !self.upkeep.full {
-            let level = if full { Level::Warn } else { Level::Error };
-            self.log(level, "No room for the log to grow", vec![("err", message)]);
-        }
-        self.upkeep.full = true;
+        self.refused_a_file(now, shortage, message);
         self.tell(Notice::Full { shard: self.number });
         let again = Some(now.instant + RETRY_SPARE);
         match kind {
@@ -114,17 +138,23 @@ impl Shard {
             return;
         }
         let below = self.needed(log).map_or(below, |needed| below.min(needed));
+        // The file of one that is being put into another is the helper's.
+        let keeping = self.upkeep.degraded.keeping_samples().filter(|_| log == 0);
+        let below = keeping.map_or(below, |keeping| below.min(keeping));
         let retired = self.feeds[log].log.retire(below);
         self.upkeep.retired |= log == 0 && !retired.is_empty();
         for segment in retired {
-            self.ask_disk(DiskRequest::Retire {
-                log: log as u16,
-                kind: SegmentKind::Samples,
-                slot: segment.slot,
-                region: segment.region,
-            });
+            self.give_back(log as u16, SegmentKind::Samples, segment);
         }
         self.unload(log);
+    }
+
+    /// The file of a segment that is not needed any more, if it has one.
+    pub(super) fn give_back(&mut self, log: u16, kind: SegmentKind, retired: Retired) {
+        let Retired { slot, region, .. } = retired;
+        if let Some(slot) = slot {
+            self.ask_disk(DiskRequest::Retire { log, kind, slot, region });
+        }
     }
 
     /// Lets go of segments that nobody is reading.
@@ -171,6 +201,11 @@ impl Shard {
     /// Moves what still lives out of the oldest dictionary segment, then gives the segment back.
     fn clean_dictionary(&mut self, now: Now) {
         let feed = &mut self.feeds[0];
+        if feed.dictionary.unkept() > 0 {
+            // What is moved, and the old place of which is let go of, must be in a file.
+            self.upkeep.cleaned = None;
+            return;
+        }
         let begins = feed.dictionary.wants_cleaning() && feed.dictionary.has_spare();
         if self.upkeep.cleaned.is_none() && !begins {
             return;
@@ -181,12 +216,7 @@ impl Shard {
             let Some((next, entry)) = feed.dictionary.next_in_oldest(from) else {
                 self.upkeep.cleaned = None;
                 if let Some(old) = feed.dictionary.retire_oldest() {
-                    self.ask_disk(DiskRequest::Retire {
-                        log: 0,
-                        kind: SegmentKind::Dictionary,
-                        slot: old.slot,
-                        region: old.region,
-                    });
+                    self.give_back(0, SegmentKind::Dictionary, old);
                 }
                 return;
             };

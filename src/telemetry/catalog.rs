@@ -123,6 +123,8 @@ catalog! {
     DISK_BYTES Gauge "corelane_wal_disk_bytes" "Bytes of disk that a shard's logs take.";
     DICTIONARY_BYTES Gauge "corelane_wal_dictionary_bytes" "Part of the disk bytes that holds labels.";
     WAL_FULL Gauge "corelane_wal_full" "1 while the disk gives no room.";
+    WAL_DEGRADED Gauge "corelane_wal_degraded" "1 while some of the log is only in memory, by why there is no file for it.";
+    WAL_MEMORY Gauge "corelane_wal_memory_bytes" "Bytes of memory that it takes.";
     WAL_DAMAGE Counter "corelane_wal_damage_total" "Damaged places stepped over.";
     QUARANTINED Counter "corelane_rejected_samples_recorded_total" "Rejected samples that were written to rejected.jsonl.";
     UNQUARANTINED Counter "corelane_rejected_samples_unrecorded_total" "Rejected samples that were not: too many at once, or no disk.";
@@ -137,6 +139,7 @@ catalog! {
     SCRAPES_FAILED Counter "corelane_scrapes_failed_total" "Scrapes that failed.";
     PAGES_WAITING Gauge "corelane_scrape_pages_waiting" "Pages that wait for another turn, or for room in the dictionary.";
     SCRAPES_SKIPPED Counter "corelane_scrapes_skipped_total" "Ticks that found the previous scrape still running.";
+    SCRAPES_WITHHELD Counter "corelane_scrapes_withheld_total" "Scrapes not made because the log had no room and --wal.full is refuse-new.";
     SCRAPE_BYTES Counter "corelane_scrape_body_bytes_total" "Bytes of pages, decoded.";
     CACHE_HITS Counter "corelane_scrape_cache_hits_total" "Lines met where they were expected.";
     CACHE_MOVES Counter "corelane_scrape_cache_moves_total" "Lines known but met elsewhere.";

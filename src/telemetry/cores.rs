@@ -1,7 +1,7 @@
 //! What each shard counts of its scrapes and its log: law L1 as metrics, and Prometheus's totals over it.
 
 use crate::mail::Report;
-use crate::model::Refusal;
+use crate::model::{Refusal, Shortage};
 use crate::telemetry::Metric;
 use crate::telemetry::catalog::*;
 use crate::telemetry::page::Page;
@@ -19,6 +19,7 @@ const BY_SHARD: &[Figure] = &[
     (&DISK_BYTES, |report| report.log.disk_bytes),
     (&DICTIONARY_BYTES, |report| report.log.dictionary_bytes),
     (&WAL_FULL, |report| u64::from(report.log.full)),
+    (&WAL_MEMORY, |report| report.log.memory_bytes),
     (&WAL_DAMAGE, |report| report.log.damage),
     (&SYNC_FAILURES, |report| report.log.sync_failures),
     (&QUARANTINED, |report| report.quarantined),
@@ -32,6 +33,7 @@ const BY_SHARD: &[Figure] = &[
     (&SCRAPES_FAILED, |report| report.scrape.scrapes_failed),
     (&PAGES_WAITING, |report| report.scrape.pages_waiting),
     (&SCRAPES_SKIPPED, |report| report.scrape.scrapes_skipped),
+    (&SCRAPES_WITHHELD, |report| report.scrape.scrapes_withheld),
     (&SCRAPE_BYTES, |report| report.scrape.body_bytes),
     (&CACHE_HITS, |report| report.scrape.cache_hits),
     (&CACHE_MOVES, |report| report.scrape.cache_moves),
@@ -71,6 +73,13 @@ pub(super) fn write(page: &mut Page, reports: &[Report]) {
         let mut family = page.family(metric);
         for (report, shard) in reports.iter().zip(&shards) {
             family.count(&[("shard", shard)], figure(report));
+        }
+    }
+    let mut family = page.family(&WAL_DEGRADED);
+    for (report, shard) in reports.iter().zip(&shards) {
+        for cause in Shortage::ALL {
+            let labels = [("cause", cause.name()), ("shard", shard.as_str())];
+            family.count(&labels, u64::from(report.log.degraded == Some(cause)));
         }
     }
     let mut family = page.family(&REFUSED);

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 
-use crate::base::limits::{FRAME_SAMPLES, LABELS_BYTES};
+use crate::base::limits::{self, FRAME_SAMPLES, LABELS_BYTES};
 use crate::base::{Reader, Timestamp};
 use crate::model::SeriesRef;
+use crate::wal::guard::pages_lost;
 use crate::wal::header::{Header, SegmentKind, salt_of};
 use crate::wal::log::LogCounters;
 use crate::wal::map::Region;
@@ -13,7 +14,7 @@ use crate::wal::place::{Identity, Place, Seq};
 use crate::wal::record::{
     HOMES, KIND_DEFINE, KIND_FORGET, RECORD_HEADER_BYTES, RECORDS_AT, Record, home_of, record_bytes,
 };
-use crate::wal::segment::{FoundSegment, Full, Retired, Segment, fits_region};
+use crate::wal::segment::{FoundSegment, Full, Home, Retired, Segment, fits_region};
 
 /// Where a definition is: four bytes per series. The low bits are the record's offset over eight,
 /// the high bits the segment's index in memory; a place means nothing after a restart, when `open`
@@ -48,26 +49,31 @@ pub enum DictionaryEntry<'a> {
 #[derive(Debug)]
 pub struct Dictionary {
     identity: Identity,
+    segment_bytes: usize,
     seed: u64,
     /// Bits of [`At`] that are an offset.
     offset_bits: u32,
     /// By index; `None` for an index free to be used again.
-    table: Vec<Option<Entry>>,
+    pub(super) table: Vec<Option<Entry>>,
     /// Indexes by sequence, oldest first.
-    order: VecDeque<usize>,
+    pub(super) order: VecDeque<usize>,
     /// True if the newest segment may be appended to.
-    has_head: bool,
+    pub(super) has_head: bool,
     next_seq: Seq,
-    spare: Option<(u16, Region)>,
+    pub(super) spare: Option<(u16, Region)>,
     spare_asked: bool,
+    /// So many segments may be in memory for want of a file.
+    pub(super) memory_max: usize,
+    /// How many have no trustworthy file.
+    pub(super) unkept: usize,
     body: Vec<u8>,
     counters: LogCounters,
     here: PhantomData<*const ()>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    segment: Segment,
+pub(super) struct Entry {
+    pub(super) segment: Segment,
     /// Bytes of definitions that have not been replaced or forgotten.
     live: u64,
 }
@@ -91,6 +97,7 @@ impl Dictionary {
         let largest = found.iter().map(|found| found.header.size as usize).max().unwrap_or(0);
         let mut dictionary = Dictionary {
             identity,
+            segment_bytes,
             seed,
             offset_bits: (largest.max(segment_bytes) / 8).next_power_of_two().ilog2(),
             table: Vec::new(),
@@ -99,6 +106,8 @@ impl Dictionary {
             next_seq: Seq(1),
             spare: None,
             spare_asked: false,
+            memory_max: 0,
+            unkept: 0,
             body: Vec::new(),
             counters: LogCounters::default(),
             here: PhantomData,
@@ -249,7 +258,15 @@ impl Dictionary {
         let good = |region: &Region| {
             region.len() <= largest && RECORDS_AT + record_bytes(payload) <= region.len()
         };
-        let (slot, region) = self.spare.take_if(|(_, region)| good(region)).ok_or(Full)?;
+        let (home, region) = match self.spare.take_if(|(_, region)| good(region)) {
+            Some((slot, region)) => (Home::File(slot), region),
+            None if self.unkept < self.memory_max => {
+                let len = self.segment_bytes.min(limits::MEMORY_SEGMENT_BYTES);
+                let region = Some(Region::heap(len)).filter(good).ok_or(Full)?;
+                (Home::Memory, region)
+            }
+            None => return Err(Full),
+        };
         let previous = self.head().and_then(|head| Some((head.header.seq, head.tail?)));
         let header = Header {
             kind: SegmentKind::Dictionary,
@@ -263,13 +280,14 @@ impl Dictionary {
                 .map_or(Place::ZERO, |(seq, tail)| Place::new(seq, tail.end as u32)),
             refs_bound: 0,
         };
-        self.place(index, Entry { segment: Segment::begin(header, slot, region), live: 0 });
+        self.place(index, Entry { segment: Segment::begin(header, home, region), live: 0 });
+        self.unkept += usize::from(home == Home::Memory);
         self.next_seq = Seq(after);
         self.has_head = true;
         Ok(())
     }
 
-    fn head(&self) -> Option<&Segment> {
+    pub(super) fn head(&self) -> Option<&Segment> {
         let index = *self.order.back()?;
         self.table[index].as_ref().map(|entry| &entry.segment)
     }
@@ -282,7 +300,10 @@ impl Dictionary {
         let failed = entry.segment.region.as_ref().is_some_and(Region::has_failed);
         self.counters.records += 1;
         self.counters.bytes += bytes;
-        self.counters.write_failures += u64::from(failed);
+        if failed {
+            self.counters.write_failures += 1;
+            self.doubt_head();
+        }
         self.at(index, offset)
     }
 
@@ -292,16 +313,21 @@ impl Dictionary {
         let Some(Some(entry)) = self.table.get(index) else {
             return &[];
         };
-        payload_at(entry.segment.bytes(), offset)
-            .and_then(|payload| payload.get(4..))
-            .unwrap_or(&[])
+        let payload = if pages_lost() > 0 && entry.segment.has_failed() {
+            // The file was taken away under us: only what still verifies is believed.
+            let record = entry.segment.record(offset);
+            record.map(|record| record.payload)
+        } else {
+            payload_at(entry.segment.bytes(), offset)
+        };
+        payload.and_then(|payload| payload.get(4..)).unwrap_or(&[])
     }
 
     /// True once for each spare that should be prepared: when there is no head, or it is half full.
     pub fn wants_spare(&mut self) -> bool {
         let half_full =
             |head: &Segment| head.tail.is_none_or(|tail| tail.end > head.bytes().len() / 2);
-        let needed = !self.has_head || self.head().is_none_or(half_full);
+        let needed = !self.has_head || self.head_in_memory() || self.head().is_none_or(half_full);
         let wants = needed && self.spare.is_none() && !self.spare_asked;
         self.spare_asked |= wants;
         wants
@@ -342,10 +368,11 @@ impl Dictionary {
     /// Bytes of the files of this dictionary, the spare included.
     pub fn bytes_used(&self) -> u64 {
         let spare = self.spare.as_ref().map_or(0, |(_, region)| region.len() as u64);
-        self.entries().map(|entry| u64::from(entry.segment.header.size)).sum::<u64>() + spare
+        let in_files = self.entries().filter(|entry| entry.segment.slot().is_some());
+        in_files.map(|entry| u64::from(entry.segment.header.size)).sum::<u64>() + spare
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.order.iter().filter_map(|index| self.table[*index].as_ref())
     }
 
@@ -386,7 +413,10 @@ impl Dictionary {
     pub fn retire_oldest(&mut self) -> Option<Retired> {
         self.oldest()?;
         let index = self.order.pop_front()?;
-        let Segment { slot, region, tail, .. } = self.table[index].take()?.segment;
+        let segment = self.table[index].take()?.segment;
+        self.unkept -= usize::from(!segment.is_kept());
+        let slot = segment.slot();
+        let Segment { region, tail, .. } = segment;
         Some(Retired { slot, region, samples: tail.map_or(0, |tail| u64::from(tail.count)) })
     }
 
@@ -395,7 +425,7 @@ impl Dictionary {
     pub fn regions(&self) -> impl Iterator<Item = (u16, &Region)> {
         let spare = self.spare.iter().map(|(slot, region)| (*slot, region));
         self.entries()
-            .filter_map(|e| Some((e.segment.slot, e.segment.region.as_ref()?)))
+            .filter_map(|e| Some((e.segment.slot()?, e.segment.region.as_ref()?)))
             .chain(spare)
     }
 

@@ -11,7 +11,7 @@ use crate::wal::map::Region;
 use crate::wal::place::{Identity, Place, Seq};
 use crate::wal::record::{KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT};
 use crate::wal::samples::{Samples, encode_samples, samples_in};
-use crate::wal::segment::{FoundSegment, Full, Retired, Segment, Tail, fits_region};
+use crate::wal::segment::{FoundSegment, Full, Home, Retired, Segment, Tail, fits_region};
 
 /// The samples log of one shard directory. Also reads the directory of a shard that no longer
 /// exists; then nothing is appended and no spare is given.
@@ -25,11 +25,11 @@ use crate::wal::segment::{FoundSegment, Full, Retired, Segment, Tail, fits_regio
 #[derive(Debug)]
 pub struct Log {
     identity: Identity,
-    segment_bytes: usize,
+    pub(super) segment_bytes: usize,
     seed: u64,
     /// By sequence. The last is the head once `has_head`.
-    segments: VecDeque<Segment>,
-    has_head: bool,
+    pub(super) segments: VecDeque<Segment>,
+    pub(super) has_head: bool,
     /// What the next segment will be called; no header, cursor or store page mentions it or a later
     /// one.
     next_seq: Seq,
@@ -37,8 +37,14 @@ pub struct Log {
     total: u64,
     /// One more than the highest ref that a record of this log mentions.
     refs_bound: u32,
-    spare: Option<(u16, Region)>,
+    pub(super) spare: Option<(u16, Region)>,
     spare_asked: bool,
+    /// So many segments may be in memory for want of a file.
+    pub(super) memory_max: usize,
+    /// How many have no trustworthy file.
+    pub(super) unkept: usize,
+    /// Memory that a segment has used before: faulted in, and as good as a spare.
+    pub(super) memory_spare: Option<Region>,
     body: Vec<u8>,
     counters: LogCounters,
     here: PhantomData<*const ()>,
@@ -65,7 +71,8 @@ pub struct LogCounters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentInfo {
     pub seq: Seq,
-    pub slot: u16,
+    /// Its file; `None`: it is only in memory.
+    pub slot: Option<u16>,
     pub bytes: u64,
     /// Samples in the log before it.
     pub total_before: u64,
@@ -121,6 +128,9 @@ impl Log {
             refs_bound: 0,
             spare: None,
             spare_asked: false,
+            memory_max: 0,
+            unkept: 0,
+            memory_spare: None,
             body: Vec::new(),
             counters: LogCounters::default(),
             here: PhantomData,
@@ -187,12 +197,14 @@ impl Log {
 
     /// Samples that one append may have, whatever they are; longer scrapes are split by the caller.
     pub fn frame_samples(&self) -> usize {
-        samples_in(self.segment_bytes.saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8))
+        let smallest = self.segment_bytes.min(limits::MEMORY_SEGMENT_BYTES);
+        samples_in(smallest.saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8))
     }
 
     /// How many of the histograms with these lengths, from the first on, one append may have: at least one.
     pub fn frame_histograms(&self, lengths: &[u32]) -> usize {
-        let room = self.segment_bytes.saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8);
+        let smallest = self.segment_bytes.min(limits::MEMORY_SEGMENT_BYTES);
+        let room = smallest.saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8);
         let room = room.min(limits::RECORD_BYTES);
         let mut bytes = 0;
         let fitting = lengths.iter().enumerate().take_while(|(at, length)| {
@@ -269,7 +281,7 @@ impl Log {
         if failed {
             // The bytes are right in memory and will be sent; what the file holds is in doubt.
             self.counters.write_failures += 1;
-            self.close_head();
+            self.doubt_head();
         }
         Ok(place)
     }
@@ -284,10 +296,23 @@ impl Log {
         encode(base_time, &mut self.body);
     }
 
+    /// What the next segment goes into: the spare, else memory if it may.
+    fn next_region(&mut self) -> Option<(Home, Region)> {
+        if let Some((slot, region)) = self.spare.take() {
+            return Some((Home::File(slot), region));
+        }
+        if self.unkept >= self.memory_max {
+            return None;
+        }
+        let len = self.segment_bytes.min(limits::MEMORY_SEGMENT_BYTES);
+        let region = self.memory_spare.take().unwrap_or_else(|| Region::heap(len));
+        Some((Home::Memory, region))
+    }
+
     fn roll(&mut self, now: Timestamp) -> Result<(), Full> {
         // The sequence is spent after four thousand million segments: 64 PiB of log.
         let after = self.next_seq.0.checked_add(1).ok_or(Full)?;
-        let (slot, region) = self.spare.take().ok_or(Full)?;
+        let (home, region) = self.next_region().ok_or(Full)?;
         let previous = self.segments.back().and_then(|last| Some((last.header.seq, last.tail?)));
         let header = Header {
             kind: SegmentKind::Samples,
@@ -301,7 +326,8 @@ impl Log {
                 .map_or(Place::ZERO, |(seq, tail)| Place::new(seq, tail.end as u32)),
             refs_bound: self.refs_bound,
         };
-        self.segments.push_back(Segment::begin(header, slot, region));
+        self.segments.push_back(Segment::begin(header, home, region));
+        self.unkept += usize::from(home == Home::Memory);
         self.has_head = true;
         self.next_seq = Seq(after);
         Ok(())
@@ -366,7 +392,7 @@ impl Log {
         }
     }
 
-    fn locate(&self, seq: Seq) -> Located<'_> {
+    pub(super) fn locate(&self, seq: Seq) -> Located<'_> {
         let index = self.segments.partition_point(|segment| segment.header.seq < seq);
         match self.segments.get(index) {
             None => Located::After,
@@ -505,7 +531,7 @@ impl Log {
     /// The slot of a segment held.
     pub fn slot(&self, seq: Seq) -> Option<u16> {
         match self.locate(seq) {
-            Located::At(index) => Some(self.segments[index].slot),
+            Located::At(index) => self.segments[index].slot(),
             Located::Before(_) | Located::After => None,
         }
     }
@@ -546,9 +572,10 @@ impl Log {
         let older = self.segments.len().saturating_sub(1);
         let unwanted =
             self.segments.iter_mut().take(older).filter(|segment| !keep(segment.header.seq));
-        // What could not be written to its file is nowhere else.
-        let safe =
-            unwanted.filter(|segment| !segment.region.as_ref().is_some_and(Region::has_failed));
+        // What is not known to be in its file is nowhere else.
+        let failed =
+            |segment: &&mut Segment| segment.region.as_ref().is_some_and(Region::has_failed);
+        let safe = unwanted.filter(|segment| segment.is_kept() && !failed(segment));
         safe.filter_map(|segment| segment.region.take()).collect()
     }
 
@@ -556,16 +583,21 @@ impl Log {
     /// total to the next start.
     pub fn retire(&mut self, below: Seq) -> Vec<Retired> {
         let mut retired = Vec::new();
-        while let [first, second, ..] = self.segments.make_contiguous() {
-            if first.header.seq >= below {
+        while let [first, rest @ ..] = self.segments.make_contiguous()
+            && let Some(second) = rest.first()
+        {
+            // Nor the newest that is in a file, while those after it are not.
+            let newest = first.is_kept() && !rest.iter().any(Segment::is_kept);
+            if first.header.seq >= below || newest {
                 break;
             }
             let samples = second.header.total_before.saturating_sub(first.header.total_before);
             let Some(first) = self.segments.pop_front() else {
                 break;
             };
-            retired.push(Retired { slot: first.slot, region: first.region, samples });
+            retired.push(Retired { slot: first.slot(), region: first.region, samples });
         }
+        self.recount();
         retired
     }
 
@@ -573,7 +605,7 @@ impl Log {
     pub fn segments(&self) -> impl Iterator<Item = SegmentInfo> {
         self.segments.iter().map(|segment| SegmentInfo {
             seq: segment.header.seq,
-            slot: segment.slot,
+            slot: segment.slot(),
             bytes: u64::from(segment.header.size),
             total_before: segment.header.total_before,
             base_time_ms: segment.header.base_time,
@@ -584,14 +616,15 @@ impl Log {
     /// Bytes of the files of this log, the spare included.
     pub fn bytes_used(&self) -> u64 {
         let spare = self.spare.as_ref().map_or(0, |(_, region)| region.len() as u64);
-        self.segments().map(|segment| segment.bytes).sum::<u64>() + spare
+        let in_files = self.segments().filter(|segment| segment.slot.is_some());
+        in_files.map(|segment| segment.bytes).sum::<u64>() + spare
     }
 
     /// Slot and bytes of everything loaded, the spare included: what a simulated disk takes its
     /// snapshots from.
     pub fn regions(&self) -> impl Iterator<Item = (u16, &Region)> {
         let spare = self.spare.iter().map(|(slot, region)| (*slot, region));
-        self.segments.iter().filter_map(|s| Some((s.slot, s.region.as_ref()?))).chain(spare)
+        self.segments.iter().filter_map(|s| Some((s.slot()?, s.region.as_ref()?))).chain(spare)
     }
 
     pub fn counters(&self) -> LogCounters {
@@ -600,7 +633,7 @@ impl Log {
 }
 
 /// A sequence among the segments held.
-enum Located<'a> {
+pub(super) enum Located<'a> {
     /// Later than all.
     After,
     At(usize),

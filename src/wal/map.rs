@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::{Advice, Mmap, MmapMut};
 
 use crate::base::limits::PAGE_BYTES;
+use crate::wal::guard::Guard;
 
 const NEVER_HEAD: &str = "a read-only region is never the head of a log";
 
@@ -23,12 +24,12 @@ pub struct Region(Backing);
 enum Backing {
     /// Memory that is only read: a sealed segment read whole.
     Fixed(Vec<u8>),
-    /// Memory only: the simulator and tests.
+    /// Memory only: what the disk gives no file for; tests.
     Heap(Vec<u8>),
-    /// Shared with the file: a store survives the death of the process.
-    Mapped(MmapMut),
+    /// Shared with the file: a store survives the death of the process. The guard goes first.
+    Mapped(Guard, MmapMut),
     /// As `Mapped`, for segments that are only read.
-    ReadOnly(Mmap),
+    ReadOnly(Guard, Mmap),
     /// Memory and a file that every change is also written to, for filesystems where a mapping is
     /// unsafe.
     Written { bytes: Vec<u8>, file: File, failed: bool },
@@ -88,10 +89,10 @@ impl Region {
     pub fn mapped(file: &File, len: usize) -> io::Result<Region> {
         check(file, len)?;
         // SAFETY: the file is at least `len` long (just checked), and the data directory's lock
-        // keeps other writers away; one who truncates our files by hand while we run gets a SIGBUS,
-        // not undefined values of ours.
+        // keeps other writers away; from one who truncates our files by hand while we run the guard
+        // makes pages of zeros.
         let map = unsafe { memmap2::MmapOptions::new().len(len).map_mut(file) }?;
-        Ok(Region(Backing::Mapped(map)))
+        Ok(Region(Backing::Mapped(Guard::of(&map), map)))
     }
 
     /// As [`Region::mapped`], for a segment that is not appended to.
@@ -99,7 +100,7 @@ impl Region {
         check(file, len)?;
         // SAFETY: as in `mapped`.
         let map = unsafe { memmap2::MmapOptions::new().len(len).map(file) }?;
-        Ok(Region(Backing::ReadOnly(map)))
+        Ok(Region(Backing::ReadOnly(Guard::of(&map), map)))
     }
 
     /// Reads the first `len` bytes of `file` and writes every later change through.
@@ -113,8 +114,8 @@ impl Region {
     pub fn bytes(&self) -> &[u8] {
         match &self.0 {
             Backing::Fixed(bytes) | Backing::Heap(bytes) | Backing::Written { bytes, .. } => bytes,
-            Backing::Mapped(map) => map,
-            Backing::ReadOnly(map) => map,
+            Backing::Mapped(_, map) => map,
+            Backing::ReadOnly(_, map) => map,
             #[cfg(test)]
             Backing::Traced { bytes, .. } => bytes,
         }
@@ -134,8 +135,8 @@ impl Region {
     pub fn populate(&self) {
         let advised = match &self.0 {
             Backing::Fixed(_) | Backing::Heap(_) | Backing::Written { .. } => Ok(()),
-            Backing::Mapped(map) => map.advise(Advice::PopulateRead),
-            Backing::ReadOnly(map) => map.advise(Advice::PopulateRead),
+            Backing::Mapped(_, map) => map.advise(Advice::PopulateRead),
+            Backing::ReadOnly(_, map) => map.advise(Advice::PopulateRead),
             #[cfg(test)]
             Backing::Traced { .. } => Ok(()),
         };
@@ -143,21 +144,36 @@ impl Region {
         advised.unwrap_or_default();
     }
 
-    pub(super) fn is_writable(&self) -> bool {
-        !matches!(self.0, Backing::Fixed(_) | Backing::ReadOnly(_))
+    /// True if no file stands behind it.
+    pub(super) fn is_memory(&self) -> bool {
+        matches!(self.0, Backing::Fixed(_) | Backing::Heap(_))
     }
 
-    /// True once a write-through has failed: the bytes are right in memory and unknown on the disk.
+    /// True if its bytes are in memory of ours, whatever becomes of a file.
+    pub(super) fn is_private(&self) -> bool {
+        !matches!(self.0, Backing::Mapped(..) | Backing::ReadOnly(..))
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        !matches!(self.0, Backing::Fixed(_) | Backing::ReadOnly(..))
+    }
+
+    /// True once a write-through has failed: the bytes are right in memory and unknown on the disk. Or once the file
+    /// under a mapping has: some of the bytes are zeros, unless they were stored after that.
     pub(super) fn has_failed(&self) -> bool {
-        matches!(self.0, Backing::Written { failed: true, .. })
+        match &self.0 {
+            Backing::Written { failed, .. } => *failed,
+            Backing::Mapped(guard, _) | Backing::ReadOnly(guard, _) => guard.has_failed(),
+            _ => false,
+        }
     }
 
     /// Plain stores. Nothing written here may mean anything before [`Region::publish`].
     pub(super) fn write(&mut self, at: usize, content: &[u8]) {
         match &mut self.0 {
             Backing::Heap(bytes) => bytes[at..at + content.len()].copy_from_slice(content),
-            Backing::Mapped(map) => map[at..at + content.len()].copy_from_slice(content),
-            Backing::Fixed(_) | Backing::ReadOnly(_) => unreachable!("{NEVER_HEAD}"),
+            Backing::Mapped(_, map) => map[at..at + content.len()].copy_from_slice(content),
+            Backing::Fixed(_) | Backing::ReadOnly(..) => unreachable!("{NEVER_HEAD}"),
             Backing::Written { bytes, file, failed } => {
                 bytes[at..at + content.len()].copy_from_slice(content);
                 *failed |= file.write_all_at(content, at as u64).is_err();
@@ -180,7 +196,7 @@ impl Region {
         assert!(at.is_multiple_of(8), "records are aligned");
         match &mut self.0 {
             Backing::Heap(bytes) => bytes[at..at + 16].copy_from_slice(&header),
-            Backing::Mapped(map) => {
+            Backing::Mapped(_, map) => {
                 map[at + 8..at + 16].copy_from_slice(&header[8..]);
                 let mut first = [0; 8];
                 first.copy_from_slice(&header[..8]);
@@ -191,7 +207,7 @@ impl Region {
                 let word = unsafe { AtomicU64::from_ptr(pointer) };
                 word.store(u64::from_ne_bytes(first), Ordering::Release);
             }
-            Backing::Fixed(_) | Backing::ReadOnly(_) => unreachable!("{NEVER_HEAD}"),
+            Backing::Fixed(_) | Backing::ReadOnly(..) => unreachable!("{NEVER_HEAD}"),
             Backing::Written { bytes, file, failed } => {
                 bytes[at..at + 16].copy_from_slice(&header);
                 // After a failed write the file must not announce what may not be there.

@@ -74,20 +74,24 @@
 //! - W5: a series' definition is in the dictionary before the first record that uses it.
 //! - W6: recovery yields all that was published if only the process died; after damage, all that
 //!   still verifies.
-//! - W7: a full disk refuses before it damages: only bytes written before are stored to.
+//! - W7: a full disk refuses before it damages: only bytes written before are stored to. A segment
+//!   that gets no file, or whose file is in doubt, is in memory only until a fresh file holds the
+//!   same bytes under the same sequence.
 //! - W9: new segments are called later than any that a cursor mentions, so that no new record lies
 //!   below a cursor.
 //!
-//! May use: base, model. Unsafe: `map.rs` only.
+//! May use: base, model. Unsafe: `map.rs` and `guard.rs` only.
 
 mod cursor;
 mod damage;
 mod dictionary;
+mod guard;
 mod header;
 mod histograms;
 mod ledger;
 mod log;
 mod map;
+mod memory;
 mod place;
 mod record;
 mod request;
@@ -100,6 +104,7 @@ mod values;
 pub use cursor::{CURSOR_BYTES, CURSOR_SLOTS, CursorPage, CursorTotals, newest};
 pub use damage::Damage;
 pub use dictionary::{At, Dictionary, DictionaryEntry};
+pub use guard::pages_lost;
 pub use header::{Header, SegmentKind};
 pub use histograms::Histograms;
 pub use ledger::{LEDGER_FILE, LedgerPage, newest_ledger};
@@ -108,4 +113,4 @@ pub use map::Region;
 pub use place::{Identity, Mark, Place, Seq};
 pub use request::{DiskAnswer, DiskRequest};
 pub use samples::{Decoded, Samples, decode_samples, home_of_lane, is_histograms, lane_of};
-pub use segment::{Finding, FoundSegment, Full, RecordKind, Retired};
+pub use segment::{Finding, FoundSegment, Full, RecordKind, Retired, Unkept};

@@ -2,10 +2,12 @@
 //! a thread or a simulation. `log` 0 is the shard's own directory, 1 and up are directories it has
 //! adopted.
 
+use crate::model::Shortage;
 use crate::wal::cursor::CURSOR_BYTES;
 use crate::wal::header::SegmentKind;
 use crate::wal::map::Region;
 use crate::wal::place::Seq;
+use crate::wal::segment::Unkept;
 
 /// Asked, in this order of effect: a retired file is used again only after the cursors stored
 /// before it are safe.
@@ -14,6 +16,12 @@ pub enum DiskRequest {
     DeleteCursor {
         log: u16,
         file: String,
+    },
+    /// Put this segment of the own log into a fresh file, header last, and take the file in doubt that it comes from
+    /// out of the way. Answered by [`DiskAnswer::Kept`] or [`DiskAnswer::KeepFailed`].
+    Keep {
+        kind: SegmentKind,
+        segment: Unkept,
     },
     /// Bring the bytes of a sealed samples segment.
     Load {
@@ -42,6 +50,8 @@ pub enum DiskRequest {
         region: Option<Region>,
     },
     /// Also the ledger's page.
+    /// Everything written so far is to survive power loss. Answered by [`DiskAnswer::Synced`].
+    Sync,
     StoreCursor {
         log: u16,
         file: String,
@@ -65,6 +75,21 @@ pub enum DiskAnswer {
         file: String,
         sequence: u64,
     },
+    /// Stored and, where syncing is on, synced.
+    Kept {
+        kind: SegmentKind,
+        seq: Seq,
+        slot: u16,
+        region: Region,
+    },
+    /// There is no fresh file. `region`: the bytes, where they had to be read back.
+    KeepFailed {
+        kind: SegmentKind,
+        seq: Seq,
+        region: Option<Region>,
+        shortage: Shortage,
+        message: String,
+    },
     Loaded {
         log: u16,
         seq: Seq,
@@ -75,10 +100,9 @@ pub enum DiskAnswer {
         seq: Seq,
         message: String,
     },
-    /// `full`: the disk or the budget has no room, which retiring may change.
     PrepareFailed {
         kind: SegmentKind,
-        full: bool,
+        shortage: Shortage,
         message: String,
     },
     Prepared {
@@ -93,8 +117,12 @@ pub enum DiskAnswer {
     Removed {
         log: u16,
     },
-    /// Once per file: what was written to it since the last good sync may not survive power loss.
+    /// A sync that was asked for is over; what failed was said before.
+    Synced,
+    /// Once per file: the kernel has dropped what was written to it since the last good sync, and says success from
+    /// now on. `file`: the segment file of the own log that it is; `None` for another file.
     SyncFailed {
+        file: Option<(SegmentKind, u16)>,
         message: String,
     },
 }

@@ -3,7 +3,7 @@
 
 use crate::wal::header::{HEADER_BYTES, Header};
 use crate::wal::map::Region;
-use crate::wal::place::Place;
+use crate::wal::place::{Place, Seq};
 use crate::wal::record::{
     KIND_FORGET, KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT, Record,
     find_record, home_of, record_at, record_bytes, record_header,
@@ -21,6 +21,13 @@ pub struct FoundSegment {
 }
 
 impl FoundSegment {
+    /// Samples in the part of it that can be read (records, in a dictionary); 0 without its bytes.
+    pub fn readable(&self) -> u32 {
+        let salt = self.header.salt;
+        let region = self.region.as_ref();
+        region.map_or(0, |region| scan(region.bytes(), salt, &mut |_, _| {}).tail.count)
+    }
+
     /// True if its bytes are here and nothing unreadable is among its records.
     pub fn is_whole(&self) -> bool {
         let salt = self.header.salt;
@@ -101,10 +108,36 @@ impl core::error::Error for Full {}
 /// safe.
 #[derive(Debug)]
 pub struct Retired {
-    pub slot: u16,
+    /// `None`: it was only in memory.
+    pub slot: Option<u16>,
     pub region: Option<Region>,
     /// Samples it held.
     pub samples: u64,
+}
+
+/// Where a segment is at home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// In the file with this number.
+    File(u16),
+    /// In this file, of which a sync or a write failed: what it holds is not known.
+    Doubt(u16),
+    /// Only in memory: there was no file.
+    Memory,
+}
+
+/// A segment that no trustworthy file holds yet, to be put into a fresh one: the same sequence, the same bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unkept {
+    pub seq: Seq,
+    /// Size of the segment, and how much of it is in use.
+    pub len: u32,
+    pub used: u32,
+    /// The file in doubt that it comes from.
+    pub slot: Option<u16>,
+    /// Its bytes; zeros follow up to `len`. `None`: to be read back from the file in doubt, before the kernel drops
+    /// its pages.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// Past the last record: where it is and how many samples (dictionary: records) are before it.
@@ -129,7 +162,7 @@ pub(super) struct Scan {
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) header: Header,
-    pub(super) slot: u16,
+    pub(super) home: Home,
     pub(super) region: Option<Region>,
     /// `None` until somebody has scanned it.
     pub(super) tail: Option<Tail>,
@@ -137,12 +170,72 @@ pub(super) struct Segment {
 
 impl Segment {
     pub(super) fn found(found: FoundSegment) -> Segment {
-        Segment { header: found.header, slot: found.slot, region: found.region, tail: None }
+        let home = Home::File(found.slot);
+        Segment { header: found.header, home, region: found.region, tail: None }
+    }
+
+    /// Its file, in doubt or not.
+    pub(super) fn slot(&self) -> Option<u16> {
+        match self.home {
+            Home::File(slot) | Home::Doubt(slot) => Some(slot),
+            Home::Memory => None,
+        }
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self.home, Home::File(_))
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.region.as_ref().is_some_and(Region::has_failed)
+    }
+
+    /// Bytes that it takes in memory because no file can be trusted with them.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let region = self.region.as_ref().filter(|region| region.is_memory());
+        if self.is_kept() { 0 } else { region.map_or(0, Region::len) }
+    }
+
+    /// What a fresh file should get; `None` if there is a good one.
+    pub(super) fn unkept(&self) -> Option<Unkept> {
+        if self.is_kept() {
+            return None;
+        }
+        let len = self.header.size;
+        let used = self.tail.map_or(len, |tail| len.min(tail.end as u32));
+        let here = self.region.as_ref().filter(|region| region.is_private() || region.has_failed());
+        let bytes = here.map(|region| region.bytes()[..used as usize].to_vec());
+        Some(Unkept { seq: self.header.seq, len, used, slot: self.slot(), bytes })
+    }
+
+    /// A fresh file has it. Gives back the bytes that were used until now.
+    pub(super) fn move_to(&mut self, slot: u16, region: Region) -> Option<Region> {
+        self.home = Home::File(slot);
+        self.region.replace(region)
+    }
+
+    /// There is no fresh file: the bytes, as they were read back or else as they are mapped, stay in memory.
+    pub(super) fn move_to_memory(&mut self, read: Option<Region>) -> Option<Region> {
+        let own = self.region.as_ref();
+        if self.is_kept() || own.is_some_and(|own| own.is_private()) {
+            return read;
+        }
+        let read = read.filter(|read| read.len() == self.header.size as usize);
+        let copy = || own.map(|own| Region::heap_from(own.bytes().to_vec()));
+        match (read.or_else(copy), self.home) {
+            (Some(memory), _) => self.region.replace(memory),
+            (None, Home::Doubt(slot)) => {
+                // Whatever the file says from now on is all there is.
+                self.home = Home::File(slot);
+                None
+            }
+            (None, _) => None,
+        }
     }
 
     /// Begins a segment in a spare. The magic is published last: killed before, the file is still a
     /// spare.
-    pub(super) fn begin(header: Header, slot: u16, mut region: Region) -> Segment {
+    pub(super) fn begin(header: Header, home: Home, mut region: Region) -> Segment {
         region.write(RECORDS_AT, &[0; RECORD_HEADER_BYTES]);
         let sector = header.encode();
         region.write(RECORD_HEADER_BYTES, &sector[RECORD_HEADER_BYTES..HEADER_BYTES]);
@@ -151,7 +244,7 @@ impl Segment {
         region.publish(0, first);
         Segment {
             header,
-            slot,
+            home,
             region: Some(region),
             tail: Some(Tail { end: RECORDS_AT, count: 0 }),
         }

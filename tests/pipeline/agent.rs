@@ -66,6 +66,11 @@ impl Agent {
         self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
     }
 
+    /// Its data is here from the next start on.
+    pub fn keep_data_in(&mut self, folder: &Path) {
+        self.data = folder.to_owned();
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }

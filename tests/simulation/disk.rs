@@ -7,12 +7,13 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use corelane::base::Random;
+use corelane::base::{Instant, Random};
 use corelane::disk::{Backend, FileState, SurveyOptions, survey};
+use corelane::model::Shortage;
 use corelane::shard::FoundLog;
 use corelane::wal::{
-    CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, LEDGER_FILE, Region, SegmentKind, Seq, newest,
-    newest_ledger,
+    CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, LEDGER_FILE, Region, SegmentKind, Seq, Unkept,
+    newest, newest_ledger,
 };
 
 const CURSOR_FILE_BYTES: usize = 4096;
@@ -24,8 +25,10 @@ pub struct Disk {
     root: PathBuf,
     segment_bytes: usize,
     dirs: BTreeMap<u16, Dir>,
-    /// While true, nothing new can be had.
-    pub full: bool,
+    /// While there is a reason, nothing new can be had.
+    pub full: Option<Shortage>,
+    /// Files whose sync failed, and until when what is in them is safe: the kernel has dropped the rest, or will.
+    rotten: BTreeMap<PathBuf, Instant>,
     /// What power loss leaves of each file for certain; only kept where power may be cut.
     synced: BTreeMap<PathBuf, Vec<u8>>,
     power_cuts: bool,
@@ -56,7 +59,8 @@ impl Disk {
             root,
             segment_bytes,
             dirs: BTreeMap::new(),
-            full: false,
+            full: None,
+            rotten: BTreeMap::new(),
             synced: BTreeMap::new(),
             power_cuts,
             was_cut: false,
@@ -115,6 +119,7 @@ impl Disk {
                 fs::remove_file(self.dir(logs, log).path.join(file)).unwrap_or_default();
                 None
             }
+            DiskRequest::Keep { kind, segment } => Some(self.keep(logs, kind, segment)),
             DiskRequest::Load { log, seq, slot } => Some(self.load(logs, log, seq, slot)),
             DiskRequest::Prepare { kind } => Some(self.prepare(logs, kind)),
             DiskRequest::Quarantine { lines } => {
@@ -137,6 +142,7 @@ impl Disk {
                 self.retire(logs, log, kind, slot);
                 None
             }
+            DiskRequest::Sync => Some(DiskAnswer::Synced),
             DiskRequest::StoreCursor { log, file, page, sequence } => {
                 let path = self.dir(logs, log).path.join(&file);
                 let cursor = open(&path);
@@ -174,6 +180,7 @@ impl Disk {
 
     fn prepare(&mut self, logs: &[u16], kind: SegmentKind) -> DiskAnswer {
         let full = self.full;
+        let takes_no_write = self.takes_no_write();
         let len = self.segment_bytes;
         if !self.power_cuts && !self.dir(logs, 0).spares.iter().any(|(found, _)| *found == kind) {
             let all = self.dir(logs, 0).retired.len();
@@ -181,9 +188,11 @@ impl Disk {
         }
         let dir = self.dir(logs, 0);
         let spare = dir.spares.iter().find(|(found, _)| *found == kind).copied();
-        if full && spare.is_none() {
-            let message = "no space left on device".to_owned();
-            return DiskAnswer::PrepareFailed { kind, full: true, message };
+        if let Some(shortage) = full
+            && (spare.is_none() || takes_no_write)
+        {
+            let message = "the sim has no room".to_owned();
+            return DiskAnswer::PrepareFailed { kind, shortage, message };
         }
         let slot = spare.map_or_else(
             || {
@@ -202,6 +211,77 @@ impl Disk {
         }
         let region = Region::mapped(&file, len).expect("mapping a spare");
         DiskAnswer::Prepared { kind, slot, region }
+    }
+
+    /// True while not even a file that is there can be written to.
+    pub fn takes_no_write(&self) -> bool {
+        matches!(self.full, Some(Shortage::ReadOnly | Shortage::Failing))
+    }
+
+    /// A fresh file for a segment that has none, or one in doubt.
+    fn keep(&mut self, logs: &[u16], kind: SegmentKind, segment: Unkept) -> DiskAnswer {
+        let Unkept { seq, len, slot, bytes, .. } = segment;
+        let full = self.full;
+        let dir = self.dir(logs, 0);
+        let old = slot.map(|slot| file_of(&dir.path, kind, slot));
+        let read_back = bytes.is_none();
+        let mut bytes = bytes.unwrap_or_else(|| {
+            let old = old.as_ref().expect("a file to read back from");
+            fs::read(old).expect("reading back")
+        });
+        bytes.resize(len as usize, 0);
+        let header = Header::decode(&bytes).expect("a segment that is kept has a header");
+        assert_eq!((header.seq, header.size), (seq, len), "another segment is kept");
+        if let Some(shortage) = full {
+            let region = read_back.then(|| Region::heap_from(bytes));
+            let message = "the sim has no room".to_owned();
+            return DiskAnswer::KeepFailed { kind, seq, region, shortage, message };
+        }
+        let taken = |slot: &u16| file_of(&dir.path, kind, *slot).exists();
+        let slot = (dir.next_slot..).find(|slot| !taken(slot)).expect("a slot");
+        let path = file_of(&dir.path, kind, slot);
+        let file = open(&path);
+        file.write_all_at(&bytes, 0).expect("writing a segment");
+        let region = Region::mapped_read_only(&file, bytes.len()).expect("mapping a segment");
+        if let Some(old) = old {
+            fs::remove_file(&old).expect("a file in doubt");
+            self.rotten.remove(&old);
+            self.synced.remove(&old);
+        }
+        // It is synced before the answer.
+        self.synced.insert(path, bytes);
+        DiskAnswer::Kept { kind, seq, slot, region }
+    }
+
+    /// The sync of one of the shard's segments fails: what was written to it since the last one is not safe, and never
+    /// will be.
+    pub fn rot(&mut self, logs: &[u16], synced: Instant) -> Option<(SegmentKind, u16)> {
+        let dir = self.dirs.get(logs.first()?)?.path.clone();
+        let begun = |path: &PathBuf| {
+            let segment = path.extension().is_some_and(|end| end == "seg" || end == "def");
+            segment && Header::decode(&fs::read(path).expect("a file of ours")).is_ok()
+        };
+        let files: Vec<_> = files_of(&dir)
+            .into_iter()
+            .filter(|path| !self.rotten.contains_key(path) && begun(path))
+            .collect();
+        let path = files.get(self.random.below(files.len().max(1) as u64) as usize)?;
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("our names are text");
+        let samples = path.extension().is_some_and(|end| end == "seg");
+        let kind = if samples { SegmentKind::Samples } else { SegmentKind::Dictionary };
+        self.rotten.insert(path.clone(), synced);
+        Some((kind, name.parse().expect("a slot")))
+    }
+
+    /// The process has died: files in doubt hold what they held when they were last synced, and a part of the rest.
+    /// Gives until when everything is safe.
+    pub fn forget(&mut self) -> Option<Instant> {
+        let rotten = std::mem::take(&mut self.rotten);
+        for path in rotten.keys().filter(|path| path.exists()) {
+            self.lose_unsynced(path);
+            self.was_cut = true;
+        }
+        rotten.into_values().min()
     }
 
     /// L6: no cursor that a new process would find may still need the segment.
@@ -242,6 +322,9 @@ impl Disk {
                 continue;
             };
             for path in files_of(&dir.path) {
+                if self.rotten.contains_key(&path) {
+                    continue;
+                }
                 let bytes = fs::read(&path).expect("a file of ours");
                 self.synced.insert(path, bytes);
             }
@@ -255,29 +338,37 @@ impl Disk {
         self.was_cut = true;
         let dirs: Vec<_> = self.dirs.values().map(|dir| dir.path.clone()).collect();
         for path in dirs.iter().flat_map(|dir| files_of(dir)) {
-            let mut bytes = fs::read(&path).expect("a file of ours");
-            let synced = self.synced.remove(&path).unwrap_or_default();
-            for (index, sector) in bytes.chunks_mut(512).enumerate() {
-                let at = index * 512;
-                let old = synced.get(at..at + sector.len());
-                if old != Some(&*sector) && self.random.chance(1, 2) {
-                    match old {
-                        Some(old) => sector.copy_from_slice(old),
-                        None => sector.fill(0),
-                    }
-                }
-            }
-            fs::write(&path, &bytes).expect("writing what is left");
-            self.synced.insert(path, bytes);
+            self.lose_unsynced(&path);
         }
     }
 
+    fn lose_unsynced(&mut self, path: &Path) {
+        let mut bytes = fs::read(path).expect("a file of ours");
+        let synced = self.synced.remove(path).unwrap_or_default();
+        for (index, sector) in bytes.chunks_mut(512).enumerate() {
+            let at = index * 512;
+            let old = synced.get(at..at + sector.len());
+            if old != Some(&*sector) && self.random.chance(1, 2) {
+                match old {
+                    Some(old) => sector.copy_from_slice(old),
+                    None => sector.fill(0),
+                }
+            }
+        }
+        fs::write(path, &bytes).expect("writing what is left");
+        self.synced.insert(path.to_owned(), bytes);
+    }
+
     fn recycle(&mut self, logs: &[u16], log: u16, count: usize) {
-        let dir = self.dir(logs, log);
+        let len = self.segment_bytes as u64;
+        let dir = self.dirs.get_mut(&logs[log as usize]).expect("a directory that is there");
         for (kind, slot) in dir.retired.drain(..count) {
             let path = file_of(&dir.path, kind, slot);
+            let whole = fs::metadata(&path).is_ok_and(|file| file.len() == len);
             if log > 0 {
                 fs::remove_file(path).expect("removing a segment");
+            } else if self.rotten.remove(&path).is_some() || !whole {
+                fs::remove_file(&path).expect("removing a file in doubt");
             } else {
                 open(&path).write_all_at(&[0; 4096], 0).expect("wiping a header");
                 dir.spares.insert((kind, slot));

@@ -58,7 +58,7 @@ impl World {
         let message = "the sim says no".to_owned();
         match request {
             DiskRequest::StoreCursor { log, file, sequence, .. }
-                if self.random.chance(cursor, 1000) =>
+                if self.random.chance(cursor, 1000) || self.disk.takes_no_write() =>
             {
                 let (log, file, sequence) = (*log, file.clone(), *sequence);
                 Some(DiskAnswer::CursorFailed { log, file, sequence, message })
@@ -75,6 +75,8 @@ pub fn answer_name(answer: &DiskAnswer) -> &'static str {
     match answer {
         DiskAnswer::CursorFailed { .. } => "cursor failed",
         DiskAnswer::CursorStored { .. } => "cursor stored",
+        DiskAnswer::Kept { .. } => "kept",
+        DiskAnswer::KeepFailed { .. } => "keep failed",
         DiskAnswer::Loaded { .. } => "loaded",
         DiskAnswer::LoadFailed { .. } => "load failed",
         DiskAnswer::PrepareFailed { .. } => "prepare failed",
@@ -82,6 +84,7 @@ pub fn answer_name(answer: &DiskAnswer) -> &'static str {
         DiskAnswer::Quarantined { .. } => "quarantined",
         DiskAnswer::Removed { .. } => "removed",
         DiskAnswer::SyncFailed { .. } => "sync failed",
+        DiskAnswer::Synced => "synced",
     }
 }
 
@@ -92,6 +95,7 @@ impl fmt::Display for RequestName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             DiskRequest::DeleteCursor { log, file } => write!(f, "delete cursor {log} {file}"),
+            DiskRequest::Keep { kind, segment } => write!(f, "keep {kind:?} {:?}", segment.seq),
             DiskRequest::Load { log, seq, slot } => write!(f, "load {log} {seq:?} {slot}"),
             DiskRequest::Prepare { kind } => write!(f, "prepare {kind:?}"),
             DiskRequest::Quarantine { lines } => write!(f, "quarantine {}", lines.len()),
@@ -100,6 +104,7 @@ impl fmt::Display for RequestName<'_> {
             DiskRequest::Retire { log, kind, slot, .. } => {
                 write!(f, "retire {log} {kind:?} {slot}")
             }
+            DiskRequest::Sync => write!(f, "sync"),
             DiskRequest::StoreCursor { log, file, sequence, .. } => {
                 write!(f, "store cursor {log} {file} {sequence}")
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-use corelane::base::{Conn, Instant};
+use corelane::base::{Conn, Instant, Now};
 use corelane::mail::{Notice, Order, Report};
 use corelane::model::Refusal;
 use corelane::shard::{Effect, Event, Plan, Shard};
@@ -39,6 +39,8 @@ pub struct Host {
     reports_asked: u64,
     /// Samples refused for want of room, by the last report.
     disk_full: u64,
+    /// Until when everything was in files.
+    kept: Instant,
 }
 
 /// Waits for the next turn.
@@ -80,6 +82,8 @@ impl World {
                 seed: self.options.seed ^ u64::from(self.life) << 32 ^ u64::from(shard),
                 phase_seed: self.options.seed,
                 removed_grace: ms(600_000),
+                sheds: self.options.seed % 4 > 0,
+                syncs_each: self.options.seed % 5 == 0,
                 logs: found,
             };
             self.hosts.push(Host {
@@ -96,6 +100,7 @@ impl World {
                 turns_at_once: 0,
                 reports_asked: 0,
                 disk_full: 0,
+                kept: now.instant,
             });
             self.note_cursors(shard, now.instant);
             let assign = Order::Assign(Box::new(self.coordinator.assignment.clone()));
@@ -180,6 +185,10 @@ impl World {
         self.hosts[shard as usize].shard.handle(now, Event::Tick);
         self.effects(shard);
         self.settle(shard);
+        let host = &mut self.hosts[shard as usize];
+        if !host.shard.is_in_memory() {
+            host.kept = now.instant;
+        }
         if self.options.size != Size::Large {
             self.report(shard);
         }
@@ -569,6 +578,7 @@ impl World {
         if clean {
             self.stop_stores();
         }
+        self.forget_memory(now);
         self.ends[self.life as usize] = now.timestamp.0;
         self.deaths[self.life as usize] = now.instant;
         self.kill_armed = None;
@@ -582,6 +592,24 @@ impl World {
         // Long enough for what was on the wire to have arrived: an old request must not come after a new one.
         let pause = 2 * us(self.options.net.latency_us) + ms(100 + self.random.below(3000));
         self.agenda.at(now.instant + pause, Happening::Restart);
+    }
+}
+
+impl World {
+    /// What was in memory only, or in files in doubt, is gone with the process, as with the power.
+    fn forget_memory(&mut self, now: Now) {
+        let in_memory = self.hosts.iter().filter(|host| host.shard.is_in_memory());
+        let kept = in_memory.map(|host| host.kept).min();
+        self.disk.was_cut |= kept.is_some();
+        let Some(kept) = kept.into_iter().chain(self.disk.forget()).min() else { return };
+        let since = now.timestamp.0 - now.instant.since(kept).as_millis() as i64;
+        // A scrape has the time at which it began.
+        let timeout = self.exporters.iter().map(|exporter| exporter.target.timeout).max();
+        let longest = timeout.unwrap_or_default().as_millis() as i64;
+        self.taken.push(since - longest..=now.timestamp.0);
+        for page in self.exporters.iter_mut().flat_map(|exporter| &mut exporter.pages) {
+            page.certain &= page.committed <= kept;
+        }
     }
 }
 

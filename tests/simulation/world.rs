@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use corelane::base::{Instant, Now, Random, Timestamp};
 use corelane::mail::{Order, Report};
-use corelane::wal::DiskRequest;
+use corelane::model::Shortage;
+use corelane::wal::{DiskAnswer, DiskRequest};
 
 use crate::clock::{Agenda, Clock, ms};
 use crate::coordinator::Coordinator;
@@ -15,7 +16,7 @@ use crate::disk::Disk;
 use crate::exporter::Exporter;
 use crate::laws;
 use crate::net::Net;
-use crate::process::Host;
+use crate::process::{Host, Inbox};
 use crate::remote::{Mode, Remote};
 use crate::swarm::Options;
 use crate::trace::Trace;
@@ -354,6 +355,16 @@ impl World {
         if self.hosts.is_empty() {
             return;
         }
+        // One of the files cannot be synced, now and then.
+        if self.faults && self.random.chance(1, 15) {
+            let shard = self.random.below(self.hosts.len() as u64) as u16;
+            let logs = self.hosts[shard as usize].logs.clone();
+            if let Some(file) = self.disk.rot(&logs, self.synced.instant) {
+                let message = "the sim cannot sync".to_owned();
+                let failed = DiskAnswer::SyncFailed { file: Some(file), message };
+                self.tell(shard, Inbox::Disk(failed));
+            }
+        }
         self.synced = self.clock.now();
         for host in &self.hosts {
             self.disk.sync(&host.logs);
@@ -392,7 +403,9 @@ impl World {
     }
 
     fn disk_full(&mut self, full: bool) {
-        self.disk.full = full && self.faults;
+        let causes = [Shortage::Full, Shortage::Full, Shortage::ReadOnly, Shortage::Failing];
+        let cause = causes[self.random.below(causes.len() as u64) as usize];
+        self.disk.full = (full && self.faults).then_some(cause);
         let next = if full { ms(self.random.below(10_000)) } else { ms(20_000) };
         self.again(Some(next), Happening::DiskFull(!full));
     }
@@ -421,7 +434,7 @@ impl World {
     fn calm(&mut self) {
         self.faults = false;
         self.kill_armed = None;
-        self.disk.full = false;
+        self.disk.full = None;
         self.trace.step(self.clock.instant, "calm", [0; 3], format_args!("no more faults"));
         for remote in &mut self.remotes {
             remote.faults = false;

@@ -176,9 +176,10 @@ fn holes_and_lost_segments_are_counted_exactly_at_every_reading() {
     let segments: Vec<SegmentInfo> = log.segments().collect();
     assert!(segments.len() > 4);
     // The second segment is gone, the third ends in zeros, the fourth has a hole of zeros.
-    disk.0.remove(&segments[1].slot);
-    disk.0.get_mut(&segments[2].slot).expect("there")[RECORDS_AT + 2000..].fill(0);
-    disk.0.get_mut(&segments[3].slot).expect("there")[RECORDS_AT + 512..RECORDS_AT + 1536].fill(0);
+    let slot = |at: usize| segments[at].slot.expect("in a file");
+    disk.0.remove(&slot(1));
+    disk.0.get_mut(&slot(2)).expect("there")[RECORDS_AT + 2000..].fill(0);
+    disk.0.get_mut(&slot(3)).expect("there")[RECORDS_AT + 512..RECORDS_AT + 1536].fill(0);
     let mut found = disk.found();
     // Sealed segments come without their regions and are loaded when read.
     let newest = segments.last().expect("many").seq;
@@ -190,7 +191,7 @@ fn holes_and_lost_segments_are_counted_exactly_at_every_reading() {
     assert_eq!(log.read(Place::ZERO), Step::Moved { next: log.start(), lost: 0 });
     assert_eq!(log.read(log.start()), Step::Absent(segments[0].seq));
     for segment in &segments {
-        if let Some(bytes) = disk.0.get(&segment.slot) {
+        if let Some(bytes) = disk.0.get(&segment.slot.expect("in a file")) {
             log.load(segment.seq, Region::heap_from(bytes.clone()));
         }
         assert!(log.segment_total(segment.seq).is_some());

@@ -69,6 +69,7 @@ impl Disk {
     /// As the helper does: the header page is erased, the rest stays.
     pub(super) fn recycle(&mut self, retired: Vec<Retired>) {
         for Retired { slot, region, .. } in retired {
+            let Some(slot) = slot else { continue };
             let mut bytes = region.map_or_else(|| self.0[&slot].clone(), |r| r.bytes().to_vec());
             bytes[..RECORDS_AT].fill(0);
             self.0.insert(slot, bytes);

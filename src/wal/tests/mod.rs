@@ -4,3 +4,4 @@ mod dictionary;
 mod faults;
 mod fixture;
 mod log;
+mod memory;
