@@ -219,7 +219,7 @@ fn what_a_removed_endpoint_did_not_take_is_given_up_after_a_while_and_counted() 
     let exporter = Numbered::start();
     let with = config(&[exporter.port()], &[receiver.url()]);
     let mut agent = Agent::new(&scratch, &with);
-    agent.flags(&["--wal.removed-endpoint-grace=1s"]);
+    agent.flags(&["--wal.removed-endpoint-grace=1s", "--cores=1"]);
     agent.start();
     exporter.more(4);
     receiver.stop();
