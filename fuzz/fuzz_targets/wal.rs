@@ -43,6 +43,7 @@ fn segment(kind: SegmentKind, records: &[u8]) {
         base_time: 0,
         total_before: 0,
         previous_end: Place::ZERO,
+        refs_bound: 0,
     };
     let mut bytes = header.encode().to_vec();
     bytes.resize(PAGE_BYTES, 0);
@@ -60,7 +61,7 @@ fn segment(kind: SegmentKind, records: &[u8]) {
             None
         });
         let now = Timestamp(0);
-        if let Ok(at) = dictionary.define(corelane::model::SeriesRef(1), b"labels", now) {
+        if let Ok(at) = dictionary.define(corelane::model::SeriesRef(1), 0, b"labels", now) {
             assert_eq!(dictionary.labels(at), b"labels");
         }
         return;

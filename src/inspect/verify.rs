@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use crate::base::Timestamp;
+use crate::base::{Timestamp, limits};
 use crate::disk::{FileKind, FoundFile, StoppedStore};
 use crate::flags::Look;
 use crate::inspect::endpoints::Endpoints;
 use crate::inspect::error::InspectError;
 use crate::inspect::reader::{Cursor, ShardReader, shards};
-use crate::model::{Loss, PackedLabels, SeriesRef, pack};
+use crate::model::{Loss, PackedLabels, Refusal, SeriesRef, pack};
 use crate::telemetry::rfc3339;
 use crate::wal::{
-    CURSOR_SLOTS, CursorPage, Damage, Decoded, Finding, FoundSegment, Header, Mark, Place,
-    RecordKind, SegmentKind, Seq, decode_samples,
+    CURSOR_SLOTS, CursorPage, Damage, Decoded, Finding, FoundSegment, Header, LedgerPage, Mark,
+    Place, RecordKind, SegmentKind, Seq, decode_samples, newest_ledger,
 };
 
 /// What all shards have.
@@ -30,6 +30,9 @@ pub struct Sums {
     /// Samples known to be lost with them.
     pub lost: u64,
 }
+
+/// Where the first record of a segment is.
+const RECORDS_AT: u32 = limits::PAGE_BYTES as u32;
 
 /// Where a segment ended and how many samples of its log there were then.
 #[derive(Clone, Copy, Debug)]
@@ -113,14 +116,18 @@ impl Verify<'_, '_> {
             self.sums.samples -= lost;
             self.file_damage("dictionary", &what)?;
         }
-        cursors.iter().try_for_each(|cursor| self.cursor(cursor))
+        let end = before.map_or(Place::ZERO, |end| end.place);
+        cursors.iter().try_for_each(|cursor| self.cursor(cursor, end))
     }
 
     /// Files that are not what their name says, dictionary segments, and what is of no use.
     fn files(&mut self, reader: &ShardReader) -> Result<(), InspectError> {
         for file in &reader.files {
             match &file.kind {
-                FileKind::Segment { header, slot } => {
+                FileKind::Segment { header, slot, flaw } => {
+                    if let Some(flaw) = flaw {
+                        self.file_damage(&file.name, flaw)?;
+                    }
                     if file.bytes < u64::from(header.size) {
                         let what = format!("{} bytes of {} are left", file.bytes, header.size);
                         self.file_damage(&file.name, &what)?;
@@ -135,7 +142,29 @@ impl Verify<'_, '_> {
                 FileKind::Foreign(_) => {
                     self.file_damage(&file.name, "a segment of another data directory")?;
                 }
-                FileKind::Cursor(bytes) => self.slots(&file.name, bytes)?,
+                FileKind::Cursor(bytes) => {
+                    self.slots(&file.name, bytes, |slot| CursorPage::decode(slot).err())?;
+                }
+                FileKind::Ledger(bytes) => {
+                    self.slots(&file.name, bytes, |slot| LedgerPage::decode(slot).err())?;
+                    let page = newest_ledger(bytes).unwrap_or_default();
+                    let refused = Refusal::ALL.map(|why| (why.name(), page.refused.get(why)));
+                    let refused: Vec<String> = refused
+                        .into_iter()
+                        .filter(|(_, samples)| *samples > 0)
+                        .map(|(why, samples)| format!(" {why}={samples}"))
+                        .collect();
+                    writeln!(
+                        self.out,
+                        "ledger shard={} sequence={} offered={} appended={} vanished={}{}",
+                        self.shard,
+                        page.sequence,
+                        page.offered,
+                        page.appended,
+                        page.vanished,
+                        refused.concat()
+                    )?;
+                }
                 FileKind::Spare(_) | FileKind::Aside | FileKind::Other => {
                     let what = match file.kind {
                         FileKind::Spare(_) => "spare",
@@ -150,13 +179,19 @@ impl Verify<'_, '_> {
         Ok(())
     }
 
-    fn slots(&mut self, file: &str, bytes: &[u8]) -> Result<(), InspectError> {
+    /// Both slots of a file that is written in turns.
+    fn slots(
+        &mut self,
+        file: &str,
+        bytes: &[u8],
+        flaw: impl Fn(&[u8]) -> Option<Damage>,
+    ) -> Result<(), InspectError> {
         let mut blank = 0;
         for at in CURSOR_SLOTS.map(|at| at as usize) {
-            match CursorPage::decode(bytes.get(at..).unwrap_or_default()) {
-                Ok(_) => {}
-                Err(Damage::Blank) => blank += 1,
-                Err(damage) => {
+            match flaw(bytes.get(at..).unwrap_or_default()) {
+                None => {}
+                Some(Damage::Blank) => blank += 1,
+                Some(damage) => {
                     self.file_damage(file, &format!("the slot at {at} cannot be used: {damage}"))?;
                 }
             }
@@ -292,7 +327,7 @@ impl Verify<'_, '_> {
         self.damage(before.place, missing, &what)
     }
 
-    fn cursor(&mut self, held: &Cursor) -> Result<(), InspectError> {
+    fn cursor(&mut self, held: &Cursor, end: Place) -> Result<(), InspectError> {
         let page = held.page.clone().unwrap_or_default();
         let totals = page.totals;
         let shown_lane = |lane: &Mark| match lane.skip {
@@ -319,6 +354,11 @@ impl Verify<'_, '_> {
             lanes.join(","),
             pending.join(",")
         )?;
+        // Starts that append nothing leave cursors at the beginnings of segments that were never needed.
+        let mut places = page.lanes.iter().map(|lane| lane.place).chain([page.low]);
+        if places.any(|place| place > end && place.offset() > RECORDS_AT) {
+            self.file_damage(&held.file, "ahead of the log: records that it has passed are gone")?;
+        }
         Ok(())
     }
 
@@ -346,7 +386,7 @@ impl Verify<'_, '_> {
 fn by_sequence(files: &[FoundFile]) -> Vec<(&str, Header, u16)> {
     let mut found: BTreeMap<Seq, (&str, Header, u16)> = BTreeMap::new();
     for file in files {
-        if let FileKind::Segment { header, slot } = file.kind
+        if let FileKind::Segment { header, slot, .. } = file.kind
             && header.kind == SegmentKind::Samples
         {
             found.entry(header.seq).or_insert((&file.name, header, slot));
