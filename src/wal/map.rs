@@ -148,9 +148,7 @@ impl Region {
     pub fn populate(&self) {
         let advised = match &self.0 {
             Backing::Fixed(_) | Backing::Heap(_) | Backing::Written { .. } => Ok(()),
-            Backing::Mapped(_, map) | Backing::Fused(_, map, _) => {
-                map.advise(Advice::PopulateRead)
-            }
+            Backing::Mapped(_, map) | Backing::Fused(_, map, _) => map.advise(Advice::PopulateRead),
             Backing::ReadOnly(_, map) => map.advise(Advice::PopulateRead),
             #[cfg(test)]
             Backing::Traced { .. } => Ok(()),
@@ -178,9 +176,9 @@ impl Region {
     pub(super) fn has_failed(&self) -> bool {
         match &self.0 {
             Backing::Written { failed, .. } => *failed,
-            Backing::Mapped(guard, _)
-            | Backing::Fused(guard, ..)
-            | Backing::ReadOnly(guard, _) => guard.has_failed(),
+            Backing::Mapped(guard, _) | Backing::Fused(guard, ..) | Backing::ReadOnly(guard, _) => {
+                guard.has_failed()
+            }
             _ => false,
         }
     }
