@@ -536,8 +536,12 @@ impl World {
         let slowest = self.remotes.iter().map(|remote| {
             let options = &remote.options;
             let round = options.latency_us + 4 * self.options.net.latency_us + 20_000;
-            let size = options.size_limit.unwrap_or(options.bytes_max).min(options.bytes_max);
-            let per_request = options.samples_max.min(size / 1000).max(1) as u64;
+            let url = Remote::url(remote.index);
+            let plans = &self.coordinator.assignment.endpoints;
+            let plan = plans.iter().find(|plan| plan.identity == url);
+            let (samples, bytes) = plan.map_or((1, 1), |plan| (plan.samples_max, plan.bytes_max));
+            let size = options.size_limit.unwrap_or(bytes).min(bytes);
+            let per_request = samples.min(size / 1000).max(1) as u64;
             // Looking for what is refused takes many requests for few samples.
             let per_request = if options.poison || options.in_order { 1 } else { per_request };
             (pending * 2 + 1000) / per_request * round
