@@ -75,6 +75,12 @@ impl Disk {
         }
     }
 
+    /// True if a process would find a page of this cursor.
+    pub fn has_cursor(&self, dir: u16, file: &str) -> bool {
+        let path = self.dirs.get(&dir).map(|dir| dir.path.join(file));
+        path.and_then(|path| fs::read(path).ok()).is_some_and(|bytes| newest(&bytes).is_some())
+    }
+
     /// Which directories a shard begins with: its own first.
     pub fn logs_of(&mut self, shard: u16, shards: u16) -> Vec<u16> {
         let path = self.root.join(format!("shard-{shard:03}"));

@@ -566,7 +566,8 @@ impl World {
         };
         let between =
             !host.conns.values().any(reading) && host.shard.deadline(now.instant) > now.instant;
-        laws::books_balance(&report, between, self.disk.was_cut);
+        let given_up = self.remotes.iter().any(|remote| remote.changed);
+        laws::books_balance(&report, between, self.disk.was_cut, given_up);
         self.hosts[shard as usize].disk_full = report.scrape.refused.get(Refusal::DiskFull);
         report
     }
@@ -623,6 +624,12 @@ impl World {
         }
         self.forget_memory(now);
         laws::full_for_a_reason(&self.options, self.books.disk_full);
+        // A start does not wait for ever for a first cursor; without one, an endpoint begins with what comes next.
+        for remote in self.remotes.iter_mut().filter(|remote| !remote.options.from_oldest) {
+            let file = remote.cursor_file();
+            let own = self.hosts.iter().map(|host| host.logs[0]);
+            remote.changed |= own.into_iter().any(|dir| !self.disk.has_cursor(dir, &file));
+        }
         self.ends[self.life as usize] = now.timestamp.0;
         self.kill_armed = None;
         self.disk.fuse.put_out();
