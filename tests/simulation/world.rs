@@ -449,7 +449,7 @@ impl World {
         let dictionary = shards + definitions / (segment_bytes - 4096);
         let idle = 4 * shards + dictionary;
         let bytes = segments.map_or(u64::MAX, |more| (idle + more) * segment_bytes);
-        DiskBudget { bytes, segment_bytes }
+        DiskBudget { bytes, segment_bytes, free_bytes_min: 0 }
     }
 
     fn disk_full(&mut self, full: bool) {
