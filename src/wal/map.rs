@@ -24,6 +24,8 @@ pub struct Region(Backing);
 enum Backing {
     /// Memory that is only read: a sealed segment read whole.
     Fixed(Vec<u8>),
+    /// As `Mapped`, until the fuse has burnt down. For the simulator.
+    Fused(Guard, MmapMut, Fuse),
     /// Memory only: what the disk gives no file for; tests.
     Heap(Vec<u8>),
     /// Shared with the file: a store survives the death of the process. The guard goes first.
@@ -43,6 +45,7 @@ impl core::fmt::Debug for Region {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let kind = match &self.0 {
             Backing::Fixed(_) => "fixed",
+            Backing::Fused { .. } => "fused",
             Backing::Heap(_) => "heap",
             Backing::Mapped { .. } => "mapped",
             Backing::ReadOnly { .. } => "read-only",
@@ -103,6 +106,16 @@ impl Region {
         Ok(Region(Backing::ReadOnly(Guard::of(&map), map)))
     }
 
+    /// A region that was mapped for writing loses what is stored to it once the fuse has burnt
+    /// down, as if the process had died between two stores; who reads it does not notice. Any other
+    /// region stays what it is.
+    pub fn fused(self, fuse: Fuse) -> Region {
+        match self.0 {
+            Backing::Mapped(guard, map) => Region(Backing::Fused(guard, map, fuse)),
+            other => Region(other),
+        }
+    }
+
     /// Reads the first `len` bytes of `file` and writes every later change through.
     pub fn written(file: File, len: usize) -> io::Result<Region> {
         check(&file, len)?;
@@ -114,7 +127,7 @@ impl Region {
     pub fn bytes(&self) -> &[u8] {
         match &self.0 {
             Backing::Fixed(bytes) | Backing::Heap(bytes) | Backing::Written { bytes, .. } => bytes,
-            Backing::Mapped(_, map) => map,
+            Backing::Mapped(_, map) | Backing::Fused(_, map, _) => map,
             Backing::ReadOnly(_, map) => map,
             #[cfg(test)]
             Backing::Traced { bytes, .. } => bytes,
@@ -135,7 +148,7 @@ impl Region {
     pub fn populate(&self) {
         let advised = match &self.0 {
             Backing::Fixed(_) | Backing::Heap(_) | Backing::Written { .. } => Ok(()),
-            Backing::Mapped(_, map) => map.advise(Advice::PopulateRead),
+            Backing::Mapped(_, map) | Backing::Fused(_, map, _) => map.advise(Advice::PopulateRead),
             Backing::ReadOnly(_, map) => map.advise(Advice::PopulateRead),
             #[cfg(test)]
             Backing::Traced { .. } => Ok(()),
@@ -151,7 +164,7 @@ impl Region {
 
     /// True if its bytes are in memory of ours, whatever becomes of a file.
     pub(super) fn is_private(&self) -> bool {
-        !matches!(self.0, Backing::Mapped(..) | Backing::ReadOnly(..))
+        !matches!(self.0, Backing::Mapped(..) | Backing::Fused(..) | Backing::ReadOnly(..))
     }
 
     pub(super) fn is_writable(&self) -> bool {
@@ -163,7 +176,9 @@ impl Region {
     pub(super) fn has_failed(&self) -> bool {
         match &self.0 {
             Backing::Written { failed, .. } => *failed,
-            Backing::Mapped(guard, _) | Backing::ReadOnly(guard, _) => guard.has_failed(),
+            Backing::Mapped(guard, _) | Backing::Fused(guard, ..) | Backing::ReadOnly(guard, _) => {
+                guard.has_failed()
+            }
             _ => false,
         }
     }
@@ -173,6 +188,7 @@ impl Region {
         match &mut self.0 {
             Backing::Heap(bytes) => bytes[at..at + content.len()].copy_from_slice(content),
             Backing::Mapped(_, map) => map[at..at + content.len()].copy_from_slice(content),
+            Backing::Fused(..) => self.store(at, content),
             Backing::Fixed(_) | Backing::ReadOnly(..) => unreachable!("{NEVER_HEAD}"),
             Backing::Written { bytes, file, failed } => {
                 bytes[at..at + content.len()].copy_from_slice(content);
@@ -207,6 +223,10 @@ impl Region {
                 let word = unsafe { AtomicU64::from_ptr(pointer) };
                 word.store(u64::from_ne_bytes(first), Ordering::Release);
             }
+            Backing::Fused(..) => {
+                self.store(at + 8, &header[8..]);
+                self.store(at, &header[..8]);
+            }
             Backing::Fixed(_) | Backing::ReadOnly(..) => unreachable!("{NEVER_HEAD}"),
             Backing::Written { bytes, file, failed } => {
                 bytes[at..at + 16].copy_from_slice(&header);
@@ -219,6 +239,74 @@ impl Region {
                     bytes[at..at + 8].copy_from_slice(half);
                     states.push(bytes.clone());
                 }
+            }
+        }
+    }
+}
+
+impl Region {
+    /// Word by word, as long as the fuse burns. What comes after that goes to memory that is nobody
+    /// else's.
+    fn store(&mut self, mut at: usize, content: &[u8]) {
+        for word in content.chunks(8) {
+            if let Backing::Fused(_, map, fuse) = &mut self.0 {
+                if fuse.burns() {
+                    map[at..at + word.len()].copy_from_slice(word);
+                } else {
+                    self.0 = Backing::Heap(map.to_vec());
+                }
+            }
+            if let Backing::Heap(bytes) = &mut self.0 {
+                bytes[at..at + word.len()].copy_from_slice(word);
+            }
+            at += word.len();
+        }
+    }
+}
+
+/// How many stores, of eight bytes each, reach the files of a simulated process before it dies.
+#[derive(Clone, Copy, Debug)]
+pub struct Fuse(&'static AtomicU64);
+
+impl Default for Fuse {
+    fn default() -> Fuse {
+        Fuse::new()
+    }
+}
+
+impl Fuse {
+    const NOT_LIT: u64 = u64::MAX;
+
+    /// One that does not burn. It is never freed: there is one for a simulated world.
+    pub fn new() -> Fuse {
+        Fuse(Box::leak(Box::new(AtomicU64::new(Fuse::NOT_LIT))))
+    }
+
+    /// So many more stores get through.
+    pub fn light(&self, stores: u64) {
+        self.0.store(stores, Ordering::Relaxed);
+    }
+
+    pub fn put_out(&self) {
+        self.0.store(Fuse::NOT_LIT, Ordering::Relaxed);
+    }
+
+    pub fn is_lit(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != Fuse::NOT_LIT
+    }
+
+    /// True once a store has been lost.
+    pub fn is_burnt(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    /// Takes one store off. The last one of the count is already lost.
+    fn burns(&self) -> bool {
+        match self.0.load(Ordering::Relaxed) {
+            Fuse::NOT_LIT => true,
+            left => {
+                self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+                left > 1
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use corelane::coordinator::{Epochs, place};
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Order};
 use corelane::model::{Labels, StatusPolicy, pack};
@@ -21,9 +22,11 @@ pub struct Coordinator {
     pub assignment: Assignment,
     /// The epoch of the present process: one more with every change of the number of shards.
     pub epoch: u32,
-    /// By endpoint, what each shard said of its lowest epoch.
-    lowest: BTreeMap<String, BTreeMap<u16, u32>>,
+    epochs: Epochs,
+    /// By endpoint, up to which epoch samples may go.
     released: BTreeMap<String, u32>,
+    /// The endpoint that a reload took out.
+    removed: Option<EndpointPlan>,
 }
 
 impl Coordinator {
@@ -44,42 +47,57 @@ impl Coordinator {
                 system_roots: Vec::new(),
             },
             epoch: 0,
-            lowest: BTreeMap::new(),
+            epochs: Epochs::new(0, 1),
             released: BTreeMap::new(),
+            removed: None,
         }
     }
 
-    pub fn begin_life(&mut self, epoch: u32) {
+    pub fn begin_life(&mut self, epoch: u32, shards: u16) {
         self.epoch = epoch;
-        self.lowest.clear();
+        self.epochs = Epochs::new(epoch, shards);
         self.released.clear();
     }
 
+    /// What the configuration says of a remote, if it has it.
+    pub fn endpoint(&mut self, remote: usize) -> Option<&mut EndpointPlan> {
+        let url = Remote::url(remote);
+        self.assignment.endpoints.iter_mut().find(|endpoint| endpoint.identity == url)
+    }
+
+    /// Takes the second endpoint out of the configuration, or puts it back.
+    pub fn take_out_or_put_back(&mut self) {
+        match self.removed.take() {
+            Some(plan) => self.assignment.endpoints.push(plan),
+            None => {
+                self.removed = self.assignment.endpoints.pop();
+                let names: Vec<_> =
+                    self.assignment.endpoints.iter().map(|plan| plan.identity.as_str()).collect();
+                self.epochs.forget_all_but(&names);
+                self.released.retain(|name, _| names.contains(&name.as_str()));
+            }
+        }
+    }
+
+    /// Newer epochs may be waiting for older ones.
+    pub fn waits(&self) -> bool {
+        let free = |endpoint: &EndpointPlan| {
+            self.released.get(&endpoint.identity).is_some_and(|&epoch| epoch >= self.epoch)
+        };
+        !self.assignment.endpoints.iter().all(free)
+    }
+
     /// Takes in what a shard still holds; gives what may now be released.
-    pub fn epoch_notice(
-        &mut self,
-        shard: u16,
-        endpoint: &str,
-        lowest: u32,
-        shards: usize,
-    ) -> Option<Order> {
-        let known = self.lowest.entry(endpoint.to_owned()).or_default();
-        known.insert(shard, lowest);
-        if known.len() < shards {
-            return None;
-        }
-        let least = known.values().copied().min().unwrap_or(u32::MAX).min(self.epoch);
-        if self.released.get(endpoint).is_some_and(|&before| before >= least) {
-            return None;
-        }
-        self.released.insert(endpoint.to_owned(), least);
-        Some(Order::Release { endpoint: endpoint.to_owned(), epoch: least })
+    pub fn epoch_notice(&mut self, shard: u16, endpoint: &str, lowest: u32) -> Option<Order> {
+        let epoch = self.epochs.heard(endpoint, shard, lowest)?;
+        self.released.insert(endpoint.to_owned(), epoch);
+        Some(Order::Release { endpoint: endpoint.to_owned(), epoch })
     }
 
     /// All orders that say which targets the shard owns.
     pub fn targets(&self, exporters: &[Exporter], shard: u16, shards: usize) -> Vec<Order> {
         let owned = |exporter: &&Exporter| {
-            exporter.wanted && exporter.target.placement_hash() % shards as u64 == u64::from(shard)
+            exporter.wanted && place(&exporter.target, shards as u16) == shard
         };
         let of_job = |job: &Job| Order::Targets {
             job: job.name.clone(),
@@ -106,6 +124,7 @@ fn job(at: usize, options: &Options) -> Job {
     ];
     Job {
         name: format!("job-{at}"),
+        honor_labels: options.shared,
         honor_timestamps: true,
         metric_relabel: drops,
         headers: pairs
@@ -132,7 +151,7 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         url: Url::parse(&url).expect("a URL"),
         headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         tls: 0,
-        relabel: if options.filter { vec![dropping(ENDPOINT_DROPS)] } else { Vec::new() },
+        relabel: filter(options.filter.then_some(ENDPOINT_DROPS[0])),
         connections: options.connections,
         samples_max: options.samples_max,
         bytes_max: options.bytes_max,
@@ -146,6 +165,11 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         send_native_histograms: true,
         from_oldest: options.from_oldest,
     }
+}
+
+/// Relabeling of an endpoint.
+pub fn filter(digit: Option<u32>) -> Vec<Rule> {
+    digit.into_iter().map(dropping).collect()
 }
 
 fn dropping(last_digit: u32) -> Rule {

@@ -8,12 +8,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use corelane::base::{Instant, Random};
+use corelane::coordinator::adopters;
 use corelane::disk::{Backend, FileState, SurveyOptions, survey};
 use corelane::model::Shortage;
 use corelane::shard::FoundLog;
 use corelane::wal::{
-    CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, LEDGER_FILE, Region, SegmentKind, Seq, Unkept,
-    newest, newest_ledger,
+    CURSOR_SLOTS, DiskAnswer, DiskRequest, Fuse, Header, LEDGER_FILE, Region, SegmentKind, Seq,
+    Unkept, newest, newest_ledger,
 };
 
 const CURSOR_FILE_BYTES: usize = 4096;
@@ -33,6 +34,10 @@ pub struct Disk {
     synced: BTreeMap<PathBuf, Vec<u8>>,
     power_cuts: bool,
     pub was_cut: bool,
+    /// Cursors of endpoints that were configured all the time.
+    pub configured: BTreeSet<String>,
+    /// Burns where the process is to die between two stores.
+    pub fuse: Fuse,
     random: Random,
 }
 
@@ -64,8 +69,16 @@ impl Disk {
             synced: BTreeMap::new(),
             power_cuts,
             was_cut: false,
+            configured: BTreeSet::new(),
+            fuse: Fuse::new(),
             random: Random::new(seed ^ 0xd15c),
         }
+    }
+
+    /// True if a process would find a page of this cursor.
+    pub fn has_cursor(&self, dir: u16, file: &str) -> bool {
+        let path = self.dirs.get(&dir).map(|dir| dir.path.join(file));
+        path.and_then(|path| fs::read(path).ok()).is_some_and(|bytes| newest(&bytes).is_some())
     }
 
     /// Which directories a shard begins with: its own first.
@@ -75,8 +88,9 @@ impl Disk {
             fs::create_dir_all(&path).expect("a shard's directory");
             Dir { path, spares: BTreeSet::new(), retired: VecDeque::new(), next_slot: 0 }
         });
-        let adopted = self.dirs.keys().filter(|&&dir| dir >= shards && dir % shards == shard);
-        std::iter::once(shard).chain(adopted.copied()).collect()
+        let found: Vec<u16> = self.dirs.keys().copied().collect();
+        let adopted = adopters(&found, shards).swap_remove(shard as usize);
+        std::iter::once(shard).chain(adopted).collect()
     }
 
     /// What recovery finds in a directory.
@@ -101,6 +115,9 @@ impl Disk {
             ledger: surveyed.ledger,
             highest_seq: surveyed.cursor_max,
         };
+        for segment in &mut found.dictionary {
+            segment.region = segment.region.take().map(|region| region.fused(self.fuse));
+        }
         // What was not mapped may have been, by another version of the survey.
         for segment in &mut found.samples {
             if segment.region.is_none() && self.random.chance(1, 3) {
@@ -116,7 +133,10 @@ impl Disk {
     pub fn carry_out(&mut self, request: DiskRequest, logs: &[u16]) -> Option<DiskAnswer> {
         match request {
             DiskRequest::DeleteCursor { log, file } => {
-                fs::remove_file(self.dir(logs, log).path.join(file)).unwrap_or_default();
+                // Of a log that was given back there is none.
+                if let Some(dir) = self.dirs.get(&logs[log as usize]) {
+                    fs::remove_file(dir.path.join(file)).unwrap_or_default();
+                }
                 None
             }
             DiskRequest::Keep { kind, segment } => Some(self.keep(logs, kind, segment)),
@@ -209,7 +229,7 @@ impl Disk {
         } else {
             file.write_all_at(&[0; 4096], 0).expect("writing a spare");
         }
-        let region = Region::mapped(&file, len).expect("mapping a spare");
+        let region = Region::mapped(&file, len).expect("mapping a spare").fused(self.fuse);
         DiskAnswer::Prepared { kind, slot, region }
     }
 
@@ -286,22 +306,23 @@ impl Disk {
 
     /// L6: no cursor that a new process would find may still need the segment.
     fn retire(&mut self, logs: &[u16], log: u16, kind: SegmentKind, slot: u16) {
-        let dir = self.dir(logs, log);
+        let dir = &self.dirs[&logs[log as usize]];
         let mut head = vec![0; 4096];
         let file = open(&file_of(&dir.path, kind, slot));
         file.read_exact_at(&mut head, 0).unwrap_or_else(|_| panic!("retires slot {slot}"));
         if let Ok(header) = Header::decode(&head)
             && kind == SegmentKind::Samples
         {
-            for (name, low) in cursors(&dir.path) {
+            let cursors = cursors(&dir.path);
+            for (name, low) in cursors.iter().filter(|(name, _)| self.configured.contains(name)) {
                 assert!(
-                    low > header.seq,
+                    *low > header.seq,
                     "L6: segment {:?} is retired and the stored cursor {name} is at {low:?}",
                     header.seq
                 );
             }
         }
-        dir.retired.push_back((kind, slot));
+        self.dir(logs, log).retired.push_back((kind, slot));
         // Files are used again after the next sync, in the order in which they were let go of: the process may die
         // before that, or half-way.
         if !self.power_cuts && self.random.chance(1, 2) {

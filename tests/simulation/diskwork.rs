@@ -43,6 +43,12 @@ impl World {
                 self.cursor_stores.insert((life, shard, *log, file.clone()), asked);
             }
             DiskRequest::Retire { .. } => self.books.retired += 1,
+            DiskRequest::RemoveLog { log } => {
+                let dir = self.hosts[shard as usize].logs[*log as usize];
+                for remote in &mut self.remotes {
+                    remote.acquainted.remove(&dir);
+                }
+            }
             _ => {}
         }
         if let Some(answer) = self.disk.carry_out(request, &self.hosts[shard as usize].logs) {

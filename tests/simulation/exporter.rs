@@ -15,10 +15,14 @@ use crate::swarm::{ExporterFaults, Options, Size};
 
 /// The series that numbers the pages; in every page that is not empty.
 pub const PAGE_SERIES: &str = "sim_page";
+/// A series that several targets show with the same labels, in worlds that have it.
+pub const SHARED_SERIES: &str = "sim_shared";
+const SHARED: u32 = u32::MAX;
 /// Keys of this remainder modulo 10 are dropped where the job relabels.
 pub const JOB_DROPS: u32 = 7;
-/// Keys of this remainder modulo 10 are dropped where the endpoint filters.
-pub const ENDPOINT_DROPS: u32 = 3;
+/// Keys of one of these remainders modulo 10 are dropped where the endpoint filters: the first, or another one after
+/// a reload.
+pub const ENDPOINT_DROPS: [u32; 2] = [3, 6];
 /// Keys of this remainder modulo 11 carry their own timestamps, where exporters do that at all.
 const EXPLICIT: u32 = 5;
 
@@ -32,6 +36,7 @@ pub struct Exporter {
     openmetrics: bool,
     gzip: bool,
     label_bytes: usize,
+    shared: bool,
     series_max: u32,
     present: BTreeSet<u32>,
     next_key: u32,
@@ -55,6 +60,8 @@ pub struct Page {
     pub certain: bool,
     /// When that was.
     pub committed: Instant,
+    /// Directory and segment that the log was at before.
+    pub place: (u16, u64),
 }
 
 /// The value of a series on a page: some small, some not compressible, some special.
@@ -85,6 +92,10 @@ pub fn value_of(key: u32, page: usize) -> f64 {
 pub fn labels_of(key: u32, label_bytes: usize) -> (String, Vec<(String, String)>) {
     if key == 0 {
         return (PAGE_SERIES.to_owned(), Vec::new());
+    }
+    if key == SHARED {
+        let labels = ["instance", "job"].map(|name| (name.to_owned(), "shared".to_owned()));
+        return (SHARED_SERIES.to_owned(), labels.to_vec());
     }
     let mut labels = vec![("key".to_owned(), key.to_string())];
     if label_bytes > 0 {
@@ -123,6 +134,7 @@ impl Exporter {
             openmetrics: index % 3 == 1,
             gzip: options.exporter.gzip && index.is_multiple_of(2),
             label_bytes: options.label_bytes,
+            shared: options.shared && index < 3,
             series_max,
             present: (1..=series_max).collect(),
             next_key: series_max + 1,
@@ -151,6 +163,10 @@ impl Exporter {
                 samples += 1;
             }
         }
+        if self.shared {
+            self.line(&mut body, SHARED, number, now, faults);
+            samples += 1;
+        }
         let malformed = self.random.chance(faults.malformed, 1000);
         if malformed {
             body.push_str(["broken{x=\"1\" 5\n", "a b c d\n", "a{x=\"\n\n", "1a 5\n"][number % 4]);
@@ -167,6 +183,7 @@ impl Exporter {
             samples,
             certain: false,
             committed: Instant(0),
+            place: (0, 0),
         });
         // A body that ends with its connection is complete only when that has closed.
         answer.tag = (answer.ending == Ending::Keep).then_some(number);

@@ -22,6 +22,8 @@ pub enum Ending {
     Reset,
     /// Nothing more ever comes.
     Hang,
+    /// What came was no answer: who goes on talking over this connection has not noticed.
+    Spoilt,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,9 @@ pub struct Link {
     pub conn: Conn,
     pub peer: Peer,
     pub open: bool,
+    pub opened: Instant,
+    /// The shard has sent something.
+    pub used: bool,
     pub paused: bool,
     /// The shard has let go of it, or died.
     pub forgotten: bool,
@@ -53,6 +58,8 @@ pub struct Link {
     pub request: Vec<u8>,
     /// A whole request is being answered.
     pub busy: bool,
+    /// The peer has sent what is no answer.
+    pub spoilt: bool,
     /// The peer neither reads nor answers any more.
     pub deaf: bool,
     /// Nothing may overtake what was sent before.
@@ -83,6 +90,8 @@ impl Net {
                 conn,
                 peer,
                 open: false,
+                opened: now,
+                used: false,
                 paused: false,
                 forgotten: false,
                 inbound: VecDeque::new(),
@@ -91,6 +100,7 @@ impl Net {
                 began: Some(now),
                 request: Vec::new(),
                 busy: false,
+                spoilt: false,
                 deaf: false,
                 to_peer: now,
                 to_shard: now,

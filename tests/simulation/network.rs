@@ -25,6 +25,7 @@ impl World {
         let Some(link) = self.net.links.get_mut(&id) else {
             return;
         };
+        link.used = true;
         link.to_peer = link.to_peer.max(self.clock.instant + latency);
         let at = link.to_peer;
         self.agenda.at(at, Happening::PeerGets { link: id, bytes });
@@ -34,6 +35,9 @@ impl World {
     pub fn forget(&mut self, id: u32) {
         if let Some(link) = self.net.links.get_mut(&id) {
             link.forgotten = true;
+            let idle = link.open && !link.used;
+            let long = self.clock.instant.since(link.opened) > ms(2000);
+            assert!(!(idle && long), "{:?} was connected to and heard nothing", link.peer);
             link.inbound.clear();
             // Its last bytes have arrived by then.
             let at = link.to_peer.max(self.clock.instant) + ms(1);
@@ -125,7 +129,11 @@ impl World {
     fn whole_request(&mut self, id: u32, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
         let link = self.net.links.get_mut(&id).filter(|link| !link.deaf)?;
         assert!(!link.busy, "a request before the answer to the one before it");
+        assert!(!link.spoilt, "{:?} is talked to after what was no answer", link.peer);
         link.request.extend_from_slice(bytes);
+        let method: &[u8] = if matches!(link.peer, Peer::Remote(_)) { b"POST /" } else { b"GET /" };
+        let begun = link.request.len().min(method.len());
+        assert_eq!(link.request[..begun], method[..begun], "a request begins at its beginning");
         let (head, body) = whole_head(&link.request)?;
         if link.request.len() < head + body {
             return None;
@@ -156,7 +164,7 @@ impl World {
                 if hangs && self.random.chance(1, 2) {
                     return None;
                 }
-                let answer = self.remotes[at].answer(head, body, sender);
+                let answer = self.remotes[at].answer(head, body, sender, now.instant);
                 (!hangs).then_some(answer)
             }
             Peer::Nobody => unreachable!("nobody opens no connections"),
@@ -192,6 +200,11 @@ impl World {
                 self.agenda.at(at + pause, Happening::PeerCloses { link: id });
             }
             Ending::Keep | Ending::Hang => {}
+            Ending::Spoilt => {
+                if let Some(link) = self.net.links.get_mut(&id) {
+                    (link.spoilt, link.busy) = (true, false);
+                }
+            }
             Ending::Close => {
                 let end = Happening::End { link: id, orderly: true, cause: "closed by peer" };
                 self.agenda.at(at, end);

@@ -36,11 +36,16 @@ pub struct Host {
     /// Pages read to the end since the shard last came to rest: exporter and number.
     unsettled: Vec<(usize, usize)>,
     turns_at_once: u32,
+    /// Turns in these 17 ms.
+    turns: u32,
+    turns_since: u64,
     reports_asked: u64,
     /// Samples refused for want of room, by the last report.
     disk_full: u64,
     /// Until when everything was in files.
     kept: Instant,
+    /// Segment that was written when pages were last known to be committed.
+    segment: u64,
 }
 
 /// Waits for the next turn.
@@ -59,7 +64,7 @@ impl World {
         let shards = self.options.shards[self.life as usize % self.options.shards.len()];
         let before = self.options.shards[(self.life as usize - 1) % self.options.shards.len()];
         let epoch = self.coordinator.epoch + u32::from(self.life > 1 && shards != before);
-        self.coordinator.begin_life(epoch);
+        self.coordinator.begin_life(epoch, shards as u16);
         self.ends.push(i64::MAX);
         self.deaths.push(Instant::NEVER);
         let now = self.clock.now();
@@ -98,9 +103,12 @@ impl World {
                 reported: None,
                 unsettled: Vec::new(),
                 turns_at_once: 0,
+                turns: 0,
+                turns_since: 0,
                 reports_asked: 0,
                 disk_full: 0,
                 kept: now.instant,
+                segment: 0,
             });
             self.note_cursors(shard, now.instant);
             let assign = Order::Assign(Box::new(self.coordinator.assignment.clone()));
@@ -169,7 +177,11 @@ impl World {
             return;
         }
         for item in std::mem::take(&mut host.inbox) {
+            let before = self.appended();
             self.hand(shard, item);
+            if self.died_between_stores(before) {
+                return;
+            }
             if self.options.drain_between_events {
                 self.effects(shard);
             }
@@ -182,7 +194,11 @@ impl World {
             }
         }
         let now = self.clock.now();
+        let before = self.appended();
         self.hosts[shard as usize].shard.handle(now, Event::Tick);
+        if self.died_between_stores(before) {
+            return;
+        }
         self.effects(shard);
         self.settle(shard);
         let host = &mut self.hosts[shard as usize];
@@ -197,23 +213,53 @@ impl World {
         }
     }
 
+    /// What every shard has appended; only worked out while the fuse burns.
+    fn appended(&mut self) -> u64 {
+        if !self.disk.fuse.is_lit() {
+            return 0;
+        }
+        let appended = |host: &mut Host| host.shard.report(0, false).log.appended;
+        self.hosts.iter_mut().map(appended).sum()
+    }
+
+    /// The last event was not handled to its end: what it wanted is not done, and what it appended is there in part.
+    fn died_between_stores(&mut self, before: u64) -> bool {
+        if !self.disk.fuse.is_burnt() {
+            return false;
+        }
+        let doubt = self.appended() - before;
+        self.disk.fuse.put_out();
+        self.kill();
+        self.books.appended -= doubt;
+        self.books.doubt += doubt;
+        true
+    }
+
     fn settle(&mut self, shard: u16) {
         let now = self.clock.instant;
         let host = &mut self.hosts[shard as usize];
         let deadline = host.shard.deadline(now);
+        // Nor a nanosecond ahead each time.
+        host.turns += 1;
+        if now.0 >> 24 != host.turns_since {
+            (host.turns, host.turns_since) = (0, now.0 >> 24);
+        }
+        assert!(host.turns < 20_000, "shard {shard} spins at {now:?}");
         if deadline > now {
             host.turns_at_once = 0;
             let read = std::mem::take(&mut host.unsettled);
             if !read.is_empty() {
                 // A disk that had no room for something may have had none for these.
                 let before = self.hosts[shard as usize].disk_full;
-                let scrape = self.report(shard).scrape;
+                let Report { scrape, log, .. } = self.report(shard);
                 // A page that waits for room in the dictionary may still be lost to a death.
                 let certain =
                     scrape.refused.get(Refusal::DiskFull) == before && scrape.pages_waiting == 0;
+                let place = (shard, self.hosts[shard as usize].segment);
+                self.hosts[shard as usize].segment = log.segment_current;
                 for (exporter, page) in read {
                     let page = &mut self.exporters[exporter].pages[page];
-                    (page.certain, page.committed) = (certain, now);
+                    (page.certain, page.committed, page.place) = (certain, now, place);
                 }
             }
             self.plan_wake(shard);
@@ -262,7 +308,7 @@ impl World {
                 else {
                     return;
                 };
-                found.open = true;
+                (found.open, found.opened) = (true, now.instant);
                 let conn = found.conn;
                 self.hosts[shard as usize].shard.handle(now, Event::Opened(conn));
                 self.take_later(link);
@@ -489,7 +535,7 @@ impl World {
             Notice::Epoch { shard: from, endpoint, lowest } => {
                 assert_eq!(from, shard);
                 let shards = self.hosts.len();
-                let release = self.coordinator.epoch_notice(shard, &endpoint, lowest, shards);
+                let release = self.coordinator.epoch_notice(shard, &endpoint, lowest);
                 if let Some(Order::Release { endpoint, epoch }) = release {
                     for shard in 0..shards as u16 {
                         self.order(shard, Order::Release { endpoint: endpoint.clone(), epoch });
@@ -524,7 +570,8 @@ impl World {
         };
         let between =
             !host.conns.values().any(reading) && host.shard.deadline(now.instant) > now.instant;
-        laws::books_balance(&report, between, self.disk.was_cut);
+        let given_up = self.remotes.iter().any(|remote| remote.changed);
+        laws::books_balance(&report, between, self.disk.was_cut, given_up);
         self.hosts[shard as usize].disk_full = report.scrape.refused.get(Refusal::DiskFull);
         report
     }
@@ -540,19 +587,20 @@ impl World {
         for shard in 0..self.hosts.len() as u16 {
             self.order(shard, Order::Stop);
         }
-        let late = self.clock.instant + ms(15_000);
+        // A stalled turn comes late, and there are several to a stop.
+        let slack = if self.options.stall > 0 { 1500 } else { 100 };
+        let late = self.clock.instant + ms(2000 + slack);
         self.agenda.at(late, Happening::StopLate { life: self.life });
     }
 
-    /// A stop needs neither network nor remote, only the disk, which may have been slow.
+    /// A stop waits neither for network nor remote nor disk, but for so long.
     pub fn stop_late(&self, life: u32) {
         assert!(life != self.life || self.hosts.is_empty(), "life {life} does not stop");
     }
 
     /// A clean stop on a disk that is not slow leaves everything stored that had been acknowledged before.
     fn stop_stores(&mut self) {
-        let disk = &self.options.disk;
-        let prompt = disk.late == 0 && disk.delay_us <= 2000 && disk.cursor_error == 0;
+        let prompt = self.options.disk.is_prompt() && self.options.disk.cursor_error == 0;
         for ((life, ..), made) in &mut self.cursor_stores {
             if *life == self.life && prompt {
                 *made = (*made).max(self.stop_asked);
@@ -579,9 +627,17 @@ impl World {
             self.stop_stores();
         }
         self.forget_memory(now);
+        laws::full_for_a_reason(&self.options, self.books.disk_full);
+        // A start does not wait for ever for a first cursor; without one, an endpoint begins with what comes next.
+        for remote in self.remotes.iter_mut().filter(|remote| !remote.options.from_oldest) {
+            let file = remote.cursor_file();
+            let own = self.hosts.iter().map(|host| host.logs[0]);
+            remote.changed |= own.into_iter().any(|dir| !self.disk.has_cursor(dir, &file));
+        }
         self.ends[self.life as usize] = now.timestamp.0;
         self.deaths[self.life as usize] = now.instant;
         self.kill_armed = None;
+        self.disk.fuse.put_out();
         self.stopping = false;
         self.books.lives += 1;
         for host in std::mem::take(&mut self.hosts) {

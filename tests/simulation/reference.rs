@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use corelane::model::is_stale;
 
 use crate::coordinator::EXTERNAL;
-use crate::exporter::{Exporter, JOB_DROPS, PAGE_SERIES, labels_of, value_of};
+use crate::exporter::{Exporter, JOB_DROPS, PAGE_SERIES, SHARED_SERIES, labels_of, value_of};
 use crate::remote::{Remote, Stored};
 use crate::swarm::Options;
 
@@ -27,6 +27,8 @@ const AHEAD_MS: i64 = 2;
 pub enum What {
     Key(u32),
     Report(usize),
+    /// Of several targets.
+    Shared,
 }
 
 /// Everything a remote has of one target with one timestamp.
@@ -43,6 +45,9 @@ pub fn identify(stored: &Stored, exporters: &[Exporter], options: &Options) -> (
         let found = stored.labels.iter().find(|(found, _)| found == name);
         found.map_or("", |(_, value)| value.as_str())
     };
+    if get("__name__") == SHARED_SERIES {
+        return (0, What::Shared);
+    }
     let at = exporters.iter().position(|exporter| exporter.target.address == get("instance"));
     let at = at.unwrap_or_else(|| panic!("whose is {:?}?", stored.labels));
     let name = get("__name__");
@@ -54,6 +59,7 @@ pub fn identify(stored: &Stored, exporters: &[Exporter], options: &Options) -> (
     let (name, mut labels) = match what {
         What::Key(key) => labels_of(key, options.label_bytes),
         What::Report(report) => (REPORTS[report].to_owned(), Vec::new()),
+        What::Shared => unreachable!("told above"),
     };
     labels.push(("__name__".to_owned(), name));
     labels.push((EXTERNAL.0.to_owned(), EXTERNAL.1.to_owned()));
@@ -76,6 +82,9 @@ pub fn groups(
         if matches!(what, What::Key(key) if exporters[at].explicit(key, &options.exporter)) {
             continue;
         }
+        if what == What::Shared {
+            continue;
+        }
         for sample in &stored.samples {
             let group = groups[at].entry(sample.timestamp).or_default();
             match what {
@@ -88,6 +97,7 @@ pub fn groups(
                 What::Report(report) => {
                     group.reports.insert(report, sample.value);
                 }
+                What::Shared => {}
             }
         }
     }

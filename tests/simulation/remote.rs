@@ -8,7 +8,7 @@ use corelane::base::{Instant, Now, Random, stable_hash};
 use corelane::model::is_stale;
 
 use crate::clock::{ms, us};
-use crate::exporter::PAGE_SERIES;
+use crate::exporter::{ENDPOINT_DROPS, PAGE_SERIES};
 use crate::net::{Answer, Ending};
 use crate::swarm::{Options, RemoteOptions};
 use crate::wire::{Given, WireSeries, write_request};
@@ -30,6 +30,10 @@ pub struct Remote {
     /// Log order is the order of timestamps: not so once wall clocks jump back and nobody remembers; nor, if the
     /// process dies before it has stored that something was shed, for that and what was sent instead.
     pub timely: bool,
+    /// A reload has taken it out, or changed what it filters.
+    pub changed: bool,
+    /// Last digit of the keys that are filtered since then, in milliseconds of wall time.
+    pub filters: Option<(u32, i64)>,
     /// No two scrapes of a target have the same timestamp: not so once wall clocks are set back.
     unique: bool,
     /// Bad answers only while this holds.
@@ -38,8 +42,13 @@ pub struct Remote {
     /// By the hash of the labels as they are written.
     by_labels: HashMap<u64, usize>,
     pub requests: Vec<Request>,
-    /// Senders whose requests were acknowledged and who know it.
-    pub acknowledged: BTreeSet<Sender>,
+    /// Shards, by number, that were acknowledged in some life and know it: they store a cursor that says so.
+    pub acquainted: BTreeSet<u16>,
+    /// Who was asked to wait, until when.
+    quiet: BTreeMap<Sender, Instant>,
+    /// Pages of each target that have arrived, by its page series: in log order, but for what comes again.
+    pages: BTreeMap<usize, BTreeSet<u64>>,
+    sheds: bool,
     pub duplicates: u64,
     /// Duplicates of samples acknowledged to an earlier life.
     pub resent: Vec<Resent>,
@@ -67,6 +76,8 @@ pub struct Stored {
     pub labels: Vec<(String, String)>,
     /// The labels as they are written.
     written: Vec<u8>,
+    /// Last digit of its key: by it an endpoint drops series.
+    digit: Option<u32>,
     pub samples: Vec<Sample>,
 }
 
@@ -93,6 +104,8 @@ pub struct Request {
     samples: Vec<(usize, i64)>,
     /// The answer says 2xx.
     pub good: bool,
+    /// The answer says when to come again.
+    after: Duration,
 }
 
 impl Remote {
@@ -103,13 +116,18 @@ impl Remote {
             options: world.endpoints[index].clone(),
             mode: Mode::Well,
             reloads: world.reload_every.is_some(),
-            timely: unique && world.shed_over_bytes.is_none(),
+            timely: unique && world.budget.is_none(),
             unique,
+            changed: false,
+            filters: None,
             faults: true,
             series: Vec::new(),
             by_labels: HashMap::new(),
             requests: Vec::new(),
-            acknowledged: BTreeSet::new(),
+            acquainted: BTreeSet::new(),
+            quiet: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            sheds: world.budget.is_some(),
             duplicates: 0,
             resent: Vec::new(),
             refused: BTreeMap::new(),
@@ -135,14 +153,15 @@ impl Remote {
 
     /// The shard has read the whole of a good answer.
     pub fn told(&mut self, request: usize, now: Now) {
-        let Request { sender, good, .. } = self.requests[request];
+        let Request { sender, good, after, .. } = self.requests[request];
+        self.quiet.insert(sender, now.instant + after);
         let samples = std::mem::take(&mut self.requests[request].samples);
         if !good {
             return;
         }
         // An empty request asks whether anything is taken; who has sent nothing else is still a stranger.
         if !samples.is_empty() {
-            self.acknowledged.insert(sender);
+            self.acquainted.insert(sender.shard);
         }
         for (series, timestamp) in samples {
             let stored = &mut self.series[series].samples;
@@ -153,7 +172,14 @@ impl Remote {
     }
 
     /// Answers one whole request.
-    pub fn answer(&mut self, head: &str, body: &[u8], sender: Sender) -> Answer {
+    pub fn answer(&mut self, head: &str, body: &[u8], sender: Sender, now: Instant) -> Answer {
+        let until = self.quiet.get(&sender).copied().unwrap_or(Instant(0));
+        // Several connections are asked one by one, and a new configuration begins anew.
+        let single = self.options.connections == 1 && !self.reloads;
+        assert!(
+            !single || until <= now,
+            "{sender:?} was asked to wait until {until:?}, not {now:?}"
+        );
         let request = self.read(head, body);
         self.span = span(&request);
         let size = snap::raw::decompress_len(body).expect("counted before");
@@ -162,21 +188,28 @@ impl Remote {
         if let Some((status, stores, headers)) = refusal {
             let samples = if stores { self.store(&request, sender) } else { Vec::new() };
             let tag = self.note(sender, samples);
-            return self.reply(status, headers, latency, tag);
+            let after = headers.strip_prefix("Retry-After: ").and_then(|s| s.trim().parse().ok());
+            self.requests[tag].after = Duration::from_secs(after.unwrap_or(0));
+            let answer = self.reply(status, headers, latency, tag);
+            return self.spoilt(answer);
         }
         if let Some(stores_rest) = self.poisoned(&request, sender) {
             let whole = self.split_off_poison(request, sender, stores_rest);
             let tag = self.note(sender, whole);
-            return self.reply(400, "", latency, tag);
+            let status = [400, 400, 409, 422][self.random.below(4) as usize];
+            let answer = self.reply(status, "", latency, tag);
+            return self.spoilt(answer);
         }
         let samples = self.store(&request, sender);
         let tag = self.note(sender, samples);
         self.requests[tag].good = true;
-        self.good_reply(latency, tag)
+        let status = [200, 204][self.random.below(2) as usize];
+        let answer = self.reply(status, "", latency, tag);
+        self.spoilt(answer)
     }
 
     fn note(&mut self, sender: Sender, samples: Vec<(usize, i64)>) -> usize {
-        self.requests.push(Request { sender, samples, good: false });
+        self.requests.push(Request { sender, samples, good: false, after: Duration::ZERO });
         self.requests.len() - 1
     }
 
@@ -215,7 +248,9 @@ impl Remote {
         assert!(labels.iter().any(|(name, _)| name == "__name__"), "no name: {labels:?}");
         let same = self.series.iter().any(|known| known.labels == labels);
         assert!(!same, "the labels of a series are written in two ways: {labels:?}");
-        self.series.push(Stored { labels, written: written.to_vec(), samples: Vec::new() });
+        let key = labels.iter().find(|(name, _)| name == "key");
+        let digit = key.and_then(|(_, key)| key.parse::<u32>().ok()).map(|key| key % 10);
+        self.series.push(Stored { labels, written: written.to_vec(), digit, samples: Vec::new() });
         self.by_labels.insert(hash, self.series.len() - 1);
         self.series.len() - 1
     }
@@ -256,7 +291,7 @@ impl Remote {
             return Some(false);
         }
         // Once refused, refused for ever; and nothing is refused for the first time to one who knows no better.
-        let knows = self.acknowledged.contains(&sender);
+        let knows = self.acquainted.contains(&sender.shard);
         let poison = self.options.poison
             && request.iter().any(|&Given { series, timestamp, .. }| {
                 (knows || self.refused.contains_key(&(series, timestamp)))
@@ -271,7 +306,7 @@ impl Remote {
         sender: Sender,
         stores_rest: bool,
     ) -> Vec<(usize, i64)> {
-        let knows = self.acknowledged.contains(&sender);
+        let knows = self.acquainted.contains(&sender.shard);
         request.retain(|&Given { series, timestamp, .. }| {
             let good = stores_rest && !is_poison(&self.series[series], timestamp);
             if !good {
@@ -289,10 +324,31 @@ impl Remote {
         request.iter().map(|sample| (sample.series, sample.timestamp)).collect()
     }
 
+    /// L4 where timestamps say little: pages are numbered.
+    fn note_page(&mut self, sample: &Given) {
+        let labels = &self.series[sample.series].labels;
+        let numbers = labels.iter().any(|(_, value)| value == PAGE_SERIES);
+        if !numbers || is_stale(sample.value) || self.sheds {
+            return;
+        }
+        let (page, pages) = (sample.value as u64, self.pages.entry(sample.series).or_default());
+        if pages.insert(page) {
+            assert_eq!(pages.last(), Some(&page), "L4: page {page} of {labels:?} is late");
+        }
+    }
+
     fn store_one(&mut self, sample: &Given, sender: Sender) {
         let (timely, unique) = (self.timely, self.unique);
         let series = sample.series;
-        let Stored { labels, samples, .. } = &mut self.series[series];
+        self.note_page(sample);
+        let Stored { labels, samples, digit, .. } = &mut self.series[series];
+        // Under new rules, what was dropped under the old ones may come with a resend.
+        let drops = digit.is_some_and(|digit| ENDPOINT_DROPS.contains(&digit));
+        let timely = timely && !(drops && self.changed);
+        if let (Some(digit), Some((filtered, since))) = (digit, self.filters) {
+            let new = unique && sample.timestamp > since + 5000;
+            assert!(!new || *digit != filtered, "the rules drop {labels:?} since {since}");
+        }
         // Nearly all come at the end.
         let newest = samples.last().is_none_or(|last| last.timestamp < sample.timestamp);
         let found = if newest {
@@ -359,10 +415,8 @@ impl Remote {
         Answer { pieces: vec![(delay, answer.into_bytes())], ending, tag: Some(tag) }
     }
 
-    /// A good answer, or what is left of it on the way.
-    fn good_reply(&mut self, latency: Duration, tag: usize) -> Answer {
-        let status = [200, 204][self.random.below(2) as usize];
-        let mut answer = self.reply(status, "", latency, tag);
+    /// What is left of an answer on the way.
+    fn spoilt(&mut self, mut answer: Answer) -> Answer {
         if !self.faults {
             return answer;
         }
@@ -378,7 +432,8 @@ impl Remote {
             (answer.ending, answer.tag) = (ends, None);
         } else if self.random.chance(options.garbage, 1000) {
             answer.pieces[0].1 = b"\x00\x01 no protocol \r\n\r\n\r\n".to_vec();
-            (answer.ending, answer.tag) = (Ending::Close, None);
+            let ending = if self.random.chance(1, 2) { Ending::Close } else { Ending::Spoilt };
+            (answer.ending, answer.tag) = (ending, None);
         }
         answer
     }

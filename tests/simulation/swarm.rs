@@ -32,7 +32,10 @@ pub struct Options {
     pub stall: u64,
     pub drain_between_events: bool,
     pub metric_relabel: bool,
-    pub shed_over_bytes: Option<u64>,
+    /// Targets show a series that others show too. Only one shard keeps its order.
+    pub shared: bool,
+    /// Segments that the logs may take together, beyond what an idle process holds.
+    pub budget: Option<u64>,
     /// Then some of the deaths are power cuts.
     pub power_cuts: bool,
 }
@@ -100,6 +103,12 @@ pub struct DiskFaults {
     /// Chances of answers that say no.
     pub cursor_error: u64,
     pub load_error: u64,
+}
+
+impl DiskFaults {
+    pub fn is_prompt(&self) -> bool {
+        self.late == 0 && self.delay_us <= 2000
+    }
 }
 
 /// Half of the seeds leave a fault out; the others have it at a rate of up to `most` thousandths.
@@ -191,6 +200,7 @@ impl Options {
         let segment_bytes = load.segment_bytes(size, r);
         let shards = (0..8).map(|_| 1 + r.below(3) as usize).collect::<Vec<_>>();
         let resized = r.chance(1, 3);
+        let one_shard = !resized && shards[0] == 1;
         Options {
             seed,
             size,
@@ -214,7 +224,7 @@ impl Options {
                 late: rate(r, 300),
                 full: if r.chance(1, 5) { 300 + r.below(500) } else { 0 },
                 delay_us: pick(r, &[50, 2_000, 200_000]),
-                cursor_error: rate(r, 30),
+                cursor_error: if r.chance(1, 8) { 400 } else { rate(r, 30) },
                 load_error: rate(r, 200),
             },
             kill_every: some(r, 60, 5, 60),
@@ -227,7 +237,8 @@ impl Options {
             stall: rate(r, 10),
             drain_between_events: r.chance(1, 2),
             metric_relabel: r.chance(1, 4),
-            shed_over_bytes: r.chance(1, 8).then(|| (1 + r.below(3)) * segment_bytes as u64),
+            shared: one_shard && r.chance(1, 2),
+            budget: r.chance(1, 8).then(|| r.below(6)),
             power_cuts: r.chance(1, 8),
         }
     }
@@ -254,6 +265,12 @@ impl ExporterFaults {
 }
 
 impl Options {
+    /// What the definitions of all series take, about.
+    pub fn definition_bytes(&self) -> u64 {
+        let series = self.targets as u64 * (u64::from(self.series_max) + 6);
+        series * (self.label_bytes as u64 + 120)
+    }
+
     /// Time does not only grow: what the order of timestamps says then is little.
     pub fn jumps_back(&self) -> bool {
         self.wall_jumps_back && self.wall_jump_every.is_some()

@@ -6,18 +6,19 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use corelane::base::{Instant, Now, Random, Timestamp};
-use corelane::mail::{Order, Report};
+use corelane::coordinator::{DiskBudget, decide};
+use corelane::mail::{LogMeters, Order, Report};
 use corelane::model::Shortage;
 use corelane::wal::{DiskAnswer, DiskRequest};
 
-use crate::clock::{Agenda, Clock, ms};
-use crate::coordinator::Coordinator;
+use crate::clock::{Agenda, Clock, ms, us};
+use crate::coordinator::{Coordinator, filter};
 use crate::disk::Disk;
 use crate::exporter::Exporter;
 use crate::laws;
 use crate::net::Net;
 use crate::process::{Host, Inbox};
-use crate::remote::{Mode, Remote};
+use crate::remote::{Mode, Remote, Sender};
 use crate::swarm::Options;
 use crate::trace::Trace;
 
@@ -76,6 +77,8 @@ pub struct World {
     /// When set, the process dies after so many more events.
     pub kill_armed: Option<u64>,
     pub books: Books,
+    /// By directory: segments below were ordered to be given up.
+    pub shed_below: BTreeMap<u16, u64>,
     /// When the exporter was last given to a shard or taken away.
     pub target_changes: BTreeMap<usize, Instant>,
     /// When the last cursor page that reached the disk was made, by life, shard, log and file; the life's beginning
@@ -87,6 +90,8 @@ pub struct World {
 #[derive(Debug, Default)]
 pub struct Books {
     pub appended: u64,
+    /// Samples that died between being appended and not.
+    pub doubt: u64,
     pub disk_full: u64,
     /// By endpoint.
     pub shed: BTreeMap<String, u64>,
@@ -150,6 +155,7 @@ impl World {
             taken: Vec::new(),
             kill_armed: None,
             books: Books::default(),
+            shed_below: BTreeMap::new(),
             target_changes: BTreeMap::new(),
             cursor_stores: BTreeMap::new(),
             options,
@@ -157,6 +163,7 @@ impl World {
     }
 
     pub fn run(mut self) -> Summary {
+        self.disk.configured = self.remotes.iter().map(Remote::cursor_file).collect();
         self.start();
         self.calendar();
         self.agenda.at(self.clock.instant + ms(1000), Happening::Truncate);
@@ -166,7 +173,9 @@ impl World {
         let end = self.clock.instant + self.options.safety;
         self.run_until(end);
         self.calm();
-        let interval = *self.options.intervals_ms.iter().max().expect("an interval");
+        self.resume();
+        let intervals = self.exporters.iter().map(|exporter| exporter.target.interval);
+        let interval = intervals.max().expect("a target").as_millis() as u64;
         self.run_for(ms(5000 + 3 * interval));
         self.stop_targets();
         self.run_for(ms(3 * interval + 1000));
@@ -246,7 +255,7 @@ impl World {
         self.again(o.wall_jump_every, Happening::WallJump);
         self.again(o.target_change_every, Happening::TargetChange);
         self.again(o.reload_every, Happening::Reload);
-        self.again(o.shed_over_bytes.map(|_| ms(1000)), Happening::Shed);
+        self.again(o.budget.map(|_| ms(1000)), Happening::Shed);
         if o.disk.full > 0 {
             self.again(Some(ms(20_000)), Happening::DiskFull(true));
         }
@@ -272,6 +281,9 @@ impl World {
             self.stop();
         } else if self.options.power_cuts && self.random.chance(1, 2) {
             self.cut_power();
+        } else if self.random.chance(1, 3) {
+            // Between two stores to come.
+            self.disk.fuse.light(1 + self.random.below(600));
         } else if self.random.chance(1, 2) {
             // In the middle of a turn to come, with effects that nobody will carry out.
             self.kill_armed = Some(self.random.below(40));
@@ -314,19 +326,43 @@ impl World {
             return;
         }
         let at = self.random.below(self.remotes.len() as u64) as usize;
-        let assignment = &mut self.coordinator.assignment;
-        assignment.generation += 1;
-        let endpoint = &mut assignment.endpoints[at];
-        match self.random.below(3) {
-            0 => endpoint.connections = 1 + self.random.below(4) as usize,
-            1 => endpoint.batch_deadline = ms(self.random.below(2) * 700),
-            _ => endpoint.timeout = ms(1000 + self.random.below(10_000)),
+        let what = self.random.below(8);
+        let (some, few) = (self.random.below(10_000), self.random.below(4) as usize);
+        self.coordinator.assignment.generation += 1;
+        if what == 0 && self.remotes.len() > 1 {
+            self.coordinator.take_out_or_put_back();
+            self.disk.configured.remove(&self.remotes[1].cursor_file());
+            self.remotes[1].changed = true;
+            self.remotes[1].acquainted.clear();
+        } else if what == 1 {
+            let target = &mut self.exporters[some as usize % self.options.targets].target;
+            target.interval = ms([1000, 2000, 5000][few % 3]);
+            target.timeout = target.timeout.min(target.interval);
+        } else if let Some(endpoint) = self.coordinator.endpoint(at) {
+            let remote = &mut self.remotes[at];
+            match what {
+                2 => endpoint.batch_deadline = ms(some % 2 * 700),
+                3 => endpoint.timeout = ms(1000 + some),
+                4 => endpoint.samples_max = [7, 100, 2000][few % 3],
+                5 => endpoint.bytes_max = [5_000, 20_000, 4 << 20][few % 3],
+                6 if at > 0 => {
+                    let digit = [None, Some(3), Some(6)][few % 3];
+                    endpoint.relabel = filter(digit);
+                    remote.filters = digit.map(|digit| (digit, self.clock.highest.0));
+                    remote.changed = true;
+                }
+                _ => endpoint.connections = 1 + few,
+            }
+            // What is on its way was made under the rules before.
+            remote.options.timeout = endpoint.timeout;
+            remote.options.samples_max = remote.options.samples_max.max(endpoint.samples_max);
+            remote.options.bytes_max = remote.options.bytes_max.max(endpoint.bytes_max);
         }
-        self.remotes[at].options.timeout = endpoint.timeout;
         for shard in 0..self.hosts.len() as u16 {
             let assign = Order::Assign(Box::new(self.coordinator.assignment.clone()));
             self.order(shard, assign);
         }
+        self.send_targets();
     }
 
     fn remote_mode(&mut self, remote: usize) {
@@ -376,6 +412,10 @@ impl World {
         self.trace.step(self.clock.instant, "power", [0; 3], format_args!("is cut"));
         self.kill();
         self.disk.cut();
+        // Cursors that had not been synced are gone.
+        for remote in &mut self.remotes {
+            remote.acquainted.clear();
+        }
         let (synced, cut) = (self.synced.timestamp.0, self.clock.now().timestamp.0);
         // A scrape has the time at which it began.
         let timeout = self.exporters.iter().map(|exporter| exporter.target.timeout).max();
@@ -391,15 +431,28 @@ impl World {
     fn truncate(&mut self) {
         let pause = ms(500 + self.random.below(5000));
         self.agenda.at(self.clock.instant + pause, Happening::Truncate);
-        for shard in 0..self.hosts.len() as u16 {
-            let report = self.report(shard);
-            let lowest = report.endpoints.iter().map(|endpoint| endpoint.cursor_segment).min();
-            for log in 0..self.hosts[shard as usize].logs.len() as u16 {
-                let all = log > 0 || self.random.chance(1, 4);
-                let below = if all { u32::MAX } else { lowest.unwrap_or(0) as u32 };
-                self.order(shard, Order::Truncate { log, below });
+        let reports = self.reports();
+        if self.random.chance(1, 4) {
+            for report in &reports {
+                for &(log, _) in &report.log.needed {
+                    self.order(report.shard, Order::Truncate { log, below: u32::MAX });
+                }
             }
         }
+        for (shard, order) in decide(&logs(&reports), self.budget(None)) {
+            self.order(shard, order);
+        }
+    }
+
+    /// `Some(n)`: n segments beyond what an idle process holds.
+    fn budget(&self, segments: Option<u64>) -> DiskBudget {
+        let segment_bytes = self.options.segment_bytes as u64;
+        let shards = self.hosts.len() as u64;
+        let definitions = self.options.definition_bytes();
+        let dictionary = shards + definitions / (segment_bytes - 4096);
+        let idle = 4 * shards + dictionary;
+        let bytes = segments.map_or(u64::MAX, |more| (idle + more) * segment_bytes);
+        DiskBudget { bytes, segment_bytes, free_bytes_min: 0, refuses: false }
     }
 
     fn disk_full(&mut self, full: bool) {
@@ -411,21 +464,18 @@ impl World {
     }
 
     fn shed(&mut self) {
-        self.again(self.options.shed_over_bytes.map(|_| ms(1000)), Happening::Shed);
-        let Some(limit) = self.options.shed_over_bytes.filter(|_| self.faults) else {
+        self.again(self.options.budget.map(|_| ms(1000)), Happening::Shed);
+        if !self.faults {
             return;
-        };
-        for shard in 0..self.hosts.len() as u16 {
-            let report = self.report(shard);
-            let held: u64 = report.log.held.iter().map(|held| held.bytes).sum();
-            let mut excess = held.saturating_sub(limit);
-            for held in report.log.held.iter().filter(|held| !held.head) {
-                if excess == 0 {
-                    break;
-                }
-                excess = excess.saturating_sub(held.bytes);
-                self.order(shard, Order::Shed { log: held.log, below: held.seq + 1 });
+        }
+        let reports = self.reports();
+        for (shard, order) in decide(&logs(&reports), self.budget(self.options.budget)) {
+            if let Order::Shed { log, below } = order {
+                let dir = self.hosts[shard as usize].logs[log as usize];
+                let known = self.shed_below.entry(dir).or_default();
+                *known = (*known).max(below.into());
             }
+            self.order(shard, order);
         }
     }
 
@@ -434,11 +484,43 @@ impl World {
     fn calm(&mut self) {
         self.faults = false;
         self.kill_armed = None;
+        self.disk.fuse.put_out();
         self.disk.full = None;
         self.trace.step(self.clock.instant, "calm", [0; 3], format_args!("no more faults"));
         for remote in &mut self.remotes {
             remote.faults = false;
             remote.mode = Mode::Well;
+        }
+    }
+
+    /// Without faults a start beside a backlog sends at once.
+    fn resume(&mut self) {
+        if self.hosts.is_empty() || self.stopping {
+            return;
+        }
+        self.kill();
+        let life = self.life + 1;
+        while self.life != life || self.hosts.is_empty() {
+            self.run_for(ms(10));
+        }
+        // For the configuration to be read.
+        self.run_for(ms(20));
+        if self.life != life || self.coordinator.waits() {
+            return;
+        }
+        let reports = self.reports();
+        let deadline = self.options.endpoints.iter().map(|endpoint| endpoint.batch_deadline).max();
+        let slowness = 10 * self.options.disk.delay_us + 8 * self.options.net.latency_us;
+        self.run_for(ms(1000) + deadline.unwrap_or_default() + us(slowness));
+        for remote in &self.remotes {
+            let name = format!("endpoint-{}", remote.index);
+            for report in &reports {
+                let found = report.endpoints.iter().find(|endpoint| endpoint.name == name);
+                let Some(pending) = found.map(|endpoint| endpoint.pending) else { continue };
+                let sender = Sender { life, shard: report.shard };
+                let sent = remote.requests.iter().rev().any(|request| request.sender == sender);
+                assert!(sent || pending == 0, "{sender:?} has {pending} for {name} and is silent");
+            }
         }
     }
 
@@ -452,17 +534,24 @@ impl World {
 
     /// Everything must be delivered in a time that follows from how much can be outstanding.
     fn drain(&mut self) {
+        let pending = |report: &Report| report.endpoints.iter().map(|e| e.pending).sum::<u64>();
+        let pending: u64 = self.reports().iter().map(pending).sum();
         let slowest = self.remotes.iter().map(|remote| {
             let options = &remote.options;
             let round = options.latency_us + 4 * self.options.net.latency_us + 20_000;
-            let size = options.size_limit.unwrap_or(options.bytes_max).min(options.bytes_max);
-            let per_request = options.samples_max.min(size / 1000).max(1) as u64;
+            let url = Remote::url(remote.index);
+            let plans = &self.coordinator.assignment.endpoints;
+            let plan = plans.iter().find(|plan| plan.identity == url);
+            let (samples, bytes) = plan.map_or((1, 1), |plan| (plan.samples_max, plan.bytes_max));
+            let size = options.size_limit.unwrap_or(bytes).min(bytes);
+            let per_request = samples.min(size / 1000).max(1) as u64;
             // Looking for what is refused takes many requests for few samples.
             let per_request = if options.poison || options.in_order { 1 } else { per_request };
-            (self.books.appended + 200_000) / per_request * round
+            (pending * 2 + 1000) / per_request * round
         });
         let slowest = slowest.max().expect("an endpoint");
-        let limit = self.clock.instant + Duration::from_micros(slowest) + ms(300_000);
+        // The longest hold, the longest time-out, and a wait for company.
+        let limit = self.clock.instant + Duration::from_micros(slowest) + ms(100_000);
         loop {
             let reports = self.reports();
             let settled =
@@ -491,6 +580,10 @@ impl World {
         assert_eq!(before, after, "requests after a clean restart with nothing new");
         self.kill();
     }
+}
+
+fn logs(reports: &[Report]) -> Vec<(u16, &LogMeters)> {
+    reports.iter().map(|report| (report.shard, &report.log)).collect()
 }
 
 pub fn brief(reports: &[Report]) -> Vec<String> {
