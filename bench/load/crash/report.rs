@@ -27,6 +27,8 @@ pub struct Finding {
     pub stops: u64,
     pub reloads: u64,
     pub slowest_stop_s: f64,
+    /// Stops that took longer than a minute and a half.
+    pub killed_in_stop: u64,
     /// Ends that nobody asked for: status and last lines of the log.
     pub ended: Vec<String>,
     /// From the last page to the arrival of the last missing sample, or to giving up.
@@ -72,6 +74,7 @@ impl Finding {
             ("reordered", counts.reordered),
             ("wrong", counts.wrong),
             ("ends that nobody asked for", self.ended.len() as u64),
+            ("stops without an end", self.killed_in_stop),
             ("without a single accepted page", u64::from(self.verdict.pages_accepted == 0)),
         ];
         let bad = checks.iter().filter(|check| check.1 > 0);
