@@ -91,8 +91,8 @@ impl Finding {
         let arrived = self.verdict.counts.arrived();
         // A strict receiver rejects what it has, and a real server is asked for the series of pages only.
         let comparable = self.receiver == "sink" && self.scenario != "strict";
-        // One endpoint, and it was there from the first sample on.
-        let even = books.even() && books.appended == books.entered;
+        // One endpoint, and it was there from the first sample on; what a kill took from memory it never had.
+        let even = books.even() && books.appended == books.entered + books.vanished;
         if even && (!comparable || books.acknowledged == arrived) {
             return None;
         }
