@@ -21,6 +21,8 @@ use crate::sink::{self, Question, Sink};
 use crate::system;
 
 const READY_S_MAX: u64 = 60;
+/// Every mark is larger.
+const HALVES_FROM: f64 = 1000.0;
 
 /// A receiver by product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +206,8 @@ fn take(audit: &mut Audit, series: &Value) {
     let key = xxh3_64(format!("{labels:?}").as_bytes());
     for pair in series["values"].as_array().into_iter().flatten() {
         let value: f64 = text(&pair[1]).parse().unwrap_or(f64::NAN);
+        // VictoriaMetrics keeps decimals and may give a half back as .49 or .498; no two marks are that near.
+        let value = if value.abs() > HALVES_FROM { (value * 2.0).round() / 2.0 } else { value };
         // Staleness markers are shown by VictoriaMetrics only, and as any NaN.
         if let (false, Some(seconds)) = (value.is_nan(), pair[0].as_f64()) {
             let timestamp_ms = (seconds * 1000.0).round() as i64;
