@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::base::{Histogram, Timestamp};
 use crate::http::Url;
-use crate::model::{Losses, Refusals, Shortage, Target};
+use crate::model::{Losses, Refusals, Shortage, StatusPolicy, Target};
 use crate::relabel::Rule;
 use crate::tls;
 
@@ -138,6 +138,8 @@ pub struct EndpointPlan {
     pub name: String,
     /// What cursors go by: the written `name`, else the URL. No other setting takes part, so no change resets it.
     pub identity: String,
+    /// What an entry with the same URL and without a name would go by: its place is taken over where there is no other.
+    pub formerly: Option<String>,
     pub url: Url,
     /// All request headers but Host, Content-Length and Retry-Attempt.
     pub headers: Vec<(String, String)>,
@@ -154,6 +156,8 @@ pub struct EndpointPlan {
     pub backoff_min: Duration,
     pub backoff_max: Duration,
     pub retry_429: bool,
+    /// What is done about answers that are not treated as usual.
+    pub status_policy: StatusPolicy,
     /// Zero: no limit.
     pub sample_age_limit: Duration,
     /// Native histograms are sent; else each is counted as lost.
@@ -186,6 +190,10 @@ pub struct Report {
     pub jobs: Vec<JobMeters>,
     pub log: LogMeters,
     pub endpoints: Vec<EndpointMeters>,
+    pub removed: Vec<RemovedMeters>,
+    /// Rejected samples written down for whoever wants to know, and those that were not: too many, or no disk.
+    pub quarantined: u64,
+    pub unquarantined: u64,
     /// Only when asked for.
     pub targets: Vec<TargetState>,
 }
@@ -377,6 +385,16 @@ pub struct HistogramMeters {
     pub attempted: u64,
     pub retried: u64,
     pub lost: Losses,
+}
+
+/// An endpoint that is no longer configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemovedMeters {
+    pub name: String,
+    /// Samples kept in case it comes back.
+    pub pending: u64,
+    /// Samples given up because it did not, or because the disk budget was spent.
+    pub given_up: u64,
 }
 
 /// One target's last scrape.

@@ -6,7 +6,7 @@ use core::time::Duration;
 use corelane::base::{Conn, Instant, Now, Timestamp, limits, stable_hash};
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Notice, Order, Report};
-use corelane::model::{HistogramRules, Labels, Scheme, Target, pack};
+use corelane::model::{HistogramRules, Labels, Scheme, StatusPolicy, Target, pack};
 use corelane::shard::{Effect, Event, FoundLog, Plan, Shard};
 use corelane::wal::{DiskAnswer, DiskRequest, Identity, Region};
 
@@ -78,6 +78,7 @@ impl World {
             segment_bytes: limits::SEGMENT_BYTES_DEFAULT,
             seed: 11,
             phase_seed: 12,
+            removed_grace: Duration::ZERO,
             logs: vec![FoundLog::default()],
         };
         let page = |target| Page::new(target, setting.samples, setting.churn);
@@ -251,6 +252,7 @@ impl World {
     /// Files are used again, so that after a while no memory is new.
     fn disk(&mut self, request: DiskRequest) {
         let answer = match request {
+            DiskRequest::Quarantine { .. } => DiskAnswer::Quarantined { error: None },
             DiskRequest::Prepare { kind } => {
                 self.slots = self.slots.wrapping_add(1);
                 let new = || Region::heap(limits::SEGMENT_BYTES_DEFAULT);
@@ -329,6 +331,7 @@ fn endpoint() -> EndpointPlan {
     EndpointPlan {
         name: "remote".to_owned(),
         identity: url.to_owned(),
+        formerly: None,
         url: Url::parse(url).expect("a URL"),
         headers: owned(&[
             ("Content-Encoding", "snappy"),
@@ -346,6 +349,7 @@ fn endpoint() -> EndpointPlan {
         backoff_min: Duration::from_millis(30),
         backoff_max: Duration::from_secs(5),
         retry_429: true,
+        status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
         send_native_histograms: true,
         from_oldest: false,

@@ -43,6 +43,8 @@ pub const MEMORY_SAMPLES_SEGMENTS: usize = 12;
 pub const MEMORY_DICTIONARY_SEGMENTS: usize = 4;
 /// Mail waiting for one core, or from it.
 pub const MAIL: usize = 4096;
+/// Bytes of a shard's dead letters on disk: the file and the one before it.
+pub const REJECTED_BYTES: u64 = 1 << 20;
 /// Samples in one remote-write request when the configuration does not say.
 pub const REQUEST_SAMPLES: usize = 10_000;
 /// Uncompressed bytes of one remote-write request; receivers refuse 32 MiB.

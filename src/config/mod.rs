@@ -30,5 +30,5 @@ pub use parse::parse;
 pub use target::{BuiltTargets, build_targets};
 pub use types::{
     Authorization, BasicAuth, Config, FileSdConfig, Global, HttpClientConfig, Limits, QueueConfig,
-    RemoteWriteConfig, ScrapeConfig, Secret, TlsConfig, TlsVersion,
+    RemoteWriteConfig, ScrapeConfig, Secret, StartAt, TlsConfig, TlsVersion,
 };

@@ -7,7 +7,7 @@ use crate::base::format_duration;
 use crate::config::size::format_size;
 use crate::config::types::{
     Config, Global, HttpClientConfig, Limits, QueueConfig, RemoteWriteConfig, ScrapeConfig, Secret,
-    TlsConfig,
+    StartAt, TlsConfig,
 };
 use crate::config::url::redacted;
 use crate::model::{HistogramRules, Labels, Scheme, TargetGroup};
@@ -178,6 +178,27 @@ fn print_remote_rest(entry: &RemoteWriteConfig, p: &mut Printer) {
     print_http(&entry.http, p);
     p.key("queue_config").nested(|p| print_queue(&entry.queue, p));
     p.key("metadata_config").nested(|p| p.plain("send", false));
+    print_ours(entry, p);
+}
+
+/// Only what is not as usual, so that what others read has nothing that they do not know.
+fn print_ours(entry: &RemoteWriteConfig, p: &mut Printer) {
+    let (policy, oldest) = (&entry.status_policy.0, entry.start_at == StartAt::Oldest);
+    if policy.is_empty() && !oldest {
+        return;
+    }
+    p.key("corelane").nested(|p| {
+        if !policy.is_empty() {
+            p.key("status_policy").nested(|p| {
+                policy
+                    .iter()
+                    .for_each(|(status, action)| p.plain(&status.to_string(), action.name()));
+            });
+        }
+        if oldest {
+            p.plain("start_at", "oldest");
+        }
+    });
 }
 
 /// What is not written has no fixed value here, so it is not printed.

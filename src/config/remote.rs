@@ -12,8 +12,9 @@ use crate::config::parse::Context;
 use crate::config::print::print_remote_write;
 use crate::config::reader::{Field, Section};
 use crate::config::rules::read_rules;
-use crate::config::types::{QueueConfig, RemoteWriteConfig};
+use crate::config::types::{QueueConfig, RemoteWriteConfig, StartAt};
 use crate::config::url::{check_url, redacted};
+use crate::model::{StatusAction, StatusPolicy};
 
 const EXCLUSIVE: &str = "at most one of basic_auth, authorization, oauth2, sigv4, azuread or \
                          google_iam must be configured";
@@ -106,6 +107,10 @@ fn read_remote_write(
         check_metadata(&field)?;
     }
     let http = read_http_client(&mut section, EXCLUSIVE, context)?;
+    let (status_policy, start_at) = match section.section("corelane")? {
+        Some(ours) => read_ours(ours)?,
+        None => Default::default(),
+    };
     section.finish(&[known::REMOTE_WRITE, known::HTTP_CLIENT])?;
     Ok(RemoteWriteConfig {
         url,
@@ -117,7 +122,39 @@ fn read_remote_write(
         send_native_histograms,
         queue,
         http,
+        status_policy,
+        start_at,
     })
+}
+
+/// What Prometheus has no word for, under a name that it will not take.
+fn read_ours(mut section: Section<'_>) -> Result<(StatusPolicy, StartAt), ConfigError> {
+    let mut policy = StatusPolicy::default();
+    if let Some(field) = section.take_written("status_policy") {
+        for (name, field) in field.pairs()? {
+            let status = name.parse().ok().filter(|status| (300..600).contains(status));
+            let Some(status) = status else {
+                return Err(field.error(format!("{name:?} is not a status from 300 to 599")));
+            };
+            let action = field.text()?;
+            let Some(action) = StatusAction::from_name(&action) else {
+                let message = format!("{action:?} is none of drop, hold, isolate and retry");
+                return Err(field.error(message));
+            };
+            policy.0.push((status, action));
+        }
+    }
+    policy.0.sort();
+    let start_at = match section.take_written("start_at") {
+        None => StartAt::Now,
+        Some(field) => match field.text()?.as_str() {
+            "now" => StartAt::Now,
+            "oldest" => StartAt::Oldest,
+            other => return Err(field.error(format!("{other:?} is neither now nor oldest"))),
+        },
+    };
+    section.finish(&[])?;
+    Ok((policy, start_at))
 }
 
 fn read_url(section: &mut Section<'_>, context: &mut Context<'_>) -> Result<String, ConfigError> {

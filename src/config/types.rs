@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use crate::model::{HistogramRules, Labels, Scheme, TargetGroup};
+use crate::model::{HistogramRules, Labels, Scheme, StatusPolicy, TargetGroup};
 use crate::relabel::Rule;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +117,19 @@ pub struct RemoteWriteConfig {
     pub send_native_histograms: bool,
     pub queue: QueueConfig,
     pub http: HttpClientConfig,
+    /// Ours: answers that are not treated as usual.
+    pub status_policy: StatusPolicy,
+    /// Ours: where an endpoint begins that has no place in the log yet.
+    pub start_at: StartAt,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartAt {
+    /// With the next sample.
+    #[default]
+    Now,
+    /// With the oldest sample that is still there, for others.
+    Oldest,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use crate::auth;
 use crate::base::{limits, stable_hash};
-use crate::config::{Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, Secret, TlsConfig};
+use crate::config::{
+    Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, Secret, StartAt, TlsConfig,
+};
 use crate::exposition::{Protocol, accept_header};
 use crate::http::Url;
 use crate::mail::{Assignment, EndpointPlan, Job, TlsPlan};
@@ -122,6 +124,7 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
     Ok(EndpointPlan {
         name: config.name.clone(),
         identity: if config.named { config.name.clone() } else { config.url.clone() },
+        formerly: config.named.then(|| config.url.clone()),
         url,
         headers,
         tls,
@@ -134,9 +137,10 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         backoff_min: queue.min_backoff.max(BACKOFF_LEAST),
         backoff_max: queue.max_backoff.max(BACKOFF_LEAST),
         retry_429: queue.retry_on_http_429.unwrap_or(true),
+        status_policy: config.status_policy.clone(),
         sample_age_limit: queue.sample_age_limit,
         send_native_histograms: config.send_native_histograms,
-        from_oldest: false,
+        from_oldest: config.start_at == StartAt::Oldest,
     })
 }
 

@@ -340,6 +340,7 @@ impl Build<'_> {
             segment_bytes: self.budget.segment_bytes as usize,
             seed,
             phase_seed: phase_seed(self.config),
+            removed_grace: self.flags.removed_endpoint_grace,
             logs,
         };
         Ok((plan, helper))

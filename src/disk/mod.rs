@@ -28,6 +28,7 @@
 mod error;
 mod files;
 mod helper;
+mod quarantine;
 mod space;
 mod stopped;
 mod store;

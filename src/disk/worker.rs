@@ -11,6 +11,7 @@ use crate::disk::files::{
     segment_of_name, shortage_of, sync_directory,
 };
 use crate::disk::helper::HelperOptions;
+use crate::disk::quarantine::quarantine;
 use crate::disk::space::{Backend, free_bytes};
 use crate::disk::survey::open_region;
 use crate::disk::sync::Unsynced;
@@ -121,6 +122,10 @@ impl Worker {
                     }
                 };
                 answers(answer);
+            }
+            DiskRequest::Quarantine { lines } => {
+                let error = quarantine(&self.dir(0), &lines).err();
+                answers(DiskAnswer::Quarantined { error });
             }
             DiskRequest::Release(region) => drop(region),
             DiskRequest::RemoveLog { log } => {

@@ -70,6 +70,7 @@ pub struct Flags {
     /// Time between syncs of the log; `None`: never.
     pub wal_sync: Option<Duration>,
     pub wal_backend: WalBackend,
+    pub removed_endpoint_grace: Duration,
     /// To be logged once the logger exists: message and the name it is about.
     pub warnings: Vec<(&'static str, String)>,
     values: Vec<(String, String)>,
@@ -310,6 +311,7 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
             [given.choice("runtime", &["auto", "epoll", "uring"])?],
         pin: given.switch("pin"),
         wal_sync,
+        removed_endpoint_grace: given.time("wal.removed-endpoint-grace")?,
         wal_backend: [WalBackend::Auto, WalBackend::Mmap, WalBackend::Pwrite]
             [given.choice("wal.backend", &["auto", "mmap", "pwrite"])?],
         warnings,

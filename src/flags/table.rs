@@ -183,6 +183,7 @@ pub const FLAGS: &[FlagSpec] = &[
     works("pin", Switch, "true", "Bind each core's thread to its CPU."),
     works("storage.agent.max-bytes", Size, "0", "Disk that the log may take, such as 8GiB; 0: automatic. Beyond it the oldest samples go."),
     works("wal.sync", Text, "1s", "Time between syncs of the log, or never."),
+    works("wal.removed-endpoint-grace", Time, "10m", "How long what an endpoint has not acknowledged is kept after it left the configuration."),
     works("wal.backend", Choice(&["auto", "mmap", "pwrite"]), "auto", "How the log is written."),
 ];
 

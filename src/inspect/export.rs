@@ -17,7 +17,7 @@ use crate::inspect::reader::{Cursor, Met, ShardReader, shards};
 use crate::inspect::remote::{Answer, Remote};
 use crate::inspect::verify::shown;
 use crate::io::Clock;
-use crate::model::is_packed_custom;
+use crate::model::{StatusPolicy, is_packed_custom};
 use crate::relabel::Rule;
 use crate::send::{Filter, Verdict, verdict};
 use crate::tls;
@@ -316,7 +316,7 @@ impl Sender<'_> {
                 Ok(answer) => {
                     let after = answer.retry_after.as_deref();
                     let after = after.and_then(|text| retry_after(text, now.timestamp));
-                    match verdict(answer.status, true, after, false) {
+                    match verdict(answer.status, &StatusPolicy::default(), true, after, false) {
                         Verdict::Acknowledge => return Ok(true),
                         Verdict::Halve if samples > 1 => return Ok(false),
                         Verdict::Retry { after } => (said(answer), after.unwrap_or(backoff)),

@@ -30,7 +30,8 @@ pub fn cursor_file(identity: &str) -> String {
     format!("{:016x}.cur", stable_hash(identity.as_bytes()))
 }
 
-fn endpoint_key(identity: &str) -> [u8; 16] {
+/// What a page is known by: the file's name is too short for it.
+pub fn endpoint_key(identity: &str) -> [u8; 16] {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&stable_hash(identity.as_bytes()).to_le_bytes());
     let salted = [identity.as_bytes(), b"\0endpoint"].concat();
@@ -100,6 +101,12 @@ impl Cursor {
 
     /// What the next page says differs although no lane has moved.
     pub fn renew(&mut self) {
+        self.last = None;
+    }
+
+    /// The next page is made whatever is being stored.
+    pub fn close(&mut self) {
+        self.asked = None;
         self.last = None;
     }
 

@@ -6,7 +6,7 @@ use crate::mail::EndpointPlan;
 use crate::model::{Loss, Losses, is_packed_custom};
 use crate::send::filter::Filter;
 use crate::series::Feed;
-use crate::wal::{Decoded, Mark, Seq, Step, decode_samples, is_histograms, lane_of};
+use crate::wal::{Decoded, Mark, Place, Seq, Step, decode_samples, is_histograms, lane_of};
 use crate::wire::histogram::{histogram_len, put_histogram};
 use crate::wire::remote_v1::{put_sample, sample_len};
 
@@ -35,7 +35,7 @@ impl Floors {
 }
 
 /// The lane of a frame.
-fn lane_number(payload: &[u8]) -> usize {
+pub(super) fn lane_number(payload: &[u8]) -> usize {
     lane_of(payload).unwrap_or(0) as usize % LANES
 }
 
@@ -46,8 +46,6 @@ pub struct Request {
     pub raw: Vec<u8>,
     pub feed: usize,
     pub from: Mark,
-    /// Frames with samples in it.
-    pub frames: u32,
     pub samples: u64,
     /// Histograms among the samples.
     pub histograms: u64,
@@ -56,7 +54,18 @@ pub struct Request {
     /// Histograms among them.
     pub lost_histograms: Losses,
     pub resumed: u64,
+    /// Samples among them that were acknowledged before, tried alone.
+    pub spared: u64,
     pub newest: Timestamp,
+    pub oldest: Timestamp,
+}
+
+/// A sample ahead of its connection's place that has its verdict already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spared {
+    pub mark: Mark,
+    /// It was acknowledged; else refused.
+    pub taken: bool,
 }
 
 impl Request {
@@ -64,13 +73,14 @@ impl Request {
         self.raw.clear();
         self.feed = feed;
         self.from = from;
-        self.frames = 0;
         self.samples = 0;
         self.histograms = 0;
         self.lost = Losses::default();
         self.lost_histograms = Losses::default();
         self.resumed = 0;
+        self.spared = 0;
         self.newest = Timestamp(i64::MIN);
+        self.oldest = Timestamp(i64::MAX);
     }
 
     /// So many samples of a frame will not be sent.
@@ -90,7 +100,7 @@ impl Request {
 
 /// Why a histogram is not sent to this endpoint.
 // spec: conformance 3.1, RW-19
-fn unsendable(packed: &[u8], plan: &EndpointPlan) -> Option<Loss> {
+pub(super) fn unsendable(packed: &[u8], plan: &EndpointPlan) -> Option<Loss> {
     if !plan.send_native_histograms {
         return Some(Loss::HistogramsOff);
     }
@@ -109,8 +119,9 @@ pub struct Rules<'a> {
     /// At most so many samples; less than the plan says while something is being isolated.
     pub samples_max: u64,
     pub bytes_max: usize,
-    /// Samples of one frame only.
-    pub one_frame: bool,
+    /// No sample at or after this.
+    pub until: Option<Mark>,
+    pub spared: &'a [Spared],
     /// Frames of segments below are given up.
     pub shed_below: Seq,
     /// Segments of later epochs must wait.
@@ -128,12 +139,14 @@ pub enum Stop {
     Absent(Seq),
     /// The rest belongs to an epoch that may not be sent yet.
     Barred,
+    /// All before [`Rules::until`] has been read.
+    Reached,
     /// Enough for one turn.
     Turn,
 }
 
 /// Frames looked at in one turn: a bound for skipping other connections' frames.
-const FRAMES_A_TURN: u32 = 512;
+pub(super) const FRAMES_A_TURN: u32 = 512;
 
 /// Reads on from `at` and adds to the request.
 pub fn read_on(
@@ -188,8 +201,12 @@ pub fn read_on(
             request.resumed += u64::from(resumed.skip.min(samples) - at.skip);
             at.skip = resumed.skip.min(samples);
         }
+        if rules.until.is_some_and(|until| Mark { place, skip: at.skip } >= until) {
+            return Stop::Reached;
+        }
         if place.seq() < rules.shed_below {
-            request.lose_frame(Loss::Shed, payload, samples - at.skip);
+            let rest = Mark { place, skip: at.skip };
+            lose_rest(request, Loss::Shed, rest, samples, payload, rules);
             *at = step;
             continue;
         }
@@ -197,17 +214,15 @@ pub fn read_on(
             // What was stepped over has its verdict now, not when the request that begins here has its own.
             return Stop::Turn;
         }
-        if rules.one_frame && request.samples > 0 {
-            return Stop::Full;
-        }
         if decode_samples(payload, base_time, decoded).is_err()
             || decoded.refs.len() != samples as usize
         {
-            request.lose_frame(Loss::Unreadable, payload, samples - at.skip);
+            let rest = Mark { place, skip: at.skip };
+            lose_rest(request, Loss::Unreadable, rest, samples, payload, rules);
             *at = step;
             continue;
         }
-        if !add_frame(request, at, feed, filter, decoded, rules) {
+        if !add_frame(request, at, place, feed, filter, decoded, rules) {
             return Stop::Full;
         }
         *at = step;
@@ -215,26 +230,66 @@ pub fn read_on(
     Stop::Turn
 }
 
+/// Samples of a frame from `from` on will not be sent, but for those that have their verdict.
+fn lose_rest(
+    request: &mut Request,
+    loss: Loss,
+    from: Mark,
+    samples: u32,
+    payload: &[u8],
+    rules: &Rules<'_>,
+) {
+    let (rest, histograms) = (Mark { skip: samples, ..from }, is_histograms(payload));
+    let settled = rules.spared.iter().filter(|spared| (from..rest).contains(&spared.mark));
+    let settled = settled.map(|spared| step_over(request, spared, histograms)).count() as u32;
+    request.lose_frame(loss, payload, samples.saturating_sub(from.skip) - settled);
+}
+
+fn step_over(request: &mut Request, spared: &Spared, histogram: bool) {
+    if spared.taken {
+        request.spared += 1;
+    } else {
+        request.lost.add(Loss::Rejected, 1);
+        request.lost_histograms.add(Loss::Rejected, u64::from(histogram));
+    }
+}
+
+/// Samples with an older timestamp are not sent.
+pub(super) fn oldest_sent(plan: &EndpointPlan, now: Timestamp) -> i64 {
+    match plan.sample_age_limit.as_millis() as i64 {
+        0 => i64::MIN,
+        limit => now.0 - limit,
+    }
+}
+
 /// Adds the decoded frame from `at.skip` on. False if not all of it fitted; then `at` says how far it came.
 fn add_frame(
     request: &mut Request,
     at: &mut Mark,
+    place: Place,
     feed: &Feed,
     filter: &mut Filter,
     decoded: &Decoded,
     rules: &Rules<'_>,
 ) -> bool {
-    let oldest = match rules.plan.sample_age_limit.as_millis() as i64 {
-        0 => i64::MIN,
-        limit => rules.now.0 - limit,
-    };
-    let before = request.samples;
+    let oldest = oldest_sent(rules.plan, rules.now);
+    let searched = rules.until.is_some() || !rules.spared.is_empty();
     for index in at.skip as usize..decoded.refs.len() {
         let (series, time) = (decoded.refs[index], decoded.times[index]);
         let histogram = decoded.histogram(index);
+        if searched {
+            let mark = Mark { place, skip: index as u32 };
+            if rules.until.is_some_and(|until| mark >= until) {
+                at.skip = index as u32;
+                return false;
+            }
+            if let Some(spared) = rules.spared.iter().find(|spared| spared.mark == mark) {
+                step_over(request, spared, histogram.is_some());
+                continue;
+            }
+        }
         if request.samples >= rules.samples_max {
             at.skip = index as u32;
-            request.frames += u32::from(request.samples > before);
             return false;
         }
         if time < oldest {
@@ -260,7 +315,6 @@ fn add_frame(
         };
         if request.samples > 0 && request.raw.len() + more > rules.bytes_max {
             at.skip = index as u32;
-            request.frames += u32::from(request.samples > before);
             return false;
         }
         match histogram {
@@ -270,8 +324,8 @@ fn add_frame(
         request.samples += 1;
         request.histograms += u64::from(histogram.is_some());
         request.newest = request.newest.max(Timestamp(time));
+        request.oldest = request.oldest.min(Timestamp(time));
     }
-    request.frames += u32::from(request.samples > before);
     true
 }
 

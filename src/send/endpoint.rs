@@ -5,9 +5,10 @@ use crate::http::SnappyEncoder;
 use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
 use crate::model::{Loss, SeriesRef};
 use crate::send::cursors::{Cursor, cursor_file};
-use crate::send::drain::{Floors, LANES};
+use crate::send::drain::{Floors, LANES, Spared};
 use crate::send::filter::Filter;
 use crate::send::lane::{Lane, Progress, Said, Shared};
+use crate::send::letters::Letters;
 use crate::series::Feed;
 use crate::wal::{
     CursorPage, CursorTotals, Decoded, DiskRequest, Mark, Place, Seq, Step, decode_samples,
@@ -25,6 +26,7 @@ pub struct Outlook<'a> {
     /// Segments to load are added: number of the feed, sequence.
     pub wanted: &'a mut Vec<(u16, Seq)>,
     pub scratch: &'a mut Scratch,
+    pub letters: &'a mut Letters,
 }
 
 /// Buffers that all endpoints of a core use in turn.
@@ -167,16 +169,24 @@ impl Endpoint {
                 floors
             })
             .collect();
+        // Each connection passes over those that are its own, and forgets the others on its way.
+        let spared: Vec<Vec<Spared>> = (0..self.cursors.len())
+            .map(|feed| {
+                self.lanes.iter().flat_map(move |lane| &lane.progress[feed].spared).copied()
+            })
+            .map(Iterator::collect)
+            .collect();
+        let resuming = self.lanes.iter().flat_map(|lane| &lane.progress).any(|feed| feed.resuming);
         for mut lane in self.lanes.drain(..) {
             lane.hang_up(dialer);
         }
         for number in 0..connections {
-            let start = |floors: &Floors| {
+            let start = |(floors, spared): (&Floors, &Vec<Spared>)| {
                 let own = floors.dealt.iter().skip(number).step_by(connections);
                 let low = own.map(|mark| mark.place).min().unwrap_or_default();
-                Progress::new(low, *floors)
+                Progress { spared: spared.clone(), resuming, ..Progress::new(low, *floors) }
             };
-            let starts = floors.iter().map(start).collect();
+            let starts = floors.iter().zip(&spared).map(start).collect();
             self.lanes.push(Lane::new(self.number, number as u32, starts));
         }
     }
@@ -272,6 +282,7 @@ impl Endpoint {
             bytes_max: &mut self.bytes_max,
             wanted: outlook.wanted,
             says: &mut self.says,
+            letters: outlook.letters,
             commits: outlook.commits,
         };
         act(lane, &mut shared);
@@ -292,6 +303,12 @@ impl Endpoint {
             let (birth, totals) = (self.births[feed], &self.totals[feed]);
             out.extend(self.cursors[feed].store(&places, birth, totals, now, at_once));
         }
+    }
+
+    /// Pages that say how far it came, at its end.
+    pub fn last_cursors(&mut self, now: Instant, out: &mut Vec<DiskRequest>) {
+        self.cursors.iter_mut().for_each(Cursor::close);
+        self.store_cursors(now, true, out);
     }
 
     /// True if the page was this endpoint's.
@@ -471,7 +488,7 @@ fn begin(feed: &Feed, page: Option<&CursorPage>, from_oldest: bool) -> (Progress
         let low = Mark { place: page.low, skip: 0 };
         *floor = page.lanes.get(lane).copied().unwrap_or(low).max(low);
     }
-    (Progress::new(Place::new(first, 0), floors), from)
+    (Progress { resuming: true, ..Progress::new(Place::new(first, 0), floors) }, from)
 }
 
 /// Samples without a verdict before `from`, the running total where reading begins, of a log whose first segment is

@@ -8,8 +8,10 @@ use crate::http::{
 };
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::Loss;
-use crate::send::drain::{Floors, Request, Rules, Stop, read_on};
+use crate::send::drain::{Floors, Request, Rules, Spared, Stop, oldest_sent, read_on};
 use crate::send::filter::Filter;
+use crate::send::isolation::Isolation;
+use crate::send::letters::{Letters, Refusal};
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
 use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq, pages_lost};
@@ -41,6 +43,7 @@ pub struct Shared<'a> {
     /// Segments to load: number of the feed, sequence.
     pub wanted: &'a mut Vec<(u16, Seq)>,
     pub says: &'a mut Vec<Said>,
+    pub letters: &'a mut Letters,
     /// When frames of the shard's own log were committed, oldest first.
     pub commits: &'a [(Place, Instant)],
 }
@@ -68,17 +71,21 @@ enum State {
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// Next to read.
-    at: Mark,
+    pub at: Mark,
     /// Everything before has a verdict.
     pub settled: Mark,
     pub floors: Floors,
+    /// Beyond it, but with a verdict of their own: tried alone while looking for what is refused.
+    pub spared: Vec<Spared>,
+    /// Nothing has been acknowledged since an earlier run, which may have sent what comes now.
+    pub resuming: bool,
 }
 
 impl Progress {
     /// Reading begins at `place`; of each lane is settled what the floors say.
     pub fn new(place: Place, floors: Floors) -> Progress {
         let mark = Mark { place, skip: 0 };
-        Progress { at: mark, settled: mark, floors }
+        Progress { at: mark, settled: mark, floors, spared: Vec::new(), resuming: false }
     }
 
     /// Will read this segment next, or may have to read it again.
@@ -88,17 +95,17 @@ impl Progress {
     }
 }
 
-/// Looking for what an endpoint refuses.
-#[derive(Clone, Copy, Debug)]
-struct Isolation {
-    /// The refused request ended here.
-    until: Mark,
-    samples_max: u64,
+/// What the request in hand is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trial {
+    /// Nothing but to be delivered.
+    Piece,
+    /// One sample alone: its number from the front and its place.
+    Probe(u64, Mark),
+    /// No sample: to see whether anything is taken.
+    Canary,
 }
 
-/// Samples that may be found out one by one: more than a resend can contain. An endpoint that goes on refusing after that
-/// is taken at its word, a frame at a time, until it takes a whole request again.
-const PATIENCE: u64 = 4 * limits::REQUEST_SAMPLES as u64;
 /// Pause after a refusal by an endpoint that never acknowledged anything.
 const STRANGER_PAUSE: Duration = Duration::from_secs(5);
 /// An endpoint that asks for more is asked again all the same.
@@ -113,12 +120,12 @@ pub struct Lane {
     index: u32,
     owner: Owner,
     state: State,
-    due: Instant,
+    pub(super) due: Instant,
     conn: Option<Conn>,
     reused: bool,
     answered: bool,
     pub progress: Vec<Progress>,
-    request: Request,
+    pub(super) request: Request,
     wire: Vec<u8>,
     sent: usize,
     attempts: u32,
@@ -127,17 +134,22 @@ pub struct Lane {
     answer: Vec<u8>,
     backoff: Duration,
     hold: Duration,
-    isolation: Option<Isolation>,
+    pub(super) isolation: Option<Isolation>,
+    pub(super) trial: Trial,
+    /// Samples that the next request may have while something is looked for.
+    pub(super) piece: u64,
+    /// Up to here is what was sent and not answered.
+    pub(super) resent_until: Mark,
     /// An attempt at this request may have been taken in although no answer said so.
-    uncertain: bool,
-    /// Single refusals that are left before frames are dropped whole.
-    patience: u64,
+    pub(super) uncertain: bool,
+    /// Status and words of the last answer that was no good one.
+    refusal: (u16, String),
     /// Since when a request that is not full has waited.
     waiting_since: Option<Instant>,
     /// More can be read at once.
-    more: bool,
+    pub(super) more: bool,
     /// Refused a moment ago: nothing is sent before.
-    quiet_until: Instant,
+    pub(super) quiet_until: Instant,
 }
 
 impl Lane {
@@ -166,12 +178,20 @@ impl Lane {
             backoff: Duration::ZERO,
             hold: Duration::ZERO,
             isolation: None,
+            trial: Trial::Piece,
+            piece: u64::MAX,
+            resent_until: Mark::default(),
             uncertain: false,
-            patience: PATIENCE,
+            refusal: (0, String::new()),
             waiting_since: None,
             more: true,
             quiet_until: Instant(0),
         }
+    }
+
+    /// Its number among the connections.
+    pub(super) fn index(&self) -> usize {
+        self.index as usize
     }
 
     /// Everything before is in the counts.
@@ -209,9 +229,13 @@ impl Lane {
         match self.state {
             State::Idle if self.more || due => self.gather(shared),
             State::Waiting if due => {
-                // Samples may have grown too old while they waited (RW-39).
-                if self.given_up(shared) || !shared.plan.sample_age_limit.is_zero() {
+                let attempts = self.attempts;
+                if self.given_up(shared) {
                     self.rebuild();
+                } else if self.too_old(shared) {
+                    // It is the same request without them, not a new one.
+                    self.rebuild();
+                    self.attempts = attempts;
                 } else {
                     self.attempt(shared);
                 }
@@ -231,6 +255,12 @@ impl Lane {
         self.request.from.place.seq() < shared.shed_below[feed]
     }
 
+    /// Some of its samples have grown too old while they waited.
+    // spec: RW-39
+    fn too_old(&self, shared: &Shared<'_>) -> bool {
+        self.request.oldest.0 < oldest_sent(shared.plan, shared.now.timestamp)
+    }
+
     /// Reads the log, and sends when there is enough or the wait is over.
     fn gather(&mut self, shared: &mut Shared<'_>) {
         self.more = false;
@@ -240,16 +270,19 @@ impl Lane {
             let feed = self.choose_feed(shared);
             let from = self.progress[feed].at;
             self.request.begin(feed, from);
+            if !self.search(shared) {
+                return;
+            }
         }
-        let mut stop = self.read_on(shared);
+        let mut stop = self.read_on(None, shared);
         if stop == Stop::Turn && self.request.samples == 0 {
             self.settle_unsendable(shared);
-            stop = self.read_on(shared);
+            stop = self.read_on(None, shared);
         }
         match stop {
             Stop::Absent(seq) => shared.wanted.push((self.request.feed as u16, seq)),
             Stop::Turn => self.more = true,
-            Stop::End | Stop::Full | Stop::Barred => {}
+            Stop::End | Stop::Full | Stop::Barred | Stop::Reached => {}
         }
         if self.request.samples == 0 {
             // Another feed may have something that can go.
@@ -270,32 +303,30 @@ impl Lane {
         }
     }
 
-    fn read_on(&mut self, shared: &mut Shared<'_>) -> Stop {
+    /// Adds to the request what may go into it, up to a mark if there is one.
+    pub(super) fn read_on(&mut self, until: Option<Mark>, shared: &mut Shared<'_>) -> Stop {
         let feed = self.request.feed;
         let unreadable = self.request.lost.get(Loss::Unreadable);
-        let progress = &mut self.progress[feed];
-        let from = progress.at.place;
-        if self.isolation.is_some_and(|isolation| progress.at >= isolation.until) {
-            self.isolation = None;
-        }
-        let plan_max = shared.plan.samples_max as u64;
+        let Progress { at, floors, spared, .. } = &mut self.progress[feed];
+        let from = at.place;
         let rules = Rules {
             plan: shared.plan,
             external: shared.external,
             now: shared.now.timestamp,
             number: self.index as usize,
             connections: shared.connections,
-            samples_max: self.isolation.map_or(plan_max, |found| found.samples_max.min(plan_max)),
+            samples_max: self.piece.min(shared.plan.samples_max as u64),
             bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
-            one_frame: self.isolation.is_some(),
+            until,
+            spared,
             shed_below: shared.shed_below[feed],
             epoch_max: shared.epoch_max,
         };
         let pages = pages_lost();
         let stop = read_on(
             &mut self.request,
-            &mut progress.at,
-            &progress.floors,
+            at,
+            floors,
             &shared.feeds[feed],
             &mut shared.filters[feed],
             shared.decoded,
@@ -340,12 +371,16 @@ impl Lane {
     fn settle(&mut self, shared: &mut Shared<'_>) {
         let progress = &mut self.progress[self.request.feed];
         progress.settled = progress.settled.max(progress.at);
+        let settled = progress.settled;
+        progress.spared.retain(|spared| spared.mark >= settled);
         for loss in Loss::ALL {
             self.lose(loss, self.request.lost.get(loss), shared);
             let histograms = self.request.lost_histograms.get(loss);
             shared.meters.histograms.lost.add(loss, histograms);
         }
         shared.meters.resumed += self.request.resumed;
+        shared.meters.acknowledged += self.request.spared;
+        shared.totals[self.request.feed].acked += self.request.spared;
     }
 
     fn lose(&self, loss: Loss, samples: u64, shared: &mut Shared<'_>) {
@@ -354,18 +389,18 @@ impl Lane {
     }
 
     /// Reads the same samples again, in a smaller piece or under other limits.
-    fn rebuild(&mut self) {
+    pub(super) fn rebuild(&mut self) {
         let (feed, from) = (self.request.feed, self.request.from);
         self.progress[feed].at = from;
         self.request.begin(feed, from);
+        self.trial = Trial::Piece;
         self.state = State::Idle;
         self.attempts = 0;
         self.due = Instant::NEVER;
         self.more = true;
     }
 
-    fn send(&mut self, shared: &mut Shared<'_>) {
-        self.attempts = 0;
+    pub(super) fn send(&mut self, shared: &mut Shared<'_>) {
         self.waiting_since = None;
         self.attempt(shared);
     }
@@ -508,26 +543,35 @@ impl Lane {
             String::new()
         } else {
             let body = String::from_utf8_lossy(&self.answer);
-            format!("server returned HTTP status {status} {}: {}", head.reason, body.trim())
+            let text =
+                format!("server returned HTTP status {status} {}: {}", head.reason, body.trim());
+            self.refusal = (status, body.trim().to_owned());
+            text
         };
         shared.meters.request_duration.observe(shared.now.instant.since(self.written_at));
         shared.meters.held = false;
         let about_samples = *shared.acquainted || self.uncertain || self.isolation.is_some();
-        match verdict(status, shared.plan.retry_429, after, about_samples) {
+        let plan = shared.plan;
+        match verdict(status, &plan.status_policy, plan.retry_429, after, about_samples) {
             Verdict::Acknowledge => self.acknowledged(shared),
             Verdict::Retry { after } => self.retry(after, words, shared),
             Verdict::Hold => self.hold_back(words, shared),
-            Verdict::Halve => self.halve(words, shared),
+            Verdict::Halve => self.halve(about_samples, words, shared),
             Verdict::Isolate => self.isolate(words, shared),
             Verdict::Drop => self.refused(words, shared),
         }
     }
 
     fn acknowledged(&mut self, shared: &mut Shared<'_>) {
+        shared.meters.last_error.clear();
+        self.backoff = Duration::ZERO;
+        self.hold = Duration::ZERO;
+        if self.trial != Trial::Piece {
+            return self.trial_taken(shared);
+        }
         *shared.acquainted = true;
         shared.meters.acknowledged += self.request.samples;
         shared.totals[self.request.feed].acked += self.request.samples;
-        shared.meters.last_error.clear();
         self.note_sent(shared);
         if self.request.feed == 0 {
             let from = self.request.from.place;
@@ -540,22 +584,20 @@ impl Lane {
         if self.request.raw.len() * 2 > *shared.bytes_max {
             *shared.bytes_max = shared.bytes_max.saturating_add(*shared.bytes_max / 8);
         }
-        self.backoff = Duration::ZERO;
-        self.hold = Duration::ZERO;
-        match &mut self.isolation {
-            Some(found) => found.samples_max = found.samples_max.saturating_mul(2),
-            None => self.patience = PATIENCE,
+        self.progress[self.request.feed].resuming = false;
+        if let Some(isolation) = &mut self.isolation {
+            isolation.piece_taken(self.request.samples);
         }
         self.next(shared);
     }
 
-    fn note_sent(&mut self, shared: &mut Shared<'_>) {
+    pub(super) fn note_sent(&mut self, shared: &mut Shared<'_>) {
         let sent = &mut shared.meters.highest_sent_timestamp;
         *sent = (*sent).max(self.request.newest);
     }
 
     /// The request has its verdict; on to what follows it.
-    fn next(&mut self, shared: &mut Shared<'_>) {
+    pub(super) fn next(&mut self, shared: &mut Shared<'_>) {
         self.settle(shared);
         let feed = self.request.feed;
         let at = self.progress[feed].at;
@@ -563,6 +605,8 @@ impl Lane {
         self.wire.clear();
         self.sent = 0;
         self.uncertain = false;
+        self.attempts = 0;
+        self.trial = Trial::Piece;
         self.state = State::Idle;
         self.due = Instant::NEVER;
         self.more = true;
@@ -596,22 +640,29 @@ impl Lane {
         shared.meters.retried += self.request.samples;
         shared.meters.histograms.retried += self.request.histograms;
         shared.meters.requests_failed += 1;
-        shared.meters.held = true;
         self.say(words, shared);
         self.attempts += 1;
-        self.hold = self.hold.clamp(HOLD_MIN, HOLD_MAX);
         self.state = State::Waiting;
-        self.due = shared.now.instant + jittered(self.hold, shared.random);
-        self.hold = (self.hold * 2).min(HOLD_MAX);
+        self.due = self.held_until(shared);
     }
 
-    fn halve(&mut self, words: String, shared: &mut Shared<'_>) {
-        if self.request.raw.len() < SMALL_BYTES {
-            // No honest limit is as low as this: something in between refuses everything.
-            return self.hold_back(words, shared);
-        }
-        if self.request.samples <= 1 {
-            return self.refused(words, shared);
+    /// When an endpoint that will not have us is asked again; later each time.
+    pub(super) fn held_until(&mut self, shared: &mut Shared<'_>) -> Instant {
+        shared.meters.held = true;
+        self.hold = self.hold.clamp(HOLD_MIN, HOLD_MAX);
+        let until = shared.now.instant + jittered(self.hold, shared.random);
+        self.hold = (self.hold * 2).min(HOLD_MAX);
+        until
+    }
+
+    fn halve(&mut self, about_samples: bool, words: String, shared: &mut Shared<'_>) {
+        let small = self.request.raw.len() < SMALL_BYTES || self.request.samples <= 1;
+        if small || self.trial != Trial::Piece {
+            // No honest limit is as low as this: it is something else that is refused.
+            return match about_samples {
+                true => self.isolate(words, shared),
+                false => self.refused(words, shared),
+            };
         }
         shared.meters.requests_failed += 1;
         *shared.bytes_max = (self.request.raw.len() / 2).max(1);
@@ -619,34 +670,29 @@ impl Lane {
         self.rebuild();
     }
 
-    fn isolate(&mut self, words: String, shared: &mut Shared<'_>) {
-        shared.meters.requests_failed += 1;
-        self.say(words, shared);
-        let end = self.progress[self.request.feed].at;
-        let until = self.isolation.map_or(end, |found| found.until);
-        let (samples, frames) = (self.request.samples, self.request.frames);
-        if frames <= 1 && (samples == 1 || self.patience == 0) {
-            self.patience = self.patience.saturating_sub(1);
-            let whole = shared.plan.samples_max as u64;
-            let samples_max = if self.patience == 0 { whole } else { samples };
-            self.isolation = Some(Isolation { until, samples_max });
-            self.reject(shared);
-            return self.next(shared);
-        }
-        // First frame by frame, then halves of a frame.
-        let samples_max = if frames > 1 { samples } else { samples.div_ceil(2) };
-        self.isolation = Some(Isolation { until, samples_max });
-        self.rebuild();
-    }
-
-    fn reject(&mut self, shared: &mut Shared<'_>) {
+    pub(super) fn reject(&mut self, shared: &mut Shared<'_>) {
         self.lose(Loss::Rejected, self.request.samples, shared);
         shared.meters.histograms.lost.add(Loss::Rejected, self.request.histograms);
+        self.note_refused(shared);
         self.note_sent(shared);
+    }
+
+    /// What the request holds is refused for good: for the file of dead letters.
+    pub(super) fn note_refused(&mut self, shared: &mut Shared<'_>) {
+        let (status, words) = (self.refusal.0, self.refusal.1.as_str());
+        let refusal = Refusal { endpoint: &shared.plan.name, status, words };
+        let now = (shared.now.instant, shared.now.timestamp);
+        shared.letters.refused(&refusal, &self.request.raw, self.request.samples, now);
     }
 
     /// Refused for good, all of it.
     fn refused(&mut self, words: String, shared: &mut Shared<'_>) {
+        if self.trial != Trial::Piece {
+            return self.isolate(words, shared);
+        }
+        if let Some(isolation) = &mut self.isolation {
+            isolation.disturbed();
+        }
         shared.meters.requests_failed += 1;
         let words = format!("{words}; {} samples dropped", self.request.samples);
         self.say(words, shared);
@@ -663,7 +709,7 @@ impl Lane {
         self.quiet_until = shared.now.instant + jittered(pause, shared.random);
     }
 
-    fn say(&mut self, words: String, shared: &mut Shared<'_>) {
+    pub(super) fn say(&mut self, words: String, shared: &mut Shared<'_>) {
         if shared.meters.last_error != words {
             let message = "Failed to send samples";
             shared.says.push(Said { message, err: words.clone() });
@@ -674,6 +720,9 @@ impl Lane {
     /// Segments of this feed below are given up. What waits for another attempt is not waited for, but the next
     /// request comes no sooner.
     pub fn shed(&mut self, feed: usize, below: Seq) {
+        if let Some(isolation) = self.isolation.as_mut().filter(|found| found.feed == feed) {
+            isolation.disturbed();
+        }
         let from = self.request.from.place.seq();
         if self.state == State::Waiting && self.request.feed == feed && from < below {
             self.quiet_until = self.due;
@@ -698,6 +747,7 @@ impl Lane {
         self.state = State::Idle;
         self.attempts = 0;
         self.isolation = None;
+        self.trial = Trial::Piece;
         self.backoff = Duration::ZERO;
         self.hold = Duration::ZERO;
         self.due = Instant::NEVER;

@@ -17,10 +17,16 @@ mod cursors;
 mod drain;
 mod endpoint;
 mod filter;
+mod isolation;
 mod lane;
+mod letters;
+mod search;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
-pub use cursors::cursor_file;
+pub use cursors::{cursor_file, endpoint_key};
 pub use endpoint::{Endpoint, Outlook, Scratch};
 pub use filter::Filter;
+pub use letters::Letters;
 pub use verdict::{Verdict, verdict};

@@ -8,9 +8,10 @@ use crate::append::Appender;
 use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner, limits};
 use crate::mail::{Assignment, Level, Notice, Order, Recovery};
 use crate::scrape::{Lent, Pools};
-use crate::send::{Endpoint, Outlook, Scratch};
+use crate::send::{Endpoint, Letters, Outlook, Scratch, cursor_file, endpoint_key};
 use crate::series::Feed;
 use crate::shard::ledger::Ledger;
+use crate::shard::removed::Removals;
 use crate::shard::upkeep::Upkeep;
 use crate::shard::{Effect, Event, Plan, recover};
 use crate::wal::{CursorPage, DiskAnswer, DiskRequest, Place, Seq};
@@ -37,13 +38,13 @@ pub struct Shard {
     pub(super) epoch: u32,
     pub(super) feeds: Vec<Feed>,
     /// Cursors that recovery found, per feed, for endpoints to come.
-    found: Vec<Vec<(String, CursorPage)>>,
+    pub(super) found: Vec<Vec<(String, CursorPage)>>,
     pub(super) appender: Appender,
     pub(super) ledger: Ledger,
     pub(super) recovery: Recovery,
     pub(super) pools: Pools,
     pub(super) endpoints: Vec<Option<Endpoint>>,
-    dialer: Dialer,
+    pub(super) dialer: Dialer,
     external: Vec<u8>,
     pub(super) scratch: Scratch,
     commits: Vec<(Place, Instant)>,
@@ -52,6 +53,8 @@ pub struct Shard {
     /// Segments that could not be loaded, and how often.
     unreadable: HashMap<(u16, Seq), u32>,
     pub(super) upkeep: Upkeep,
+    pub(super) removals: Removals,
+    pub(super) letters: Letters,
     seed: u64,
     gate: Gate,
     stopping: Option<Stopping>,
@@ -78,7 +81,7 @@ enum Stopping {
 impl Shard {
     /// A shard is born on the core that keeps it, from what recovery found.
     pub fn new(plan: Plan, now: Now) -> Shard {
-        let Plan { shard, identity, segment_bytes, seed, phase_seed, logs } = plan;
+        let Plan { shard, identity, segment_bytes, seed, phase_seed, removed_grace, logs } = plan;
         let mut found = Vec::new();
         let mut ledgers = Vec::new();
         let mut feeds: Vec<Feed> = Vec::new();
@@ -110,6 +113,8 @@ impl Shard {
             loading: Vec::new(),
             unreadable: HashMap::new(),
             upkeep: Upkeep::default(),
+            letters: Letters::default(),
+            removals: Removals::new(removed_grace),
             seed,
             gate: Gate::Shut(now.instant + GATE),
             stopping: None,
@@ -201,7 +206,12 @@ impl Shard {
         };
         let sends = self.endpoints.iter().flatten().map(|endpoint| endpoint.wake(now)).min();
         let ledger = self.ledger.wake(&self.appender);
-        scrapes.min(stop).min(ledger).min(sends.unwrap_or(Instant::NEVER)).min(self.upkeep.wake())
+        scrapes
+            .min(stop)
+            .min(ledger)
+            .min(sends.unwrap_or(Instant::NEVER))
+            .min(self.upkeep.wake())
+            .min(self.removals.wake())
     }
 
     fn wrote(&mut self, conn: Conn, bytes: usize) {
@@ -244,6 +254,7 @@ impl Shard {
             commits: &self.commits,
             wanted: &mut self.wanted,
             scratch: &mut self.scratch,
+            letters: &mut self.letters,
         };
         act(endpoint, &mut outlook);
         for said in endpoint.says.drain(..) {
@@ -283,6 +294,7 @@ impl Shard {
         }
         self.load_wanted();
         self.store_cursors(now);
+        self.effects.extend(self.letters.store().map(Effect::Disk));
         self.do_upkeep(now);
         self.look_for_lost_pages();
         self.keep_segments(now);
@@ -343,6 +355,7 @@ impl Shard {
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.shed(log as usize, Seq(below));
                 }
+                self.removals.shed(log as usize, Seq(below), &self.feeds, &mut self.found);
             }
             Order::Budget { .. } => {}
             Order::Report { number, targets } => {
@@ -377,7 +390,7 @@ impl Shard {
             let at = plans.iter().position(|plan| plan.identity == endpoint.plan.identity);
             match at {
                 Some(at) => endpoint.set_plan(plans.remove(at), external_changed, &mut self.dialer),
-                None => self.remove_endpoint(slot),
+                None => self.remove_endpoint(now, slot),
             }
         }
         for plan in plans {
@@ -385,55 +398,16 @@ impl Shard {
                 self.endpoints.push(None);
                 self.endpoints.len() - 1
             });
+            let (file, key) = (cursor_file(&plan.identity), endpoint_key(&plan.identity));
+            let formerly = plan.formerly.as_deref().map(cursor_file);
+            self.welcome(&file, formerly.as_deref().map(|old| (old, key)));
             let seed = self.seed ^ crate::base::stable_hash(plan.identity.as_bytes());
             let endpoint = Endpoint::new(plan, slot as u32, &self.feeds, &self.found, seed);
             self.endpoints[slot] = Some(endpoint);
         }
         if !core::mem::replace(&mut self.upkeep.assigned, true) {
-            self.tell_of_orphans();
+            self.find_orphans(now);
         }
-    }
-
-    /// Cursors that recovery found and no endpoint of the configuration goes by.
-    fn tell_of_orphans(&mut self) {
-        let known: Vec<String> =
-            self.endpoints.iter().flatten().map(|found| found.cursor_name().to_owned()).collect();
-        let orphans: Vec<String> = self
-            .found
-            .iter()
-            .flatten()
-            .map(|(file, _)| file.clone())
-            .filter(|file| !known.contains(file))
-            .collect();
-        for file in orphans {
-            let text =
-                "A cursor belongs to no endpoint of the configuration; its backlog is not kept";
-            self.log(Level::Warn, text, vec![("file", file)]);
-        }
-    }
-
-    /// It is no longer configured: its backlog holds nothing up any more, and is forgotten.
-    fn remove_endpoint(&mut self, slot: usize) {
-        let Some(mut endpoint) = self.endpoints[slot].take() else {
-            return;
-        };
-        endpoint.end(&mut self.dialer);
-        let pending = endpoint.report(&self.feeds, &mut self.scratch.decoded).pending;
-        let file = endpoint.cursor_name().to_owned();
-        for log in 0..self.feeds.len() as u16 {
-            self.found[log as usize].retain(|(name, _)| *name != file);
-            let request = DiskRequest::DeleteCursor { log, file: file.clone() };
-            self.effects.push_back(Effect::Disk(request));
-        }
-        self.effects.push_back(Effect::Notice(Notice::Log {
-            shard: self.number,
-            level: Level::Warn,
-            message: "Endpoint removed; what it had not acknowledged is given up".to_owned(),
-            fields: vec![
-                ("remote_name", endpoint.plan.name.clone()),
-                ("samples", pending.to_string()),
-            ],
-        }));
     }
 
     fn disk(&mut self, now: Now, answer: DiskAnswer) {
@@ -454,6 +428,7 @@ impl Shard {
             }
             DiskAnswer::CursorStored { log, file, sequence } => {
                 self.ledger.stored(log, &file);
+                self.forget_renamed(log, &file);
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     if endpoint.cursor_stored(log, &file, sequence) {
                         break;
@@ -474,6 +449,13 @@ impl Shard {
             DiskAnswer::Prepared { kind, slot, region } => self.prepared(kind, slot, region),
             DiskAnswer::PrepareFailed { kind, shortage, message } => {
                 self.prepare_failed(now, kind, shortage, message)
+            }
+            DiskAnswer::Quarantined { error } => {
+                self.letters.stored(error.is_none());
+                if let Some(error) = error {
+                    let text = "Refused samples could not be written down";
+                    self.log(Level::Warn, text, vec![("err", error)]);
+                }
             }
             DiskAnswer::SyncFailed { file, message } => self.sync_failed(now, file, message),
             DiskAnswer::Removed { log } => {
@@ -544,6 +526,7 @@ impl Shard {
             }
             Some(Stopping::Storing(until)) => {
                 let quiet = self.ledger.quiet(&self.appender)
+                    && self.letters.quiet()
                     && self.endpoints.iter().flatten().all(|endpoint| endpoint.cursors_quiet());
                 if quiet || now.instant >= until {
                     self.stopping = Some(Stopping::Done);

@@ -19,6 +19,7 @@ mod event;
 mod ledger;
 mod plan;
 mod recover;
+mod removed;
 mod report;
 mod machine;
 mod upkeep;

@@ -1,5 +1,7 @@
 //! What a shard is born with.
 
+use core::time::Duration;
+
 use crate::wal::{CursorPage, FoundSegment, Identity, LedgerPage, Seq};
 
 /// Crosses to the core once, before the shard exists. The configuration follows as orders.
@@ -12,6 +14,8 @@ pub struct Plan {
     pub seed: u64,
     /// Spreads target phases; the same on every run of this host with these external labels (SCR-1).
     pub phase_seed: u64,
+    /// How long an endpoint that is no longer configured may come back.
+    pub removed_grace: Duration,
     /// The shard's own directory first, then the adopted ones. Never empty.
     pub logs: Vec<FoundLog>,
 }

@@ -20,6 +20,9 @@ impl Shard {
             jobs: self.pools.job_meters(),
             endpoints: endpoints.map(|endpoint| endpoint.report(&self.feeds, decoded)).collect(),
             log: self.log_meters(),
+            removed: self.removals.report(&self.feeds),
+            quarantined: self.letters.written,
+            unquarantined: self.letters.left_out,
             targets: if targets { self.pools.target_states() } else { Vec::new() },
         }
     }
@@ -69,8 +72,9 @@ impl Shard {
                 head: log == 0 && segment.seq >= head,
             }));
             let end = feed.log.end().seq();
-            let needed = self.endpoints.iter().flatten().map(|endpoint| endpoint.needed(log)).min();
-            meters.needed.push((log as u16, needed.unwrap_or(end).0));
+            meters
+                .needed
+                .push((log as u16, self.needed(log).map_or(end, |needed| needed.min(end)).0));
         }
         meters
     }

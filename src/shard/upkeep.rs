@@ -77,6 +77,7 @@ impl Shard {
             self.sweep(now);
         }
         self.clean_dictionary(now);
+        self.give_up_removed(now);
         self.give_back_adopted();
     }
 
@@ -122,8 +123,7 @@ impl Shard {
         if log >= self.feeds.len() || self.adopted_removed(log) {
             return;
         }
-        let needed = self.endpoints.iter().flatten().map(|endpoint| endpoint.needed(log)).min();
-        let below = needed.map_or(below, |needed| below.min(needed));
+        let below = self.needed(log).map_or(below, |needed| below.min(needed));
         // The file of one that is being put into another is the helper's.
         let keeping = self.upkeep.degraded.keeping_samples().filter(|_| log == 0);
         let below = keeping.map_or(below, |keeping| below.min(keeping));
@@ -232,7 +232,9 @@ impl Shard {
         }
         for log in 1..self.feeds.len() {
             let end = self.feeds[log].log.end();
-            let done = self.endpoints.iter().flatten().all(|endpoint| endpoint.drained(log, end));
+            let gone = self.removals.waiting.iter();
+            let done = self.endpoints.iter().flatten().all(|endpoint| endpoint.drained(log, end))
+                && gone.clone().all(|removed| removed.drained(log, &self.feeds));
             if done && !self.upkeep.removed.contains(&(log as u16)) {
                 self.upkeep.removed.push(log as u16);
                 self.ledger.take_over(log);

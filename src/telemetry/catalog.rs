@@ -126,6 +126,8 @@ catalog! {
     WAL_DEGRADED Gauge "corelane_wal_degraded" "1 while some of the log is only in memory, by why there is no file for it.";
     WAL_MEMORY Gauge "corelane_wal_memory_bytes" "Bytes of memory that it takes.";
     WAL_DAMAGE Counter "corelane_wal_damage_total" "Damaged places stepped over.";
+    QUARANTINED Counter "corelane_rejected_samples_recorded_total" "Rejected samples that were written to rejected.jsonl.";
+    UNQUARANTINED Counter "corelane_rejected_samples_unrecorded_total" "Rejected samples that were not: too many at once, or no disk.";
     SYNC_FAILURES Counter "corelane_wal_sync_failures_total" "Syncs of the log that failed.";
     WRITE_FAILURES Counter "corelane_wal_write_failures_total" "Records that could not be written to their file.";
     SERIES Gauge "corelane_series" "Series with a definition in memory.";
@@ -147,6 +149,7 @@ catalog! {
     LOST Counter "corelane_endpoint_samples_lost_total" "Samples not delivered, by reason.";
     RESUMED Counter "corelane_endpoint_samples_resumed_total" "Samples found to be acknowledged before the last start.";
     PENDING Gauge "corelane_endpoint_samples_pending" "Samples that wait for a verdict.";
+    REMOVED_PENDING Gauge "corelane_removed_endpoint_samples_pending" "Samples kept for an endpoint that left the configuration, in case it comes back.";
     OLDEST_PENDING Gauge "corelane_endpoint_oldest_pending_age_seconds" "Age of the oldest sample that waits; 0: none does.";
     BACKLOG_BYTES Gauge "corelane_endpoint_backlog_bytes" "Bytes of log between the endpoint's cursor and the end.";
     REQUESTS Counter "corelane_endpoint_requests_total" "Requests answered or given up.";

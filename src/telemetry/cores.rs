@@ -22,6 +22,8 @@ const BY_SHARD: &[Figure] = &[
     (&WAL_MEMORY, |report| report.log.memory_bytes),
     (&WAL_DAMAGE, |report| report.log.damage),
     (&SYNC_FAILURES, |report| report.log.sync_failures),
+    (&QUARANTINED, |report| report.quarantined),
+    (&UNQUARANTINED, |report| report.unquarantined),
     (&WRITE_FAILURES, |report| report.log.write_failures),
     (&SERIES, |report| report.log.series),
     (&SERIES_CREATED, |report| report.log.series_created),

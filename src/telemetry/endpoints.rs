@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Histogram, Timestamp};
-use crate::mail::{EndpointMeters, Report};
+use crate::mail::{EndpointMeters, RemovedMeters, Report};
 use crate::model::{Loss, Losses};
 use crate::telemetry::Metric;
 use crate::telemetry::catalog::*;
@@ -123,6 +123,15 @@ fn pending_age_ms(meters: &EndpointMeters, now: Timestamp) -> i64 {
     }
 }
 
+/// A loss of endpoints that are not configured any more.
+const REMOVED: &str = "endpoint_removed";
+
+fn removed(reports: &[Report]) -> impl Iterator<Item = (String, &RemovedMeters)> {
+    reports
+        .iter()
+        .flat_map(|report| report.removed.iter().map(|removed| (report.shard.to_string(), removed)))
+}
+
 /// By name, so that a page's order does not depend on the configuration's.
 fn gather(reports: &[Report]) -> Vec<Endpoint<'_>> {
     let mut endpoints: BTreeMap<&str, Endpoint<'_>> = BTreeMap::new();
@@ -156,7 +165,7 @@ pub(super) fn write(page: &mut Page, reports: &[Report], now: Timestamp) {
             }
         }
     }
-    write_verdicts(page, &endpoints, now);
+    write_verdicts(page, reports, &endpoints, now);
     let newest = endpoints.iter().map(Endpoint::highest).max().unwrap_or_default();
     page.family(&REMOTE_IN_HIGHEST).gauge(&[], seconds(newest));
 }
@@ -211,7 +220,7 @@ fn per_send(endpoint: &Endpoint<'_>) -> f64 {
     endpoint.meters().map(|meters| meters.samples_max).max().unwrap_or(0) as f64
 }
 
-fn write_verdicts(page: &mut Page, endpoints: &[Endpoint<'_>], now: Timestamp) {
+fn write_verdicts(page: &mut Page, reports: &[Report], endpoints: &[Endpoint<'_>], now: Timestamp) {
     let mut family = page.family(&LOST);
     for endpoint in endpoints {
         for (shard, _, meters) in &endpoint.parts {
@@ -224,6 +233,15 @@ fn write_verdicts(page: &mut Page, endpoints: &[Endpoint<'_>], now: Timestamp) {
                 family.count(&labels, meters.lost.get(reason));
             }
         }
+    }
+    for (shard, removed) in removed(reports) {
+        let labels = [("reason", REMOVED), ("remote_name", &removed.name), ("shard", &shard)];
+        family.count(&labels, removed.given_up);
+    }
+    let mut family = page.family(&REMOVED_PENDING);
+    for (shard, removed) in removed(reports) {
+        let labels = [("remote_name", removed.name.as_str()), ("shard", &shard)];
+        family.gauge(&labels, removed.pending as f64);
     }
     let mut family = page.family(&OLDEST_PENDING);
     for endpoint in endpoints {

@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
     use crate::base::Histogram;
-    use crate::mail::{EndpointMeters, JobMeters, LogMeters, ScrapeMeters};
+    use crate::mail::{EndpointMeters, JobMeters, LogMeters, RemovedMeters, ScrapeMeters};
     use crate::model::{Loss, Losses, Refusal, Refusals};
     use crate::telemetry::{CATALOG, DiscoveryState, MetricKind, PoolState};
 
@@ -115,6 +115,7 @@ mod tests {
                 ..LogMeters::default()
             },
             endpoints: vec![endpoint],
+            removed: vec![RemovedMeters { name: "gone".to_owned(), pending: 7, given_up: 3 }],
             ..Report::default()
         }
     }

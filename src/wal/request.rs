@@ -33,6 +33,10 @@ pub enum DiskRequest {
     Prepare {
         kind: SegmentKind,
     },
+    /// Refused samples, a line of text each, for a file of bounded size in the own directory.
+    Quarantine {
+        lines: Vec<u8>,
+    },
     /// Bytes that are not needed for now; their file stays.
     Release(Region),
     /// The directory holds nothing that anybody waits for.
@@ -103,6 +107,10 @@ pub enum DiskAnswer {
         kind: SegmentKind,
         slot: u16,
         region: Region,
+    },
+    /// `error`: the lines could not be written.
+    Quarantined {
+        error: Option<String>,
     },
     Removed {
         log: u16,

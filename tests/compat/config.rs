@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use corelane::config::{Config, Secret, Warning, parse};
+use corelane::config::{Config, Secret, StartAt, Warning, parse};
+use corelane::model::StatusAction;
 
 fn corpus(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/corpus/config").join(name);
@@ -180,6 +181,19 @@ fn queue_fields_that_are_not_written_are_told_apart() {
     let queue = entry("queue_config: {retry_on_http_429: false}").queue;
     assert_eq!((queue.batch_send_deadline, queue.retry_on_http_429), (None, Some(false)));
     assert_eq!((queue.capacity, queue.max_shards, queue.min_shards), (10_000, 50, 1));
+}
+
+#[test]
+fn our_own_fields_of_an_endpoint_are_obeyed_and_shown() {
+    let usual = config(&remote(""));
+    assert!(!usual.to_yaml().contains("corelane"));
+    let text = remote("corelane: {status_policy: {409: retry, 404: drop}, start_at: oldest}");
+    let read = config(&text);
+    let entry = &read.remote_write[0];
+    assert_eq!(entry.start_at, StartAt::Oldest);
+    let actions = [(404, StatusAction::Drop), (409, StatusAction::Retry)];
+    assert_eq!(entry.status_policy.0, actions);
+    assert_eq!(config(&read.to_yaml()).remote_write[0].status_policy.0, actions);
 }
 
 #[test]

@@ -14,7 +14,12 @@ pub enum Rule {
     UpTo(usize),
     /// 503, with the invitation to come back at once.
     Nobody,
+    /// Everyone, without a word about what became of it.
+    Silently,
 }
+
+/// Stands for [`Rule::Silently`].
+const SILENTLY: usize = usize::MAX - 1;
 
 impl Rule {
     /// Largest body that is let through.
@@ -23,6 +28,7 @@ impl Rule {
             Rule::Everyone => usize::MAX,
             Rule::UpTo(most) => most,
             Rule::Nobody => 0,
+            Rule::Silently => SILENTLY,
         }
     }
 }
@@ -92,6 +98,11 @@ impl State {
             let refusal = match self.most.load(Ordering::SeqCst) {
                 0 => "503 Not Now\r\nRetry-After: 0\r\n",
                 most if request.body.len() > most => "413 Too Large\r\n",
+                SILENTLY => {
+                    self.ask(&request)?;
+                    self.admitted.fetch_add(1, Ordering::SeqCst);
+                    return Ok(());
+                }
                 _ => {
                     self.admitted.fetch_add(1, Ordering::SeqCst);
                     stream.write_all(&self.ask(&request)?)?;

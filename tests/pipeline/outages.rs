@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, config};
+use crate::doorman::{Doorman, Rule};
 use crate::exporter::Numbered;
+use crate::figures::Figures;
 use crate::receiver::Receiver;
 use crate::scratch::Scratch;
+use crate::wait;
 
 /// Ten seconds at the usual interval.
 const OUTAGE_PAGES: u64 = 40;
@@ -86,4 +89,62 @@ fn a_receiver_that_comes_and_goes_gets_everything_in_order() {
     }
     let last = exporter.hold();
     receiver.assert_complete(&exporter, last);
+}
+
+/// The backlog is taken and nobody says so. Prometheus refuses a whole request for one sample that is older than what it
+/// has, so that what is sent again must not take along what is new.
+fn what_is_sent_again_takes_nothing_along(killed: bool) {
+    let scratch = Scratch::new();
+    let receiver = Receiver::prometheus(&scratch);
+    let doorman = Doorman::start(receiver.port(), Rule::Everyone);
+    let exporter = Numbered::with_ballast(200);
+    let mut agent = Agent::new(&scratch, &config(&[exporter.port()], &[doorman.url()]));
+    agent.flags(&["--cores=1"]);
+    agent.start();
+    exporter.more(4);
+    doorman.rule(Rule::Nobody);
+    exporter.more(OUTAGE_PAGES / 2);
+    // Its first request after a start holds all that is there.
+    agent.kill();
+    agent.start();
+    exporter.more(2);
+    doorman.rule(Rule::Silently);
+    let before = doorman.admitted();
+    wait::until_true("the backlog is taken", || doorman.admitted() > before);
+    exporter.hold();
+    if killed {
+        agent.kill();
+        doorman.rule(Rule::Nobody);
+        exporter.release();
+        agent.start();
+    } else {
+        doorman.rule(Rule::Nobody);
+        exporter.release();
+    }
+    // New samples wait behind those that are there.
+    exporter.more(8);
+    let asked = doorman.admitted();
+    doorman.rule(Rule::Everyone);
+    exporter.more(2);
+    let last = exporter.hold();
+    receiver.assert_complete(&exporter, last);
+    let asked = doorman.admitted() - asked;
+    assert!(asked < 400, "{asked} requests to tell what was there from what was not");
+    let rejected = "reason=\"rejected\"";
+    let rejected = Figures::of(&agent).sum("corelane_endpoint_samples_lost_total", rejected);
+    assert!(rejected > 0, "nothing that was sent again was refused");
+    let path = agent.data().join("shard-000/rejected.jsonl");
+    wait::until_true("the refused samples are written down", || {
+        std::fs::read_to_string(&path).is_ok_and(|letters| letters.contains("\"status\":400"))
+    });
+}
+
+#[test]
+fn what_a_receiver_took_in_silence_takes_nothing_along_when_it_is_sent_again() {
+    what_is_sent_again_takes_nothing_along(false);
+}
+
+#[test]
+fn what_a_receiver_took_from_a_killed_agent_takes_nothing_along_when_it_is_sent_again() {
+    what_is_sent_again_takes_nothing_along(true);
 }

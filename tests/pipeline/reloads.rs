@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::agent::{Agent, INTERVAL, config};
 use crate::exporter::Numbered;
+use crate::figures::Figures;
 use crate::receiver::Receiver;
 use crate::scratch::Scratch;
 use crate::wait;
@@ -158,4 +159,77 @@ fn two_changes_of_relabeling_between_two_scrapes_leave_only_the_last_in_force() 
     let pages = |range: std::ops::RangeInclusive<u64>| range.map(|page| page as f64);
     assert_eq!(values("A"), pages(1..=old).collect::<Vec<_>>());
     assert_eq!(values("C")[..2], pages(old + 1..=old + 2).collect::<Vec<_>>());
+}
+
+/// Out of the configuration in an outage, and in it again: under the same name, or under its first.
+fn comes_back(
+    first: impl Fn(&str) -> String,
+    again: impl Fn(&str) -> String,
+    through_a_restart: bool,
+) {
+    let scratch = Scratch::new();
+    let mut receiver = Receiver::prometheus(&scratch);
+    let exporter = Numbered::start();
+    let with = config(&[exporter.port()], &[receiver.url()]);
+    let without = config(&[exporter.port()], &[]);
+    let mut agent = Agent::new(&scratch, &first(&with));
+    agent.start();
+    exporter.more(4);
+    receiver.stop();
+    exporter.more(4);
+    reload(&agent, &without);
+    exporter.more(4);
+    if through_a_restart {
+        exporter.hold();
+        agent.kill();
+        exporter.release();
+        agent.start();
+        exporter.more(2);
+    }
+    let kept = Figures::of(&agent).sum("corelane_removed_endpoint_samples_pending", "");
+    assert!(kept > 0, "nothing is kept for the endpoint");
+    reload(&agent, &again(&with));
+    exporter.more(2);
+    receiver.start();
+    exporter.more(2);
+    let last = exporter.hold();
+    receiver.assert_complete(&exporter, last);
+}
+
+#[test]
+fn an_endpoint_that_comes_back_goes_on_where_it_was() {
+    comes_back(str::to_owned, str::to_owned, false);
+}
+
+#[test]
+fn an_endpoint_that_comes_back_after_a_restart_goes_on_where_it_was() {
+    comes_back(str::to_owned, str::to_owned, true);
+}
+
+#[test]
+fn an_endpoint_that_comes_back_with_a_name_goes_on_where_it_was_without() {
+    let nameless = |yaml: &str| yaml.replace("  - name: remote-0\n    url:", "  - url:");
+    comes_back(nameless, str::to_owned, false);
+}
+
+#[test]
+fn what_a_removed_endpoint_did_not_take_is_given_up_after_a_while_and_counted() {
+    let scratch = Scratch::new();
+    let mut receiver = Receiver::prometheus(&scratch);
+    let exporter = Numbered::start();
+    let with = config(&[exporter.port()], &[receiver.url()]);
+    let mut agent = Agent::new(&scratch, &with);
+    agent.flags(&["--wal.removed-endpoint-grace=1s", "--cores=1"]);
+    agent.start();
+    exporter.more(4);
+    receiver.stop();
+    exporter.more(4);
+    reload(&agent, &config(&[exporter.port()], &[]));
+    let lost = "reason=\"endpoint_removed\"";
+    wait::until_true("the endpoint is waited for in vain", || {
+        agent.log().contains("did not come back")
+    });
+    assert!(Figures::of(&agent).sum("corelane_endpoint_samples_lost_total", lost) > 0);
+    let kept = Figures::of(&agent).sum("corelane_removed_endpoint_samples_pending", "");
+    assert_eq!(kept, 0, "something is still kept");
 }

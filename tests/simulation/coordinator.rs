@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Order};
-use corelane::model::{Labels, pack};
+use corelane::model::{Labels, StatusPolicy, pack};
 use corelane::relabel::{Action, Rule, RuleSource};
 
 use crate::exporter::{ENDPOINT_DROPS, Exporter, JOB_DROPS};
@@ -128,6 +128,7 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
     EndpointPlan {
         name: format!("endpoint-{at}"),
         identity: url.clone(),
+        formerly: None,
         url: Url::parse(&url).expect("a URL"),
         headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         tls: 0,
@@ -140,6 +141,7 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         backoff_min: Duration::from_millis(30),
         backoff_max: Duration::from_secs(5),
         retry_429: true,
+        status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
         send_native_histograms: true,
         from_oldest: options.from_oldest,

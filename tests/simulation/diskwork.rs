@@ -81,6 +81,7 @@ pub fn answer_name(answer: &DiskAnswer) -> &'static str {
         DiskAnswer::LoadFailed { .. } => "load failed",
         DiskAnswer::PrepareFailed { .. } => "prepare failed",
         DiskAnswer::Prepared { .. } => "prepared",
+        DiskAnswer::Quarantined { .. } => "quarantined",
         DiskAnswer::Removed { .. } => "removed",
         DiskAnswer::SyncFailed { .. } => "sync failed",
     }
@@ -96,6 +97,7 @@ impl fmt::Display for RequestName<'_> {
             DiskRequest::Keep { kind, segment } => write!(f, "keep {kind:?} {:?}", segment.seq),
             DiskRequest::Load { log, seq, slot } => write!(f, "load {log} {seq:?} {slot}"),
             DiskRequest::Prepare { kind } => write!(f, "prepare {kind:?}"),
+            DiskRequest::Quarantine { lines } => write!(f, "quarantine {}", lines.len()),
             DiskRequest::Release(_) => write!(f, "release"),
             DiskRequest::RemoveLog { log } => write!(f, "remove log {log}"),
             DiskRequest::Retire { log, kind, slot, .. } => {

@@ -2,11 +2,13 @@
 //! when everything has come to rest.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use corelane::base::limits::HEAD_BYTES;
 use corelane::mail::Report;
 use corelane::model::{Loss, Refusal, is_stale};
 
+use crate::clock::{ms, us};
 use crate::exporter::{ENDPOINT_DROPS, value_of};
 use crate::net::Peer;
 use crate::reference::{Replay, What, groups, identify};
@@ -197,8 +199,8 @@ fn losses_are_just(world: &World, remote: &Remote) {
     }
 }
 
-/// L5: what had been acknowledged is sent again only if the cursor that says so had not been stored, or if it belongs
-/// to a scrape that had been sent in part: cursors count whole scrapes.
+/// L5: what had been acknowledged is sent again only if the cursor that says so had not been stored and was not old yet,
+/// or if it was tried alone.
 fn resends_are_just(world: &World, remote: &Remote) {
     if world.options.reload_every.is_some() || world.disk.was_cut {
         return;
@@ -212,20 +214,32 @@ fn resends_are_just(world: &World, remote: &Remote) {
         let Some(least) = stores.map(|(_, made)| *made).min() else {
             continue;
         };
-        if acknowledged < least {
+        // Unless the disk is in trouble, what a cursor does not say is not older than it may be.
+        let old = cursor_age(world)
+            .is_some_and(|age| acknowledged + age < world.deaths[owner.life as usize]);
+        if acknowledged < least || old {
             let (target, _) = identify(&remote.series[series], &world.exporters, &world.options);
             parts.entry(owner).or_default().insert((target, timestamp));
         }
     }
     for (owner, scrapes) in parts {
-        // Samples with timestamps of their own make one scrape look like two.
-        let looks = if world.options.exporter.explicit { 2 } else { 1 };
+        // What is tried alone, ahead of the cursor, to find the end of what is refused.
+        let tried = if remote.options.in_order || remote.options.poison { 16 } else { 0 };
         assert!(
-            scrapes.len() <= remote.options.connections * looks,
-            "L5: {owner:?} had stored that {scrapes:?} were acknowledged by remote {}",
+            scrapes.len() <= remote.options.connections * tried,
+            "L5: {owner:?} had stored, or should have, that {scrapes:?} were acknowledged by remote {}",
             remote.index
         );
     }
+}
+
+/// How old a stored cursor may be: what there is between two stores, and the way to the disk behind some other requests.
+/// `None` where that may take any time.
+fn cursor_age(world: &World) -> Option<Duration> {
+    let options = &world.options;
+    let (disk, turn) = (&options.disk, us(options.turn_delay_us));
+    let prompt = disk.late == 0 && disk.cursor_error == 0 && options.stall == 0;
+    prompt.then(|| ms(50 + 5) + 4 * turn + 30 * us(disk.delay_us))
 }
 
 /// Every sample says on which page it was, or is a marker or about a scrape.
@@ -264,6 +278,11 @@ fn times_only_grow(world: &World) -> bool {
 
 /// The second endpoint has what the first has, but for what it filters and what either refused for good.
 fn endpoints_agree(world: &World, first: &Remote, second: &Remote) {
+    // Where clocks are set back, a receiver that wants them in order refuses all of some scrapes, and what stands between
+    // refused samples of one is given up untried.
+    if [first, second].iter().any(|remote| remote.options.in_order && !remote.timely) {
+        return;
+    }
     let all = |remote: &Remote| -> BTreeSet<(usize, What, i64)> {
         let mut all = BTreeSet::new();
         for stored in &remote.series {

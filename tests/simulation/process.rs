@@ -61,6 +61,7 @@ impl World {
         let epoch = self.coordinator.epoch + u32::from(self.life > 1 && shards != before);
         self.coordinator.begin_life(epoch);
         self.ends.push(i64::MAX);
+        self.deaths.push(Instant::NEVER);
         let now = self.clock.now();
         self.trace.step(
             now.instant,
@@ -80,6 +81,7 @@ impl World {
                 segment_bytes: self.options.segment_bytes,
                 seed: self.options.seed ^ u64::from(self.life) << 32 ^ u64::from(shard),
                 phase_seed: self.options.seed,
+                removed_grace: ms(600_000),
                 logs: found,
             };
             self.hosts.push(Host {
@@ -576,6 +578,7 @@ impl World {
         }
         self.forget_memory(now);
         self.ends[self.life as usize] = now.timestamp.0;
+        self.deaths[self.life as usize] = now.instant;
         self.kill_armed = None;
         self.stopping = false;
         self.books.lives += 1;

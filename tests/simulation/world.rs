@@ -65,6 +65,8 @@ pub struct World {
     pub life: u32,
     /// Wall time in milliseconds at which each life ended; lives count from 1.
     pub ends: Vec<i64>,
+    /// The same by the clock that does not jump.
+    pub deaths: Vec<Instant>,
     pub faults: bool,
     pub stopping: bool,
     pub stop_asked: Instant,
@@ -140,6 +142,7 @@ impl World {
             hosts: Vec::new(),
             life: 0,
             ends: vec![0],
+            deaths: vec![Instant(0)],
             faults: true,
             stopping: false,
             stop_asked: Instant(0),

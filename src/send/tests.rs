@@ -1,0 +1,484 @@
+//! Whole endpoints without a network: what they send is answered by a receiver that a test writes.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{Ask, Dialer, Instant, Now, Timestamp};
+use crate::http::Url;
+use crate::mail::EndpointPlan;
+use crate::model::{Loss, SeriesRef, StatusAction, StatusPolicy, pack_label};
+use crate::send::{Endpoint, Letters, Outlook, Scratch};
+use crate::series::{Feed, Table};
+use crate::wal::{CursorPage, Dictionary, DiskRequest, Identity, Log, Region, Samples, Seq};
+use crate::wire::remote_v1::entries;
+
+const SEGMENT: usize = 4 << 20;
+
+/// A sample as a receiver knows it: number of the series, timestamp.
+type Key = (u32, i64);
+
+fn feed(series: u32) -> Feed {
+    let identity = Identity { store: [1; 16], shard: 0, start: 1, epoch: 0 };
+    let mut dictionary = Dictionary::open(identity, SEGMENT, vec![], 1, &mut |_| None);
+    dictionary.give_spare(0, Region::heap(SEGMENT));
+    let mut table = Table::new(1);
+    for number in 0..series {
+        let mut labels = Vec::new();
+        pack_label(&mut labels, b"__name__", b"sample");
+        pack_label(&mut labels, b"n", number.to_string().as_bytes());
+        let at = dictionary.define(SeriesRef(number), 0, &labels, Timestamp(0)).expect("room");
+        table.recover(SeriesRef(number), 0, at, &labels, Seq(1));
+    }
+    let mut log = Log::open(identity, SEGMENT, vec![], Seq(0), 1, &mut |_, _| {});
+    log.give_spare(0, Region::heap(SEGMENT));
+    Feed { log, dictionary, table }
+}
+
+fn plan() -> EndpointPlan {
+    EndpointPlan {
+        name: "one".to_owned(),
+        identity: "one".to_owned(),
+        formerly: None,
+        url: Url::parse("http://receiver/write").expect("a URL"),
+        headers: Vec::new(),
+        tls: 0,
+        relabel: Vec::new(),
+        connections: 1,
+        samples_max: 10_000,
+        bytes_max: 4 << 20,
+        batch_deadline: Duration::ZERO,
+        timeout: Duration::from_secs(30),
+        backoff_min: Duration::from_millis(30),
+        backoff_max: Duration::from_secs(5),
+        retry_429: true,
+        status_policy: StatusPolicy::default(),
+        sample_age_limit: Duration::ZERO,
+        send_native_histograms: true,
+        from_oldest: true,
+    }
+}
+
+/// A receiver's answer: a status, and which of the samples it keeps.
+struct Answer(u16, bool);
+
+struct Bench {
+    endpoint: Endpoint,
+    feeds: Vec<Feed>,
+    dialer: Dialer,
+    scratch: Scratch,
+    letters: Letters,
+    now: Instant,
+    /// Wall time in milliseconds when `now` is zero.
+    wall: i64,
+    requests: u64,
+    empty: u64,
+    /// The header `Retry-Attempt` of the last request.
+    attempt: String,
+    /// What was kept, in the order of its coming.
+    kept: Vec<Key>,
+    newest: BTreeMap<u32, i64>,
+    known: BTreeSet<Key>,
+    /// The last cursor page.
+    stored: Option<(String, CursorPage)>,
+}
+
+impl Bench {
+    /// An endpoint that has everything of a log without samples, of so many series.
+    fn new(series: u32) -> Bench {
+        let feeds = vec![feed(series)];
+        let mut endpoint = Endpoint::new(plan(), 0, &feeds, &[], 7);
+        endpoint.release(u32::MAX);
+        Bench {
+            endpoint,
+            feeds,
+            dialer: Dialer::default(),
+            scratch: Scratch::default(),
+            letters: Letters::default(),
+            now: Instant(1),
+            wall: 1_000_000,
+            requests: 0,
+            empty: 0,
+            attempt: String::new(),
+            kept: Vec::new(),
+            newest: BTreeMap::new(),
+            known: BTreeSet::new(),
+            stored: None,
+        }
+    }
+
+    fn commit(&mut self, time: i64, series: core::ops::Range<u32>) {
+        let refs: Vec<SeriesRef> = series.map(SeriesRef).collect();
+        let values: Vec<f64> = refs.iter().map(|series| f64::from(series.0) + 0.5).collect();
+        let time = Timestamp(time);
+        let frame = Samples { lane: 0, time, refs: &refs, values: &values, times: &[] };
+        self.feeds[0].log.append(&frame, time).expect("room");
+        self.endpoint.prompt_all();
+    }
+
+    fn with<T>(&mut self, act: impl FnOnce(&mut Endpoint, &mut Outlook<'_>) -> T) -> T {
+        let mut wanted = Vec::new();
+        let wall = self.wall + self.now.since(Instant(0)).as_millis() as i64;
+        let mut outlook = Outlook {
+            now: Now { instant: self.now, timestamp: Timestamp(wall) },
+            feeds: &self.feeds,
+            dialer: &mut self.dialer,
+            external: &[],
+            commits: &[],
+            wanted: &mut wanted,
+            scratch: &mut self.scratch,
+            letters: &mut self.letters,
+        };
+        let done = act(&mut self.endpoint, &mut outlook);
+        assert!(wanted.is_empty(), "everything is in memory");
+        done
+    }
+
+    /// Until nothing is due for a while, or `requests` have been answered.
+    fn run(&mut self, requests: u64, mut receiver: impl FnMut(&[Key], &Bench) -> Answer) {
+        let until = self.requests + requests;
+        let mut idle = 0;
+        while self.requests < until {
+            idle += 1;
+            assert!(idle < 1_000_000, "busy with nothing: {:?}", self.endpoint);
+            self.with(|endpoint, outlook| endpoint.tick(outlook));
+            let mut busy = false;
+            while let Some(ask) = self.dialer.next_ask() {
+                busy = true;
+                match ask {
+                    Ask::Open { .. } => self.with(|endpoint, outlook| endpoint.opened(0, outlook)),
+                    Ask::Write(_) => self.serve(&mut receiver),
+                    Ask::Close(_) | Ask::Pause(_) | Ask::Resume(_) => {}
+                }
+            }
+            let mut stores = Vec::new();
+            self.endpoint.store_cursors(self.now, true, &mut stores);
+            for store in stores {
+                if let DiskRequest::StoreCursor { log, file, sequence, page } = store {
+                    let page = CursorPage::decode(&page[..]).expect("a page");
+                    self.stored = Some((file.clone(), page));
+                    self.endpoint.cursor_stored(log, &file, sequence);
+                }
+            }
+            let wake = self.endpoint.wake(self.now);
+            if !busy && wake == Instant::NEVER {
+                return;
+            }
+            self.now = self.now.max(wake);
+        }
+    }
+
+    fn serve(&mut self, receiver: &mut impl FnMut(&[Key], &Bench) -> Answer) {
+        let bytes = self.endpoint.outgoing(0).to_vec();
+        self.endpoint.wrote(0, bytes.len());
+        let body = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+        let head = String::from_utf8_lossy(&bytes[..body]).into_owned();
+        let attempt = head.lines().find_map(|line| line.strip_prefix("Retry-Attempt: "));
+        self.attempt = attempt.unwrap_or_default().to_owned();
+        let raw = snap::raw::Decoder::new().decompress_vec(&bytes[body..]).expect("Snappy");
+        let samples: Vec<Key> = entries(&raw).map(|series| key(&series)).collect();
+        self.requests += 1;
+        self.empty += u64::from(samples.is_empty());
+        let Answer(status, keeps) = receiver(&samples, self);
+        if keeps {
+            for &(series, time) in &samples {
+                let newest = self.newest.entry(series).or_insert(i64::MIN);
+                assert!(*newest <= time, "S1: {series} at {time} after {newest}");
+                *newest = time;
+                self.known.insert((series, time));
+                self.kept.push((series, time));
+            }
+        }
+        let answer = match status {
+            0 => return,
+            204 => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+            status => format!("HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno"),
+        };
+        self.with(|endpoint, outlook| endpoint.read(0, answer.as_bytes(), outlook));
+    }
+
+    /// The process dies and another goes on from the stored cursor.
+    fn resume(&mut self) {
+        let mut stores = Vec::new();
+        self.endpoint.store_cursors(self.now, true, &mut stores);
+        let mut found = Vec::new();
+        for store in stores {
+            if let DiskRequest::StoreCursor { file, page, .. } = store {
+                found.push((file, CursorPage::decode(&page[..]).expect("a page")));
+            }
+        }
+        if found.is_empty() {
+            found = self.stored.clone().into_iter().collect();
+        }
+        self.endpoint = Endpoint::new(plan(), 0, &self.feeds, &[found], 7);
+        self.endpoint.release(u32::MAX);
+        self.dialer = Dialer::default();
+    }
+
+    fn rejected(&self) -> u64 {
+        self.endpoint.meters.lost.get(Loss::Rejected)
+    }
+
+    fn balances(&mut self) {
+        let report = self.endpoint.report(&self.feeds, &mut self.scratch.decoded);
+        let settled = report.acknowledged + report.lost.total() + report.resumed;
+        assert_eq!(report.entered, settled + report.pending, "L2");
+    }
+
+    /// The receiver takes one sample: from then on the endpoint is known to take some.
+    fn acquaint(&mut self) {
+        self.commit(1, 0..1);
+        self.run(1, takes_all);
+        assert_eq!(self.endpoint.meters.acknowledged, 1);
+    }
+}
+
+fn key(series: &crate::wire::remote_v1::TimeSeries) -> Key {
+    let number = &series.labels.iter().find(|label| label.name == "n").expect("n").value;
+    (number.parse().expect("a number"), series.samples[0].timestamp)
+}
+
+fn takes_all(_: &[Key], _: &Bench) -> Answer {
+    Answer(204, true)
+}
+
+/// As Prometheus does: one sample that is older than what is there, and nothing of the request is taken.
+fn in_order(samples: &[Key], bench: &Bench) -> Answer {
+    let newest = |series: &u32| bench.newest.get(series).copied().unwrap_or(i64::MIN);
+    let equal = |key: &Key| bench.known.contains(key) && newest(&key.0) == key.1;
+    let good = samples.iter().all(|key| key.1 > newest(&key.0) || equal(key));
+    Answer(if good { 204 } else { 400 }, good)
+}
+
+/// As [`in_order`], and refuses what is there already even if it is the newest.
+fn strict(samples: &[Key], bench: &Bench) -> Answer {
+    let newest = |series: &u32| bench.newest.get(series).copied().unwrap_or(i64::MIN);
+    let good = samples.iter().all(|key| key.1 > newest(&key.0));
+    Answer(if good { 204 } else { 400 }, good)
+}
+
+fn poisoned(poison: impl Fn(&Key) -> bool) -> impl FnMut(&[Key], &Bench) -> Answer {
+    move |samples, _| {
+        let good = !samples.iter().any(&poison);
+        Answer(if good { 204 } else { 400 }, good)
+    }
+}
+
+#[test]
+fn one_refused_sample_in_ten_thousand_costs_itself_and_few_requests() {
+    for at in [0, 1, 4_999, 5_000, 7_777, 9_999] {
+        let mut bench = Bench::new(5_000);
+        bench.commit(10, 0..5_000);
+        bench.run(1, takes_all);
+        bench.commit(20, 0..5_000);
+        bench.commit(30, 0..5_000);
+        let before = bench.requests;
+        let poison = (at % 5_000, if at < 5_000 { 20 } else { 30 });
+        bench.run(1_000, poisoned(move |key| *key == poison));
+        bench.balances();
+        assert_eq!(bench.rejected(), 1, "at {at}");
+        assert_eq!(bench.kept.len(), 14_999, "at {at}");
+        assert!(bench.requests - before < 25, "at {at}: {} requests", bench.requests - before);
+    }
+}
+
+#[test]
+fn what_a_receiver_has_already_takes_nothing_new_along() {
+    for known in [1u32, 2, 3, 7, 100, 4_999, 5_000, 9_999, 10_000] {
+        let mut bench = Bench::new(10_000);
+        bench.acquaint();
+        bench.commit(20, 0..10_000);
+        bench.resume();
+        // Taken in by a request whose answer was lost with the process.
+        bench.known.extend((0..known).map(|series| (series, 20)));
+        bench.newest.extend((0..known).map(|series| (series, 20)));
+        let before = bench.requests;
+        bench.run(1_000, strict);
+        bench.balances();
+        assert_eq!(bench.rejected(), u64::from(known), "{known}");
+        assert_eq!(bench.kept.len() as u32, 10_001 - known, "{known}");
+        let least = f64::from(known).log2() as u64;
+        let used = bench.requests - before;
+        assert!(used < 30 + 3 * least, "{known}: {used} requests");
+    }
+}
+
+#[test]
+fn a_resend_of_many_scrapes_takes_nothing_new_along() {
+    // 100 scrapes of 100 series, half of them there already.
+    for strictly in [false, true] {
+        let mut bench = Bench::new(100);
+        bench.commit(1, 0..100);
+        bench.run(1, takes_all);
+        (2..102).for_each(|time| bench.commit(time, 0..100));
+        for time in 2..52 {
+            bench.known.extend((0..100).map(|series| (series, time)));
+        }
+        bench.newest.extend((0..100).map(|series| (series, 51)));
+        bench.resume();
+        let before = bench.requests;
+        bench.run(2_000, if strictly { strict } else { in_order });
+        bench.balances();
+        let refused = if strictly { 5_000 } else { 4_900 };
+        assert_eq!(bench.rejected(), refused);
+        assert_eq!(bench.kept.len() as u64, 100 + 10_000 - refused);
+        let used = bench.requests - before;
+        assert!(used < 260, "{used} requests for 50 scrapes");
+    }
+}
+
+#[test]
+fn a_target_that_is_refused_costs_the_others_nothing() {
+    let mut bench = Bench::new(1_000);
+    bench.commit(1, 0..1_000);
+    bench.run(1, takes_all);
+    (2..12).for_each(|time| bench.commit(time, 0..1_000));
+    let before = bench.requests;
+    bench.run(2_000, poisoned(|(series, _)| (300..400).contains(series)));
+    bench.balances();
+    assert_eq!(bench.rejected(), 1_000);
+    assert_eq!(bench.kept.len(), 1_000 + 9_000);
+    let used = bench.requests - before;
+    assert!(used < 600, "{used} requests for ten runs of a hundred");
+}
+
+#[test]
+fn refused_samples_here_and_there_are_told_apart() {
+    let mut bench = Bench::new(1_000);
+    bench.commit(1, 0..1_000);
+    bench.run(1, takes_all);
+    bench.commit(2, 0..1_000);
+    // Runs of nine with a good one between: the worst there is for who cannot try each of them.
+    bench.run(10_000, poisoned(|(series, time)| *time > 1 && series % 10 != 3));
+    bench.balances();
+    assert!((900..=950).contains(&bench.rejected()), "{}", bench.rejected());
+}
+
+#[test]
+fn an_endpoint_that_refuses_everything_is_held_and_nothing_of_it_is_dropped_at_first() {
+    let mut bench = Bench::new(5_000);
+    bench.acquaint();
+    (2..6).for_each(|time| bench.commit(time, 0..5_000));
+    bench.run(4, |_, _| Answer(400, false));
+    assert!(bench.endpoint.meters.held);
+    assert_eq!(bench.rejected(), 0);
+    let began = bench.now;
+    bench.run(60, |_, _| Answer(400, false));
+    let hour = bench.now.since(began);
+    assert!(hour > Duration::from_secs(2_500), "asked 60 times in {hour:?}");
+    assert!(bench.rejected() <= 31, "{} given up in {hour:?}", bench.rejected());
+    let given_up = bench.rejected();
+    bench.run(100, takes_all);
+    bench.balances();
+    assert_eq!(bench.rejected(), given_up);
+    assert_eq!(bench.kept.len() as u64, 1 + 20_000 - given_up);
+    assert!(!bench.endpoint.meters.held);
+}
+
+#[test]
+fn an_endpoint_that_refuses_samples_of_all_kinds_is_believed_at_its_own_pace() {
+    let mut bench = Bench::new(2_000);
+    bench.commit(1, 0..2_000);
+    bench.run(1, takes_all);
+    (2..52).for_each(|time| bench.commit(time, 0..2_000));
+    let (before, began) = (bench.requests, bench.now);
+    bench.run(1_000, |samples, _| Answer(if samples.is_empty() { 204 } else { 400 }, false));
+    bench.balances();
+    assert_eq!(bench.rejected(), 100_000);
+    assert!(bench.empty > 5, "{} times it showed that it takes requests", bench.empty);
+    let used = bench.requests - before;
+    assert!(used < 300, "{used} requests for 50 scrapes");
+    assert!(bench.now.since(began) < Duration::from_secs(1));
+}
+
+#[test]
+fn a_sample_tried_alone_whose_answer_was_lost_says_nothing_about_its_neighbours() {
+    for lost in 0..40 {
+        let mut bench = Bench::new(1_000);
+        bench.commit(1, 0..1_000);
+        bench.run(1, takes_all);
+        bench.commit(20, 0..1_000);
+        bench.known.extend((0..500).map(|series| (series, 20)));
+        bench.newest.extend((0..500).map(|series| (series, 20)));
+        let mut left = i64::from(lost);
+        bench.run(1_000, |samples, bench| {
+            let Answer(status, keeps) = strict(samples, bench);
+            let loses = left == 0;
+            left -= 1;
+            // Taken, and no word about it.
+            if loses { Answer(0, keeps) } else { Answer(status, keeps) }
+        });
+        bench.balances();
+        let missing = (0..1_000).filter(|&series| !bench.known.contains(&(series, 20))).count();
+        assert_eq!(missing, 0, "the answer to request {lost} was lost");
+    }
+}
+
+#[test]
+fn a_configured_verdict_is_obeyed() {
+    for (action, pending, rejected) in
+        [(StatusAction::Drop, 0, 100), (StatusAction::Hold, 100, 0), (StatusAction::Retry, 100, 0)]
+    {
+        let mut bench = Bench::new(100);
+        bench.acquaint();
+        let policy = StatusPolicy(vec![(404, action), (409, action)]);
+        let plan = EndpointPlan { status_policy: policy, ..plan() };
+        bench.endpoint.set_plan(plan, false, &mut bench.dialer);
+        bench.commit(2, 0..100);
+        let began = bench.now;
+        let status = if action == StatusAction::Retry { 404 } else { 409 };
+        bench.run(3, |_, _| Answer(status, false));
+        bench.balances();
+        let report = bench.endpoint.report(&bench.feeds, &mut bench.scratch.decoded);
+        assert_eq!((report.pending, bench.rejected()), (pending, rejected), "{action:?}");
+        let held = bench.now.since(began) > Duration::from_secs(15);
+        assert_eq!(
+            (report.held, held),
+            (action == StatusAction::Hold, action == StatusAction::Hold)
+        );
+    }
+}
+
+#[test]
+fn too_large_for_so_little_means_something_else() {
+    let mut bench = Bench::new(100);
+    bench.acquaint();
+    bench.commit(2, 0..10);
+    let too_large = |samples: &[Key], _: &Bench| {
+        let bad = samples.contains(&(3, 2));
+        Answer(if bad { 413 } else { 204 }, !bad)
+    };
+    bench.run(100, too_large);
+    bench.balances();
+    assert_eq!((bench.rejected(), bench.kept.len()), (1, 1 + 9));
+}
+
+#[test]
+fn a_request_that_loses_what_grew_too_old_goes_on_counting_its_attempts() {
+    let mut bench = Bench::new(3);
+    bench.acquaint();
+    let limit = Duration::from_millis(100);
+    let plan = EndpointPlan { sample_age_limit: limit, ..plan() };
+    bench.endpoint.set_plan(plan, false, &mut bench.dialer);
+    bench.wall = 1_000;
+    bench.commit(960, 0..1);
+    bench.commit(1_000, 1..2);
+    let mut sizes = Vec::new();
+    bench.run(6, |samples, bench| {
+        sizes.push((samples.len(), bench.attempt.clone()));
+        Answer(503, false)
+    });
+    bench.balances();
+    let attempts: Vec<_> = sizes.iter().map(|(_, attempt)| attempt.as_str()).collect();
+    assert_eq!(attempts[..3], ["", "1", "2"], "{sizes:?}");
+    assert!(sizes[0].0 == 2 && sizes.iter().any(|(samples, _)| *samples == 1), "{sizes:?}");
+    assert_eq!(bench.endpoint.meters.lost.get(Loss::TooOld), 2);
+}
+
+#[test]
+fn a_stranger_that_refuses_is_taken_at_its_word() {
+    let mut bench = Bench::new(100);
+    bench.commit(1, 0..100);
+    bench.run(1, |_, _| Answer(400, false));
+    bench.balances();
+    assert_eq!(bench.rejected(), 100);
+}
