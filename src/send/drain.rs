@@ -100,7 +100,7 @@ impl Request {
 
 /// Why a histogram is not sent to this endpoint.
 // spec: conformance 3.1, RW-19
-fn unsendable(packed: &[u8], plan: &EndpointPlan) -> Option<Loss> {
+pub(super) fn unsendable(packed: &[u8], plan: &EndpointPlan) -> Option<Loss> {
     if !plan.send_native_histograms {
         return Some(Loss::HistogramsOff);
     }

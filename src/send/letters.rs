@@ -49,11 +49,17 @@ impl Letters {
             if self.tokens == 0 || self.lines.len() >= WAITING_BYTES {
                 break;
             }
+            let before = noted;
             for sample in &series.samples {
-                line(&mut self.lines, refusal, wall, &series, (sample.value, sample.timestamp));
+                let value = Some(sample.value);
+                line(&mut self.lines, refusal, wall, &series, value, sample.timestamp);
                 noted += 1;
             }
-            self.tokens = self.tokens.saturating_sub(series.samples.len() as u64);
+            for histogram in &series.histograms {
+                line(&mut self.lines, refusal, wall, &series, None, histogram.timestamp);
+                noted += 1;
+            }
+            self.tokens = self.tokens.saturating_sub(noted - before);
         }
         self.samples += noted;
         self.left_out += samples.saturating_sub(noted);
@@ -95,7 +101,8 @@ fn line(
     refusal: &Refusal<'_>,
     wall: Timestamp,
     series: &TimeSeries,
-    (value, timestamp): (f64, i64),
+    value: Option<f64>,
+    timestamp: i64,
 ) {
     let Refusal { endpoint, status, words } = refusal;
     out.extend_from_slice(format!("{{\"time_ms\":{},\"endpoint\":", wall.0).as_bytes());
@@ -111,12 +118,12 @@ fn line(
         out.push(b':');
         string(out, &label.value, limits::LABELS_BYTES);
     }
-    // The bits tell apart what text does not: staleness markers are NaN.
-    let (bits, value) = (value.to_bits(), format!("{value}"));
-    let rest = format!(
-        "}},\"value\":\"{value}\",\"bits\":\"{bits:016x}\",\"timestamp_ms\":{timestamp}}}\n"
-    );
-    out.extend_from_slice(rest.as_bytes());
+    let value = match value {
+        // The bits tell apart what text does not: staleness markers are NaN.
+        Some(value) => format!("\"value\":\"{value}\",\"bits\":\"{:016x}\"", value.to_bits()),
+        None => "\"histogram\":true".to_owned(),
+    };
+    out.extend_from_slice(format!("}},{value},\"timestamp_ms\":{timestamp}}}\n").as_bytes());
 }
 
 /// A JSON string of at most so many bytes of text, without control characters.

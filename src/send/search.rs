@@ -2,10 +2,11 @@
 
 use crate::base::{Timestamp, limits};
 use crate::model::SeriesRef;
-use crate::send::drain::{FRAMES_A_TURN, Spared, Stop, lane_number, oldest_sent};
+use crate::send::drain::{FRAMES_A_TURN, Spared, Stop, lane_number, oldest_sent, unsendable};
 use crate::send::isolation::{Isolation, Next, Window};
 use crate::send::lane::{Lane, Shared, Trial};
 use crate::wal::{Mark, Step, decode_samples};
+use crate::wire::histogram::put_histogram;
 use crate::wire::remote_v1::put_sample;
 
 /// Samples looked at for one that is tried alone: as many as two requests hold.
@@ -152,6 +153,10 @@ impl Lane {
                 if time < oldest || progress.spared.iter().any(|spared| spared.mark == mark) {
                     continue;
                 }
+                let histogram = decoded.histogram(index);
+                if histogram.is_some_and(|packed| unsendable(packed, shared.plan).is_some()) {
+                    continue;
+                }
                 let Some(stored) = feed.labels(series) else { continue };
                 let rules = &shared.plan.relabel;
                 let Some(labels) = filter.labels(series, stored, shared.external, rules) else {
@@ -161,8 +166,13 @@ impl Lane {
                     return (window, None);
                 }
                 if window.samples == want {
-                    put_sample(&mut self.request.raw, labels, decoded.values[index], time);
+                    let raw = &mut self.request.raw;
+                    match histogram {
+                        Some(packed) => put_histogram(raw, labels, packed, time),
+                        None => put_sample(raw, labels, decoded.values[index], time),
+                    }
                     self.request.samples = 1;
+                    self.request.histograms = u64::from(histogram.is_some());
                     (self.request.newest, self.request.oldest) = (Timestamp(time), Timestamp(time));
                     return (window, Some(mark));
                 }
