@@ -35,6 +35,7 @@ mod full_disk;
 mod inspect;
 mod kills;
 mod laws;
+mod native;
 mod outages;
 mod pages;
 mod reloads;

@@ -78,6 +78,8 @@ impl Receiver {
                 let mut command = Command::new(peers::prometheus());
                 command
                     .arg("--web.enable-remote-write-receiver")
+                    // Else it refuses native histograms.
+                    .arg("--enable-feature=native-histograms")
                     .arg(format!("--config.file={}", self.config.display()))
                     .arg(format!("--storage.tsdb.path={}", self.data.display()))
                     .arg(format!("--web.listen-address={listen}"));

@@ -1,0 +1,111 @@
+//! A protobuf page with native histograms arrives as it does by way of a Prometheus agent.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::agent::Agent;
+use crate::exporter::Ready;
+use crate::peers;
+use crate::program::Program;
+use crate::receiver::Receiver;
+use crate::scratch::{Scratch, free_port};
+use crate::wait;
+use crate::web;
+
+/// Classic, native and mixed histograms, names in UTF-8, edge values.
+const PAGE: &[u8] = include_bytes!("../compat/corpus/exposition/golang-client-utf8.pb");
+
+/// Jobs and what is set for each.
+const JOBS: [(&str, &str); 4] = [
+    ("native", ""),
+    ("both", "always_scrape_classic_histograms: true"),
+    ("coarse", "native_histogram_min_bucket_factor: 1.5"),
+    ("few", "native_histogram_bucket_limit: 12"),
+];
+
+fn answer() -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.google.protobuf; \
+         proto=io.prometheus.client.MetricFamily; encoding=delimited\r\nContent-Length: {}\r\n\r\n",
+        PAGE.len()
+    );
+    [head.as_bytes(), PAGE].concat()
+}
+
+fn config(agent: &str, port: u16, url: &str, more: &str) -> String {
+    let mut yaml = format!(
+        "global:\n  scrape_interval: 500ms\n  external_labels: {{agent: {agent}}}\n{more}\
+         remote_write:\n  - url: {url}\n    send_native_histograms: true\nscrape_configs:\n"
+    );
+    for (job, setting) in JOBS {
+        yaml.push_str(&format!(
+            "  - job_name: {job}\n    static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n    \
+             {setting}\n"
+        ));
+    }
+    yaml
+}
+
+/// The newest value of each series of a job, a float or a histogram, by its labels.
+fn newest(receiver: &Receiver, agent: &str, job: &str) -> BTreeMap<String, String> {
+    let query = web::escape(&format!("{{agent=\"{agent}\",job=\"{job}\"}}"));
+    let path = format!("/api/v1/query?query={query}");
+    let found = web::get_json(receiver.port(), &path).unwrap_or_default();
+    let result = found["data"]["result"].as_array().into_iter().flatten();
+    let mut series = BTreeMap::new();
+    for found in result {
+        let mut labels = found["metric"].clone();
+        labels.as_object_mut().map(|labels| labels.remove("agent"));
+        let value =
+            if found["histogram"] == Value::Null { &found["value"] } else { &found["histogram"] };
+        // Prometheus loses the sign of -0 on its way.
+        let value = value[1].to_string().replace("\"-0\"", "\"0\"");
+        series.insert(labels.to_string(), value);
+    }
+    series
+}
+
+#[test]
+fn native_histograms_arrive_as_from_prometheus() {
+    let scratch = Scratch::new();
+    let receiver = Receiver::prometheus(&scratch);
+    let exporter = Ready::start(vec![answer()]);
+    let theirs =
+        scratch.write("theirs.yml", &config("theirs", exporter.port(), &receiver.url(), ""));
+    let mut command = Command::new(peers::prometheus());
+    command
+        .args(["--agent", "--enable-feature=native-histograms"])
+        .arg(format!("--config.file={}", theirs.display()))
+        .arg(format!("--storage.agent.path={}", scratch.path("theirs").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{}", free_port()));
+    let _prometheus = Program::start(&mut command, &scratch.path("theirs.log"));
+    let switch = "  scrape_native_histograms: true\n";
+    let mut agent = Agent::new(&scratch, &config("ours", exporter.port(), &receiver.url(), switch));
+    agent.start();
+    for (job, _) in JOBS {
+        let (ours, theirs) = wait::until("both have sent the job's page", || {
+            let both = ["ours", "theirs"].map(|name| newest(&receiver, name, job));
+            let [ours, theirs] = both;
+            (ours.len() > 200 && ours.len() == theirs.len()).then_some((ours, theirs))
+        });
+        let mut histograms = 0;
+        for (labels, value) in &theirs {
+            let own = ours.get(labels).unwrap_or_else(|| panic!("{job}: {labels} is missing"));
+            // The former takes its own time, the latter is not 0 in the first scrape.
+            let own_business = ["scrape_duration_seconds", "scrape_series_added"];
+            if !own_business.iter().any(|name| labels.contains(name)) {
+                assert_eq!(own, value, "{job}: {labels}");
+            }
+            histograms += usize::from(value.contains("buckets"));
+        }
+        assert!(histograms >= 5, "{job}: {histograms} histograms");
+    }
+    let figures = web::get(agent.port(), "/metrics").expect("a page").body;
+    let sent = figures
+        .lines()
+        .find(|line| line.starts_with("prometheus_remote_storage_histograms_total"))
+        .and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    assert!(sent.is_some_and(|sent| sent > 0.0), "{sent:?}");
+}
