@@ -1,12 +1,14 @@
 //! A protobuf page with native histograms arrives as it does by way of a Prometheus agent.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::exporter::Ready;
+use crate::figures::Figures;
 use crate::peers;
 use crate::program::Program;
 use crate::receiver::Receiver;
@@ -157,4 +159,66 @@ fn the_native_histograms_of_a_living_prometheus_arrive() {
         floats > 200 && histograms > 0
     });
     assert_eq!(found(&receiver, "up{job=\"live\"} == 1"), (1, 0));
+}
+
+/// Two jobs, of which one converts its classic histograms, and two endpoints, of which one wants no histograms.
+fn accounted(port: Option<u16>, url: &str) -> String {
+    let mut yaml = format!(
+        "global:\n  scrape_interval: 250ms\n  scrape_native_histograms: true\nremote_write:\n  \
+         - {{name: all, url: {url}, send_native_histograms: true, queue_config: {{max_backoff: 500ms}}}}\n  \
+         - {{name: floats, url: {url}, queue_config: {{max_backoff: 500ms}}}}\nscrape_configs:\n"
+    );
+    for (job, setting) in [("kept", "false"), ("made", "true")] {
+        let targets = port.map_or(String::new(), |port| format!("'127.0.0.1:{port}'"));
+        yaml.push_str(&format!(
+            "  - job_name: {job}\n    static_configs: [{{targets: [{targets}]}}]\n    \
+             convert_classic_histograms_to_nhcb: {setting}\n"
+        ));
+    }
+    yaml
+}
+
+#[test]
+fn native_histograms_outlive_kills_and_outages_and_each_is_accounted_for() {
+    let scratch = Scratch::new();
+    let mut receiver = Receiver::prometheus(&scratch);
+    receiver.stop();
+    let exporter = Ready::start(vec![answer(PAGE)]);
+    let mut agent = Agent::new(&scratch, &accounted(Some(exporter.port()), &receiver.url()));
+    let appended = "prometheus_agent_samples_appended_total";
+    for _ in 0..2 {
+        agent.start();
+        wait::until_true("histograms are in the log", || {
+            Figures::of(&agent).sum(appended, "type=\"histogram\"") >= 50
+        });
+        agent.kill();
+    }
+    agent.start();
+    receiver.start();
+    wait::until_true("histograms arrive", || {
+        found(&receiver, "{job=\"kept\",__name__=~\"svc_.*\"}").1 >= 5
+    });
+    fs::write(agent.config(), accounted(None, &receiver.url())).unwrap();
+    assert_eq!(agent.reload().status, 200);
+    let figures = Figures::at_rest(&agent);
+    let lost = |name: &str, reason: &str| {
+        let label =
+            format!("remote_name=\"{name}\",url=\"{}\",reason=\"{reason}\"", receiver.url());
+        figures.sum("prometheus_remote_storage_histograms_dropped_total", &label)
+    };
+    assert!(lost("all", "nhcb_in_rw1_not_supported") > 0);
+    assert_eq!(lost("all", "histograms_off"), 0);
+    assert!(lost("floats", "histograms_off") > lost("all", "nhcb_in_rw1_not_supported"));
+    // One of each in every scrape, and a marker is no sample.
+    let count = |selector: &str| {
+        let query = format!("count_over_time({selector}[1h])");
+        let path = format!("/api/v1/query?query={}", web::escape(&query));
+        let found = web::get_json(receiver.port(), &path).unwrap_or_default();
+        let value = found["data"]["result"][0]["value"][1].as_str().map(str::to_owned);
+        value.unwrap_or_else(|| panic!("{query} finds nothing"))
+    };
+    let scrapes = count("up{job=\"kept\"}");
+    for histogram in ["svc_native_empty", "svc_native_signed"] {
+        assert_eq!(count(&format!("{histogram}{{job=\"kept\"}}")), scrapes, "{histogram}");
+    }
 }
