@@ -9,6 +9,7 @@
 //! - **S2** a cursor passes a frame only when every sample of it has a verdict.
 //! - **S4** an endpoint that is slow, down or hung costs disk and nothing else.
 //! - **W8** a stored cursor is never ahead of what was settled.
+//! - **S5** a stencil speaks only of series whose labels are what they were when it was learned.
 //! - **L2** `entered = acknowledged + Σ lost(reason) + resumed + pending`.
 //!
 //! May use: base, model, mail, wire, http, series, wal, relabel.
@@ -18,9 +19,16 @@ mod drain;
 mod endpoint;
 mod filter;
 mod lane;
+mod learn;
+mod learner;
+mod ops;
+mod stencil;
+mod stencils;
 mod verdict;
 
 pub use cursors::cursor_file;
 pub use endpoint::{Endpoint, Outlook, Scratch};
 pub use filter::Filter;
+pub use learner::Labels;
+pub use stencils::{Body, Stencils};
 pub use verdict::{Verdict, verdict};
