@@ -49,6 +49,8 @@ pub const REJECTED_BYTES: u64 = 1 << 20;
 pub const REQUEST_SAMPLES: usize = 10_000;
 /// Uncompressed bytes of one remote-write request; receivers refuse 32 MiB.
 pub const REQUEST_BYTES: usize = 4 << 20;
+/// Stencils of one log: samples of series beyond are compressed in the usual way.
+pub const STENCIL_BYTES: usize = 256 << 20;
 
 const _: () = assert!(LABELS_BYTES < RECORD_BYTES);
 const _: () = assert!(LABELS_BYTES * 2 + 2 * PAGE_BYTES < SEGMENT_BYTES_MIN);

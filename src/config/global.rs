@@ -102,7 +102,7 @@ pub(super) fn read_histograms(
     Ok(HistogramRules {
         native: section.flag("scrape_native_histograms", default.native)?,
         classic: section.flag("always_scrape_classic_histograms", default.classic)?,
-        convert: false,
+        convert: section.flag("convert_classic_histograms_to_nhcb", default.convert)?,
     })
 }
 

@@ -22,7 +22,6 @@ pub(super) const TOP: &[Known] =
 /// What `global` and a scrape configuration have in common.
 // spec: CFG §2.2, §2.3
 pub(super) const NAMES: &[Known] = &[
-    ("convert_classic_histograms_to_nhcb", Harmless::False),
     ("extra_scrape_metrics", Harmless::False),
     ("metric_name_escaping_scheme", Harmless::Text("allow-utf-8")),
     ("metric_name_validation_scheme", Harmless::Text("utf8")),

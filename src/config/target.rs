@@ -118,9 +118,6 @@ fn target(
         classic: switch(labels.get(CLASSIC), job.histograms.classic),
         convert: switch(labels.get(CONVERT), job.histograms.convert),
     };
-    if histograms.convert {
-        return Err(format!("{CONVERT}: not supported yet"));
-    }
     let duration = |name: &str, what: &str| {
         let duration = parse_duration(labels.get(name))
             .map_err(|error| format!("error parsing scrape {what}: {error}"))?;
@@ -283,14 +280,14 @@ mod tests {
   always_scrape_classic_histograms: true
   static_configs:
   - targets: [a]
-  - {targets: [b], labels: {__scrape_native_histograms__: F, __convert_classic_histograms_to_nhcb__: f}}
+  - {targets: [b], labels: {__scrape_native_histograms__: F, __convert_classic_histograms_to_nhcb__: T}}
   - {targets: [c], labels: {__always_scrape_classic_histograms__: what}}
 ";
         let built = build(text);
         let rules: Vec<HistogramRules> =
             built.targets.iter().map(|target| target.histograms).collect();
         let job = HistogramRules { native: true, classic: true, convert: false };
-        let own = HistogramRules { native: false, classic: true, convert: false };
+        let own = HistogramRules { native: false, classic: true, convert: true };
         assert_eq!(rules, [job, own, job]);
     }
 

@@ -7,13 +7,14 @@
 //! One metric may be many samples. Each has a *series text*, as lines of the text formats have: bytes that are equal
 //! if and only if name and labels are written equally. See [`Families::sample`].
 
+use crate::base::put_uvarint;
 use crate::exposition::entry::Series;
 use crate::exposition::error::{ParseError, shown};
 use crate::exposition::histogram::HistogramMessage;
 use crate::exposition::labels::Gathering;
 use crate::exposition::message::{Message, Taken, Value, take, varint};
 use crate::exposition::number::canonical;
-use crate::model::{Classic, HistogramRules, LabelsBuilder, NativeHistogram};
+use crate::model::{Classic, HistogramRules, LabelsBuilder, NativeHistogram, pack};
 
 /// How a sample's name and labels come from its family and metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +193,7 @@ impl Families {
     fn name(&mut self, name: &[u8]) {
         self.text.clear();
         self.text.resize(FORM_BYTES, 0);
-        crate::base::put_uvarint(&mut self.text, name.len() as u64);
+        put_uvarint(&mut self.text, name.len() as u64);
         self.text.extend_from_slice(name);
         self.head = self.text.len();
     }
@@ -373,6 +374,18 @@ fn written_name(text: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.get(used..)?.split_at_checked(usize::try_from(length).ok()?)
 }
 
+/// Appends a series text as [`Families::sample`] gives it for a name and labels that are no part of anything else.
+pub fn plain_text<'a>(
+    name: &str,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(&[0; FORM_BYTES]);
+    put_uvarint(out, name.len() as u64);
+    out.extend_from_slice(name.as_bytes());
+    pack(labels, out);
+}
+
 /// Labels of a series text of [`Families::sample`]; see `Parser::labels_and_empty`.
 pub(super) fn labels_of(
     text: &[u8],
@@ -413,7 +426,6 @@ pub(super) fn labels_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::put_uvarint;
 
     /// A field of bytes.
     fn bytes(number: u8, body: &[u8]) -> Vec<u8> {
@@ -562,6 +574,68 @@ mod tests {
         texts.sort();
         texts.dedup();
         assert_eq!((count, texts.len()), (8, 8));
+    }
+
+    #[test]
+    fn a_made_text_is_that_of_a_page() {
+        let both = [label("b", "c"), label("d", "e")].concat();
+        let page = delimited(&family("a", GAUGE, &[both]));
+        let mut families = Families::default();
+        families.reset();
+        let mut used = 0;
+        while let Some(piece) = families.piece(&page[used..]).expect("whole") {
+            if let Some(metric) = piece.metric() {
+                families.metric(metric, HistogramRules::default()).expect("good");
+            }
+            families.pass(&piece);
+            used += piece.used;
+        }
+        let mut made = Vec::new();
+        plain_text("a", [("b", "c"), ("d", "e")].into_iter(), &mut made);
+        assert_eq!(families.sample(0).expect("one").text, made);
+    }
+
+    #[test]
+    fn histograms_are_native_classic_converted_or_more_than_one_of_these() {
+        let bucket = |le, count| bytes(3, &[varint(1, count), double(2, le)].concat());
+        let classic = [varint(1, 3), double(2, 4.5), bucket(1.0, 2)].concat();
+        let span = bytes(12, &[varint(1, 2), varint(2, 1)].concat());
+        let native = [varint(1, 3), double(2, 4.5), span, bytes(13, &[6])].concat();
+        let both = [native.clone(), bucket(1.0, 2)].concat();
+        let all = ["h_count", "h_sum", "h_bucket", "h_bucket"];
+        let made = ["h_count", "h_sum", "h_bucket", "h_bucket", "h"];
+        let kept = ["h", "h_count", "h_sum", "h_bucket", "h_bucket"];
+        let alone = ["h_count", "h_sum", "h_bucket"];
+        for (body, native, classic, convert, wanted) in [
+            (&classic, true, true, false, &all[..]),
+            (&classic, true, false, true, &["h"]),
+            (&classic, false, true, true, &made),
+            (&native, true, true, true, &["h"]),
+            (&native, false, false, false, &alone),
+            (&both, true, false, true, &["h"]),
+            (&both, true, true, true, &kept),
+            (&both, false, false, true, &["h"]),
+            (&both, false, false, false, &all),
+        ] {
+            let rules = HistogramRules { native, classic, convert };
+            let page = delimited(&family("h", HISTOGRAM, &[bytes(7, body)]));
+            let (mut families, mut used, mut names) = (Families::default(), 0, Vec::new());
+            families.reset();
+            let mut labels = LabelsBuilder::default();
+            while let Some(piece) = families.piece(&page[used..]).expect("whole") {
+                let samples = piece.metric().map_or(Ok(0), |metric| families.metric(metric, rules));
+                for number in 0..samples.expect("good") {
+                    let series = families.sample(number).expect("there");
+                    labels_of(series.text, &mut labels, &mut Vec::new()).expect("good");
+                    let name = labels.get("__name__").to_owned();
+                    assert_eq!(series.histogram.is_some(), name == "h", "{rules:?}");
+                    names.push(name);
+                }
+                families.pass(&piece);
+                used += piece.used;
+            }
+            assert_eq!(names, wanted, "{rules:?}");
+        }
     }
 
     #[test]

@@ -31,6 +31,6 @@ mod text;
 
 pub use entry::{Entry, Exemplar, Format, Series};
 pub use error::ParseError;
-pub use families::{Families, Piece};
+pub use families::{Families, Piece, plain_text};
 pub use negotiate::{NegotiateError, Protocol, accept_header, format_of};
 pub use parser::Parser;

@@ -14,6 +14,8 @@ pub enum Refusal {
     HistogramTooLarge,
     /// Too many labels for a log record.
     LabelsTooLong,
+    /// A classic histogram that cannot be made into a native one, because it contradicts itself.
+    NotConvertible,
     /// More than ten minutes ahead of this machine's clock.
     OutOfBounds,
     /// Older than the series' last appended sample.
@@ -23,12 +25,13 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 9] = [
         Refusal::DiskFull,
         Refusal::DuplicateTimestamp,
         Refusal::Filtered,
         Refusal::HistogramTooLarge,
         Refusal::LabelsTooLong,
+        Refusal::NotConvertible,
         Refusal::OutOfBounds,
         Refusal::OutOfOrder,
         Refusal::RolledBack,
@@ -45,6 +48,7 @@ impl Refusal {
             Refusal::OutOfOrder => 5,
             Refusal::RolledBack => 6,
             Refusal::HistogramTooLarge => 7,
+            Refusal::NotConvertible => 8,
         }
     }
 
@@ -55,6 +59,7 @@ impl Refusal {
             Refusal::Filtered => "filtered",
             Refusal::HistogramTooLarge => "histogram_too_large",
             Refusal::LabelsTooLong => "labels_too_long",
+            Refusal::NotConvertible => "histogram_not_convertible",
             Refusal::OutOfBounds => "out_of_bounds",
             Refusal::OutOfOrder => "out_of_order",
             Refusal::RolledBack => "rolled_back",

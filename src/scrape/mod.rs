@@ -12,12 +12,15 @@
 //! May use: base, model, mail, exposition, relabel, http, series, append, wal.
 
 mod cache;
+mod convert;
 mod labels;
 mod page;
 mod pieces;
 mod pools;
 mod report;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use pools::{Lent, Pools};
 pub use target::Scrape;

@@ -8,6 +8,7 @@ use crate::http::Decoder;
 use crate::mail::Job;
 use crate::model::{HistogramRules, Labels, Refusal, Refusals, SeriesRef};
 use crate::scrape::cache::{Cache, Entry, Pass};
+use crate::scrape::convert::Converter;
 use crate::scrape::labels::{Broken, Resolved, Resolver};
 use crate::series::Feed;
 
@@ -35,7 +36,8 @@ impl core::fmt::Display for PageError {
 /// State of a page being read. Recycled from scrape to scrape.
 #[derive(Debug)]
 pub struct Page {
-    parser: Parser,
+    pub(super) parser: Parser,
+    pub(super) converter: Converter,
     pub(super) families: Families,
     decoder: Decoder,
     /// Body bytes taken from the network and not decoded yet.
@@ -62,7 +64,7 @@ pub struct Page {
     /// The present sample's series found no room in the dictionary.
     pub(super) must_wait: bool,
     /// Lines of the entry that is being joined.
-    joins: u32,
+    pub(super) joins: u32,
     /// Counted when the page ends, with everything else of it.
     pub refused: Refusals,
 }
@@ -89,6 +91,7 @@ impl Default for Page {
     fn default() -> Page {
         Page {
             parser: Parser::new(Format::Text),
+            converter: Converter::default(),
             families: Families::default(),
             decoder: Decoder::Identity,
             undecoded: Vec::new(),
@@ -121,6 +124,7 @@ impl Page {
         self.partial.clear();
         self.done = 0;
         self.families.reset();
+        self.converter.reset();
         self.pass = Pass::default();
         self.line = 0;
         self.body_bytes = 0;
@@ -235,6 +239,7 @@ impl Page {
                 )));
             }
         }
+        self.finish_conversion(around)?;
         self.parser.finish().map_err(|error| PageError::Text(error.to_string()))?;
         if self.over_limit {
             Err(PageError::SampleLimit)
@@ -306,13 +311,14 @@ impl Page {
     fn one_line(&mut self, line: &[u8], around: &mut Around<'_>) -> Result<(), PageError> {
         self.line += 1;
         match self.parser.line(line) {
-            Ok(Item::Series(series)) => {
+            Ok(Item::Series(series)) if !around.histograms.convert => {
                 self.sample(&series, around)?;
-                if core::mem::take(&mut self.must_wait) {
-                    self.line -= 1;
-                    self.held.extend_from_slice(line);
-                    self.held.push(b'\n');
-                }
+                self.hold_line(line);
+                Ok(())
+            }
+            Ok(item) if around.histograms.convert => {
+                self.converted(&item, around)?;
+                self.hold_line(line);
                 Ok(())
             }
             Ok(_) => {
@@ -321,6 +327,16 @@ impl Page {
             }
             Err(ParseError::OpenQuote) => self.join(line),
             Err(error) => Err(PageError::Text(format!("line {}: {error}", self.line))),
+        }
+    }
+
+    /// If the line has to wait, it is read once more then.
+    #[inline]
+    fn hold_line(&mut self, line: &[u8]) {
+        if core::mem::take(&mut self.must_wait) {
+            self.line -= 1;
+            self.held.extend_from_slice(line);
+            self.held.push(b'\n');
         }
     }
 
@@ -387,9 +403,11 @@ impl Page {
         hash: u64,
         around: &mut Around<'_>,
     ) -> Result<Option<Entry>, PageError> {
+        // A histogram that was made of lines has a text as on a page of protobuf.
+        let made = series.histogram.map(|_| Parser::new(Format::Protobuf));
         let resolved = around.resolver.resolve(
             series.text,
-            &self.parser,
+            made.as_ref().unwrap_or(&self.parser),
             around.job,
             around.target,
             around.feed,

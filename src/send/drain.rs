@@ -3,12 +3,13 @@
 
 use crate::base::{Timestamp, limits};
 use crate::mail::EndpointPlan;
-use crate::model::{Loss, Losses, is_packed_custom};
+use crate::model::{Loss, Losses, SeriesRef, is_packed_custom};
 use crate::send::filter::Filter;
+use crate::send::stencils::{Body, Stencils};
 use crate::series::Feed;
 use crate::wal::{Decoded, Mark, Place, Seq, Step, decode_samples, is_histograms, lane_of};
 use crate::wire::histogram::{histogram_len, put_histogram};
-use crate::wire::remote_v1::{put_sample, sample_len};
+use crate::wire::remote_v1::sample_len;
 
 /// Lanes that a cursor tells apart: targets by hash. Connection `c` of `n` serves the lanes whose number is `c` modulo
 /// `n`, so another number of connections leaves the cursor what it is.
@@ -42,8 +43,8 @@ pub(super) fn lane_number(payload: &[u8]) -> usize {
 /// Samples on their way to the endpoint, and what was found unsendable among them.
 #[derive(Debug, Default)]
 pub struct Request {
-    /// `WriteRequest` bytes.
-    pub raw: Vec<u8>,
+    /// The `WriteRequest`, compressed.
+    pub body: Body,
     pub feed: usize,
     pub from: Mark,
     pub samples: u64,
@@ -70,7 +71,7 @@ pub struct Spared {
 
 impl Request {
     pub fn begin(&mut self, feed: usize, from: Mark) {
-        self.raw.clear();
+        self.body.clear();
         self.feed = feed;
         self.from = from;
         self.samples = 0;
@@ -164,14 +165,35 @@ pub enum Stop {
 /// Frames looked at in one turn: a bound for skipping other connections' frames.
 pub(super) const FRAMES_A_TURN: u32 = 512;
 
+/// What reading needs besides, each used again for the next request.
+#[derive(Debug)]
+pub struct Tools<'a> {
+    pub filter: &'a mut Filter,
+    pub stencils: &'a mut Stencils,
+    pub decoded: &'a mut Decoded,
+}
+
 /// Reads on from `at` and adds to the request.
 pub fn read_on(
     request: &mut Request,
     at: &mut Mark,
     floors: &Floors,
     feed: &Feed,
-    filter: &mut Filter,
-    decoded: &mut Decoded,
+    mut tools: Tools<'_>,
+    rules: &Rules<'_>,
+) -> Stop {
+    tools.stencils.open(&request.body);
+    let stop = add_frames(request, at, floors, feed, &mut tools, rules);
+    tools.stencils.close(&mut request.body);
+    stop
+}
+
+fn add_frames(
+    request: &mut Request,
+    at: &mut Mark,
+    floors: &Floors,
+    feed: &Feed,
+    tools: &mut Tools<'_>,
     rules: &Rules<'_>,
 ) -> Stop {
     for _ in 0..FRAMES_A_TURN {
@@ -230,8 +252,8 @@ pub fn read_on(
             // What was stepped over has its verdict now, not when the request that begins here has its own.
             return Stop::Turn;
         }
-        if decode_samples(payload, base_time, decoded).is_err()
-            || decoded.refs.len() != samples as usize
+        if decode_samples(payload, base_time, tools.decoded).is_err()
+            || tools.decoded.refs.len() != samples as usize
         {
             lose_rest(
                 request,
@@ -243,7 +265,7 @@ pub fn read_on(
             *at = step;
             continue;
         }
-        if !add_frame(request, at, place, feed, filter, decoded, rules) {
+        if !add_frame(request, at, place, feed, tools, rules) {
             return Stop::Full;
         }
         *at = step;
@@ -288,15 +310,14 @@ fn add_frame(
     at: &mut Mark,
     place: Place,
     feed: &Feed,
-    filter: &mut Filter,
-    decoded: &Decoded,
+    tools: &mut Tools<'_>,
     rules: &Rules<'_>,
 ) -> bool {
     let oldest = oldest_sent(rules.plan, rules.now);
     let searched = rules.until.is_some() || !rules.spared.is_empty();
-    for index in at.skip as usize..decoded.refs.len() {
-        let (series, time) = (decoded.refs[index], decoded.times[index]);
-        let histogram = decoded.histogram(index);
+    for index in at.skip as usize..tools.decoded.refs.len() {
+        let time = tools.decoded.times[index];
+        let histogram = tools.decoded.histogram(index);
         if searched {
             let mark = Mark { place, skip: index as u32 };
             if rules.until.is_some_and(|until| mark >= until) {
@@ -320,33 +341,72 @@ fn add_frame(
             request.lose(loss, histogram.is_some());
             continue;
         }
-        let Some(stored) = feed.labels(series) else {
-            request.lose(Loss::Unreadable, histogram.is_some());
-            continue;
-        };
-        let Some(labels) = filter.labels(series, stored, rules.external, &rules.plan.relabel)
-        else {
-            request.lose(Loss::Filtered, histogram.is_some());
-            continue;
-        };
-        let more = match histogram {
-            Some(packed) => histogram_len(labels.len(), packed.len(), time),
-            None => sample_len(labels.len(), time),
-        };
-        if request.samples > 0 && request.raw.len() + more > rules.bytes_max {
-            at.skip = index as u32;
-            return false;
-        }
-        match histogram {
-            Some(packed) => put_histogram(&mut request.raw, labels, packed, time),
-            None => put_sample(&mut request.raw, labels, decoded.values[index], time),
+        match add_sample(request, index, feed, tools, rules) {
+            Ok(true) => {}
+            Ok(false) => {
+                at.skip = index as u32;
+                return false;
+            }
+            Err(loss) => {
+                request.lose(loss, tools.decoded.histogram(index).is_some());
+                continue;
+            }
         }
         request.samples += 1;
-        request.histograms += u64::from(histogram.is_some());
+        request.histograms += u64::from(tools.decoded.histogram(index).is_some());
         request.newest = request.newest.max(Timestamp(time));
         request.oldest = request.oldest.min(Timestamp(time));
     }
     true
+}
+
+/// Adds one decoded sample. False if it does not fit any more; an error if it cannot be sent.
+#[inline]
+fn add_sample(
+    request: &mut Request,
+    index: usize,
+    feed: &Feed,
+    tools: &mut Tools<'_>,
+    rules: &Rules<'_>,
+) -> Result<bool, Loss> {
+    let Tools { filter, stencils, decoded } = tools;
+    let (series, time) = (decoded.refs[index], decoded.times[index]);
+    let body = &mut request.body;
+    let room = |len: usize, more: usize| request.samples == 0 || len + more <= rules.bytes_max;
+    if let Some(packed) = decoded.histogram(index) {
+        let labels = labels(series, feed, filter, rules)?;
+        if !room(body.raw_len(), histogram_len(labels.len(), packed.len(), time)) {
+            return Ok(false);
+        }
+        stencils.put_entry(body, |out| put_histogram(out, labels, packed, time));
+        return Ok(true);
+    }
+    // A series with a stencil has labels and passes the filter.
+    let more = match stencils.entry_len(series, time) {
+        Some(len) => len,
+        None => sample_len(labels(series, feed, filter, rules)?.len(), time),
+    };
+    if !room(body.raw_len(), more) {
+        return Ok(false);
+    }
+    let mut append = |series, out: &mut Vec<u8>| {
+        let labels = labels(series, feed, filter, rules);
+        labels.map(|labels| out.extend_from_slice(labels)).is_ok()
+    };
+    let put = stencils.put(body, series, decoded.values[index], time, &mut append);
+    if put { Ok(true) } else { Err(Loss::Unreadable) }
+}
+
+/// The labels that the series is sent under, or why it is not.
+fn labels<'a>(
+    series: SeriesRef,
+    feed: &'a Feed,
+    filter: &'a mut Filter,
+    rules: &'a Rules<'_>,
+) -> Result<&'a [u8], Loss> {
+    let stored = feed.labels(series).ok_or(Loss::Unreadable)?;
+    let labels = filter.labels(series, stored, rules.external, &rules.plan.relabel);
+    labels.ok_or(Loss::Filtered)
 }
 
 const _: () = assert!(limits::LABELS_BYTES * 4 < limits::REQUEST_BYTES);

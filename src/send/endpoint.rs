@@ -1,7 +1,6 @@
 //! One `remote_write` entry on one shard: its connections, its cursors, its counts.
 
 use crate::base::{Dialer, Instant, Now, Random, Timestamp};
-use crate::http::SnappyEncoder;
 use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
 use crate::model::{Loss, SeriesRef};
 use crate::send::cursors::{Cursor, cursor_file};
@@ -9,6 +8,7 @@ use crate::send::drain::{Floors, GivenUp, LANES, Spared};
 use crate::send::filter::Filter;
 use crate::send::lane::{Lane, Progress, Said, Shared};
 use crate::send::letters::Letters;
+use crate::send::stencils::Stencils;
 use crate::series::Feed;
 use crate::wal::{
     CursorPage, CursorTotals, Decoded, DiskRequest, Mark, Place, Seq, Step, decode_samples,
@@ -32,9 +32,24 @@ pub struct Outlook<'a> {
 /// Buffers that all endpoints of a core use in turn.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    pub encoder: SnappyEncoder,
-    pub body: Vec<u8>,
     pub decoded: Decoded,
+    /// Of each feed, for endpoints that send labels as they are stored, external ones added.
+    pub stencils: Vec<Stencils>,
+}
+
+impl Scratch {
+    pub fn new(feeds: usize) -> Scratch {
+        Scratch { decoded: Decoded::default(), stencils: stencils(feeds) }
+    }
+
+    /// The ref of the shard's own log will be given to another series.
+    pub fn forget(&mut self, series: SeriesRef) {
+        self.stencils[0].forget(series);
+    }
+}
+
+fn stencils(feeds: usize) -> Vec<Stencils> {
+    core::iter::repeat_with(Stencils::default).take(feeds).collect()
 }
 
 /// One endpoint of one shard.
@@ -44,6 +59,8 @@ pub struct Endpoint {
     number: u32,
     lanes: Vec<Lane>,
     filters: Vec<Filter>,
+    /// Of each feed, in use only if labels are rewritten: then they are no other endpoint's.
+    stencils: Vec<Stencils>,
     cursors: Vec<Cursor>,
     pub meters: EndpointMeters,
     acquainted: bool,
@@ -76,6 +93,7 @@ impl Endpoint {
             number,
             lanes: Vec::new(),
             filters: feeds.iter().map(|_| Filter::default()).collect(),
+            stencils: stencils(feeds.len()),
             cursors: Vec::new(),
             meters: EndpointMeters::default(),
             acquainted: false,
@@ -143,6 +161,7 @@ impl Endpoint {
         let before = core::mem::replace(&mut self.plan, plan);
         if before.relabel != self.plan.relabel || external_changed {
             self.filters.iter_mut().for_each(Filter::clear);
+            self.stencils.iter_mut().for_each(Stencils::clear);
         }
         if before.connections != self.plan.connections {
             self.deal_lanes(dialer);
@@ -270,6 +289,8 @@ impl Endpoint {
         let Some(lane) = self.lanes.get_mut(index as usize) else {
             return;
         };
+        let rewrites = !self.plan.relabel.is_empty();
+        let stencils = if rewrites { &mut self.stencils } else { &mut outlook.scratch.stencils };
         let mut shared = Shared {
             now: outlook.now,
             plan: &self.plan,
@@ -283,8 +304,7 @@ impl Endpoint {
             totals: &mut self.totals,
             dialer: outlook.dialer,
             random: &mut self.random,
-            encoder: &mut outlook.scratch.encoder,
-            body: &mut outlook.scratch.body,
+            stencils,
             decoded: &mut outlook.scratch.decoded,
             acquainted: &mut self.acquainted,
             bytes_max: &mut self.bytes_max,
@@ -444,6 +464,9 @@ impl Endpoint {
     pub fn forget(&mut self, series: SeriesRef) {
         if let Some(filter) = self.filters.first_mut() {
             filter.forget(series);
+        }
+        if let Some(stencils) = self.stencils.first_mut() {
+            stencils.forget(series);
         }
     }
 

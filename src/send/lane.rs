@@ -3,15 +3,16 @@
 use core::time::Duration;
 
 use crate::base::{Conn, Dialer, Instant, Now, Owner, Random, limits};
-use crate::http::{
-    HttpError, Part, ResponseReader, SnappyEncoder, retry_after, snappy, write_request,
-};
+use crate::http::{HttpError, Part, ResponseReader, retry_after, write_request};
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::Loss;
-use crate::send::drain::{Floors, GivenUp, Request, Rules, Spared, Stop, oldest_sent, read_on};
+use crate::send::drain::{
+    Floors, GivenUp, Request, Rules, Spared, Stop, Tools, oldest_sent, read_on,
+};
 use crate::send::filter::Filter;
 use crate::send::isolation::Isolation;
 use crate::send::letters::{Letters, Refusal};
+use crate::send::stencils::Stencils;
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
 use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq, pages_lost};
@@ -33,8 +34,8 @@ pub struct Shared<'a> {
     pub totals: &'a mut [CursorTotals],
     pub dialer: &'a mut Dialer,
     pub random: &'a mut Random,
-    pub encoder: &'a mut SnappyEncoder,
-    pub body: &'a mut Vec<u8>,
+    /// One each for every feed.
+    pub stencils: &'a mut [Stencils],
     pub decoded: &'a mut Decoded,
     /// The endpoint has acknowledged something, ever.
     pub acquainted: &'a mut bool,
@@ -323,18 +324,16 @@ impl Lane {
             epoch_max: shared.epoch_max,
         };
         let pages = pages_lost();
-        let stop = read_on(
-            &mut self.request,
-            at,
-            floors,
-            &shared.feeds[feed],
-            &mut shared.filters[feed],
-            shared.decoded,
-            &rules,
-        );
+        let tools = Tools {
+            filter: &mut shared.filters[feed],
+            stencils: &mut shared.stencils[feed],
+            decoded: shared.decoded,
+        };
+        let stop = read_on(&mut self.request, at, floors, &shared.feeds[feed], tools, &rules);
         if pages_lost() != pages {
             // A file was taken away while it was read, here or elsewhere: what was made of it may be made of zeros.
             shared.filters[feed].clear();
+            shared.stencils[feed].clear();
             self.rebuild();
             return Stop::Turn;
         }
@@ -431,7 +430,6 @@ impl Lane {
 
     /// Head and body as they go out.
     fn write_wire(&mut self, shared: &mut Shared<'_>) -> Result<(), HttpError> {
-        snappy(shared.encoder, &self.request.raw, shared.body);
         let plan = shared.plan;
         let headers = plan.headers.iter();
         let mut headers: Vec<(&str, &str)> =
@@ -441,10 +439,10 @@ impl Lane {
             headers.push((RETRY_ATTEMPT, &attempts));
         }
         let (target, host) = (&plan.url.target, plan.url.authority());
-        let length = Some(shared.body.len());
+        let length = Some(self.request.body.block_len());
         self.wire.clear();
         write_request(&mut self.wire, "POST", target, &host, &headers, length)?;
-        self.wire.extend_from_slice(shared.body);
+        self.request.body.write_to(&mut self.wire);
         Ok(())
     }
 
@@ -581,7 +579,7 @@ impl Lane {
             }
         }
         // A limit that was learned is tried again, a little more each time.
-        if self.request.raw.len() * 2 > *shared.bytes_max {
+        if self.request.body.raw_len() * 2 > *shared.bytes_max {
             *shared.bytes_max = shared.bytes_max.saturating_add(*shared.bytes_max / 8);
         }
         self.progress[self.request.feed].resuming = false;
@@ -656,7 +654,7 @@ impl Lane {
     }
 
     fn halve(&mut self, about_samples: bool, words: String, shared: &mut Shared<'_>) {
-        let small = self.request.raw.len() < SMALL_BYTES || self.request.samples <= 1;
+        let small = self.request.body.raw_len() < SMALL_BYTES || self.request.samples <= 1;
         if small || self.trial != Trial::Piece {
             // No honest limit is as low as this: it is something else that is refused.
             return match about_samples {
@@ -665,7 +663,7 @@ impl Lane {
             };
         }
         shared.meters.requests_failed += 1;
-        *shared.bytes_max = (self.request.raw.len() / 2).max(1);
+        *shared.bytes_max = (self.request.body.raw_len() / 2).max(1);
         self.say(words, shared);
         self.rebuild();
     }
@@ -682,7 +680,7 @@ impl Lane {
         let (status, words) = (self.refusal.0, self.refusal.1.as_str());
         let refusal = Refusal { endpoint: &shared.plan.name, status, words };
         let now = (shared.now.instant, shared.now.timestamp);
-        shared.letters.refused(&refusal, &self.request.raw, self.request.samples, now);
+        shared.letters.refused(&refusal, &self.request.body.message(), self.request.samples, now);
     }
 
     /// Refused for good, all of it.

@@ -9,6 +9,7 @@
 //! - **S2** a cursor passes a frame only when every sample of it has a verdict.
 //! - **S4** an endpoint that is slow, down or hung costs disk and nothing else.
 //! - **W8** a stored cursor is never ahead of what was settled.
+//! - **S5** a stencil speaks only of series whose labels are what they were when it was learned.
 //! - **L2** `entered = acknowledged + Σ lost(reason) + resumed + pending`.
 //!
 //! May use: base, model, mail, wire, http, series, wal, relabel.
@@ -19,8 +20,13 @@ mod endpoint;
 mod filter;
 mod isolation;
 mod lane;
+mod learn;
+mod learner;
 mod letters;
+mod ops;
 mod search;
+mod stencil;
+mod stencils;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -28,5 +34,7 @@ mod verdict;
 pub use cursors::{cursor_file, endpoint_key};
 pub use endpoint::{Endpoint, Outlook, Scratch};
 pub use filter::Filter;
+pub use learner::Labels;
 pub use letters::Letters;
+pub use stencils::{Body, Stencils};
 pub use verdict::{Verdict, verdict};

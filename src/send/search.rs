@@ -166,11 +166,13 @@ impl Lane {
                     return (window, None);
                 }
                 if window.samples == want {
-                    let raw = &mut self.request.raw;
-                    match histogram {
-                        Some(packed) => put_histogram(raw, labels, packed, time),
-                        None => put_sample(raw, labels, decoded.values[index], time),
-                    }
+                    let (stencils, body) = (&mut shared.stencils[number], &mut self.request.body);
+                    stencils.open(body);
+                    stencils.put_entry(body, |out| match histogram {
+                        Some(packed) => put_histogram(out, labels, packed, time),
+                        None => put_sample(out, labels, decoded.values[index], time),
+                    });
+                    stencils.close(body);
                     self.request.samples = 1;
                     self.request.histograms = u64::from(histogram.is_some());
                     (self.request.newest, self.request.oldest) = (Timestamp(time), Timestamp(time));

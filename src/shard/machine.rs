@@ -9,7 +9,7 @@ use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner, limits};
 use crate::mail::{Assignment, Level, Notice, Order, Recovery};
 use crate::model::Loss;
 use crate::scrape::{Lent, Pools};
-use crate::send::{Endpoint, Letters, Outlook, Scratch, cursor_file, endpoint_key};
+use crate::send::{Endpoint, Letters, Outlook, Scratch, Stencils, cursor_file, endpoint_key};
 use crate::series::Feed;
 use crate::shard::ledger::Ledger;
 use crate::shard::removed::Removals;
@@ -106,6 +106,7 @@ impl Shard {
         let totals = feeds.iter().map(|feed| feed.log.total());
         let ledger = Ledger::new(ledgers.into_iter().zip(totals));
         let recovery = recover::summary(&feeds, ledger.vanished() - before);
+        let scratch = Scratch::new(feeds.len());
         Shard {
             ledger,
             recovery,
@@ -118,7 +119,7 @@ impl Shard {
             endpoints: Vec::new(),
             dialer: Dialer::default(),
             external: Vec::new(),
-            scratch: Scratch::default(),
+            scratch,
             commits: Vec::new(),
             wanted: Vec::new(),
             loading: Vec::new(),
@@ -402,6 +403,9 @@ impl Shard {
         self.scraping(now, |pools, lent| pools.set_jobs(&assignment.jobs, lent));
         let external_changed = self.external != assignment.external_labels;
         self.external = assignment.external_labels;
+        if external_changed {
+            self.scratch.stencils.iter_mut().for_each(Stencils::clear);
+        }
         let mut plans = assignment.endpoints;
         for slot in 0..self.endpoints.len() {
             let Some(endpoint) = &mut self.endpoints[slot] else {

@@ -191,6 +191,7 @@ impl Shard {
             for &(series, _) in some {
                 feed.table.remove(series);
                 feed.table.release(series);
+                self.scratch.forget(series);
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.forget(series);
                 }

@@ -1,7 +1,7 @@
 //! What a remote hears: messages and headers of remote write.
 //!
-//! - What the hot encoder writes is what any encoder of the same message writes, byte for byte, but for one case:
-//!   the sign of -0.0 is kept.
+//! - What the hot encoder writes is what any encoder of the same message writes, byte for byte, but for a value of zero:
+//!   it is written, and -0.0 keeps its sign.
 //!
 //! May use: base, model.
 

@@ -15,11 +15,12 @@ const TIMESTAMP: u8 = 0x10;
 
 /// Appends one entry of `WriteRequest.timeseries`: the labels as they are (see [`crate::model::pack`]) and one sample.
 ///
-/// Zeros are left out, as proto3 encoders do; -0.0 is not a zero here, where Prometheus drops its sign.
+/// A value is written even if it is zero, where others leave it out: so an entry's length does not depend on it. A
+/// timestamp that is zero is left out, as proto3 encoders do.
 // spec: RW-19
 #[inline]
 pub fn put_sample(out: &mut Vec<u8>, packed_labels: &[u8], value: f64, timestamp_ms: i64) {
-    let sample = value_len(value).saturating_add(timestamp_len(timestamp_ms));
+    let sample = 9usize.saturating_add(timestamp_len(timestamp_ms));
     let entry = packed_labels.len().saturating_add(sample).saturating_add(2);
     out.reserve(entry.saturating_add(11));
     out.push(TIMESERIES);
@@ -27,18 +28,15 @@ pub fn put_sample(out: &mut Vec<u8>, packed_labels: &[u8], value: f64, timestamp
     out.extend_from_slice(packed_labels);
     out.push(SAMPLES);
     out.push(sample as u8);
-    if value.to_bits() != 0 {
-        out.push(VALUE);
-        out.extend_from_slice(&value.to_bits().to_le_bytes());
-    }
+    out.push(VALUE);
+    out.extend_from_slice(&value.to_bits().to_le_bytes());
     if timestamp_ms != 0 {
         out.push(TIMESTAMP);
         put_uvarint(out, timestamp_ms as u64);
     }
 }
 
-/// Bytes that [`put_sample`] appends, at most: exact unless the value is zero, which takes 9 bytes less and can make
-/// the length before it shorter by one.
+/// Bytes that [`put_sample`] appends.
 #[inline]
 pub fn sample_len(packed_labels_len: usize, timestamp_ms: i64) -> usize {
     let sample = 9usize.saturating_add(timestamp_len(timestamp_ms));
@@ -54,11 +52,6 @@ pub fn entries(message: &[u8]) -> impl Iterator<Item = TimeSeries> {
         let length = usize::try_from(rest.uvarint()?).ok()?;
         TimeSeries::decode(rest.bytes(length)?).ok()
     })
-}
-
-#[inline]
-fn value_len(value: f64) -> usize {
-    if value.to_bits() == 0 { 0 } else { 9 }
 }
 
 #[inline]
@@ -241,10 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_left_out_and_minus_zero_is_kept() {
+    fn a_zero_value_is_written_and_minus_zero_is_kept() {
         for (value, timestamp, wanted) in [
-            (0.0, 0, &[0x0a, 2, 0x12, 0][..]),
-            (0.0, 1, &[0x0a, 4, 0x12, 2, 0x10, 1]),
+            (0.0, 0, &[0x0a, 11, 0x12, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0][..]),
+            (0.0, 1, &[0x0a, 13, 0x12, 11, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 1]),
             (1.0, 0, &[0x0a, 11, 0x12, 9, 9, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]),
             (-0.0, 0, &[0x0a, 11, 0x12, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0x80]),
         ] {
@@ -322,11 +315,11 @@ mod tests {
             timestamp: i64,
         ) {
             let value = f64::from_bits(bits);
-            prop_assume!(bits != (-0.0f64).to_bits());
+            prop_assume!(value != 0.0);
             let (packed, mut out) = (packed(&labels), b"before".to_vec());
             put_sample(&mut out, &packed, value, timestamp);
             prop_assert_eq!(&out[6..], &message(&labels, value, timestamp).encode_to_vec()[..]);
-            prop_assert!(out.len() - 6 <= sample_len(packed.len(), timestamp));
+            prop_assert_eq!(out.len() - 6, sample_len(packed.len(), timestamp));
         }
 
         #[test]

@@ -9,9 +9,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use corelane::exposition::{Entry, Format, ParseError, Parser, Series, format_of};
-use corelane::model::{HistogramRules, LabelsBuilder, MetricType, NAN, NativeHistogram};
+use corelane::model::{HistogramRules, LabelsBuilder, MetricType, NAN, NativeHistogram, pack};
 
 use crate::protobuf::{check_native, read_families, without_native};
+use crate::requests::check_requests;
 
 /// Everything read from one page, series by their printed labels.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub struct Page {
     /// In page order, duplicates included.
     pub samples: Vec<(String, f64, Option<i64>)>,
     pub histograms: Vec<(String, NativeHistogram)>,
+    /// Labels of each, packed.
+    packed: Vec<Vec<u8>>,
     /// Series, labels, value, time.
     exemplars: Vec<(String, String, f64, Option<i64>)>,
     /// Family to type, unit, help.
@@ -71,6 +74,9 @@ pub fn read_series(
     let mut labels = LabelsBuilder::default();
     parser.labels(series.text, &mut labels)?;
     let name = printed(&labels);
+    let mut packed = Vec::new();
+    pack(labels.iter(), &mut packed);
+    page.packed.push(packed);
     if let Some(exemplar) = series.exemplar {
         exemplar.labels(&mut labels)?;
         let labels = printed(&labels);
@@ -150,6 +156,10 @@ impl Case {
                 ));
             }
         };
+        let samples = page.packed.iter().zip(&page.samples);
+        let samples: Vec<_> =
+            samples.map(|(labels, sample)| (&**labels, sample.1, sample.2)).collect();
+        check_requests(&samples)?;
         if self.is_protobuf() {
             return self.check_protobuf(page);
         }

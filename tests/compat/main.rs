@@ -3,3 +3,4 @@
 mod config;
 mod exposition;
 mod protobuf;
+mod requests;

@@ -36,7 +36,17 @@ pub const OWNED: &[Owned] = &[
     owned("md-5", "md5", &["config/remote.rs", "relabel/apply.rs"]),
     owned("prost", "prost", &["inspect/tests/export.rs", "wire/"]),
     owned("httparse", "httparse", &["http/head.rs"]),
-    owned("snap", "snap", &["http/encoding.rs", "inspect/tests/export.rs", "send/tests.rs"]),
+    owned(
+        "snap",
+        "snap",
+        &[
+            "http/encoding.rs",
+            "inspect/tests/export.rs",
+            "send/ops.rs",
+            "send/stencils.rs",
+            "send/tests.rs",
+        ],
+    ),
     owned("flate2", "flate2", &["http/encoding.rs", "http/gzip.rs"]),
     owned("crc32fast", "crc32fast", &["http/gzip.rs"]),
     owned("base64", "base64", &["auth/basic.rs"]),

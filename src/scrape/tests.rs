@@ -1,0 +1,296 @@
+//! Whole pages into a log.
+
+use crate::append::{Appender, Batch};
+use crate::base::{Instant, Now, Timestamp, limits, put_uvarint};
+use crate::exposition::Format;
+use crate::mail::Job;
+use crate::model::{
+    HistogramRules, HistogramSummary, Labels, PackedLabels, Refusal, Refusals, SeriesRef,
+    is_packed_custom, pack_label,
+};
+use crate::scrape::cache::Cache;
+use crate::scrape::labels::Resolver;
+use crate::scrape::page::{Around, Page, PageError};
+use crate::series::{Feed, Table};
+use crate::wal::{Decoded, Dictionary, Identity, Log, Region, Seq, Step, decode_samples};
+
+const SEGMENT: usize = limits::SEGMENT_BYTES_MIN;
+
+/// One target and where its pages go.
+struct World {
+    feed: Feed,
+    cache: Cache,
+    resolver: Resolver,
+    job: Job,
+    target: Labels,
+    rules: HistogramRules,
+    time: i64,
+    slot: u16,
+    /// Turns in which a page had to wait for the dictionary.
+    waits: u32,
+    refused: Refusals,
+}
+
+impl World {
+    fn new(rules: HistogramRules) -> World {
+        let identity = Identity { store: [1; 16], shard: 0, start: 1, epoch: 1 };
+        let mut log = Log::open(identity, SEGMENT, vec![], Seq(0), 1, &mut |_, _| {});
+        log.give_spare(0, Region::heap(SEGMENT));
+        let mut dictionary = Dictionary::open(identity, SEGMENT, vec![], 1, &mut |_| None);
+        dictionary.give_spare(0, Region::heap(SEGMENT));
+        World {
+            feed: Feed { log, dictionary, table: Table::new(1) },
+            cache: Cache::default(),
+            resolver: Resolver::default(),
+            job: Job { honor_timestamps: true, ..Job::default() },
+            target: [("job", "j")].into_iter().collect(),
+            rules,
+            time: 1000,
+            slot: 1,
+            waits: 0,
+            refused: Refusals::default(),
+        }
+    }
+
+    /// Leaves no room for a definition of a thousand bytes.
+    fn fill_dictionary(&mut self) {
+        for number in 0.. {
+            let mut labels = Vec::new();
+            pack_label(&mut labels, b"__name__", &[b'x'; 1000]);
+            pack_label(&mut labels, b"n", format!("{number}").as_bytes());
+            let (dictionary, table) = (&mut self.feed.dictionary, &mut self.feed.table);
+            if table.intern(dictionary, &labels, 0, Seq(1), Timestamp(0)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Scrapes a page that comes in two parts, and gives what got into the log.
+    fn scrape(&mut self, format: Format, body: &[u8]) -> Result<Vec<String>, PageError> {
+        let mut page = Page::default();
+        page.batch.begin(0, Timestamp(self.time));
+        self.time += 1000;
+        page.begin(format, None)?;
+        let (first, second) = body.split_at(body.len() / 2);
+        self.turn(&mut page, |page, around| page.take(first, around))?;
+        while page.stalled() {
+            self.waits += 1;
+            self.feed.dictionary.give_spare(self.slot, Region::heap(SEGMENT));
+            self.slot += 1;
+            self.turn(&mut page, |page, around| page.work(around))?;
+        }
+        self.turn(&mut page, |page, around| page.take(second, around))?;
+        while page.stalled() {
+            self.waits += 1;
+            self.feed.dictionary.give_spare(self.slot, Region::heap(SEGMENT));
+            self.slot += 1;
+            self.turn(&mut page, |page, around| page.work(around))?;
+        }
+        self.turn(&mut page, |page, around| page.finish(around))?;
+        self.cache.accept(core::mem::take(&mut page.pass), &mut Vec::new());
+        self.refused = page.refused;
+        assert_eq!(page.scraped, page.batch.len() as u64 + page.refused.total());
+        Ok(self.commit(&mut page.batch))
+    }
+
+    fn turn(
+        &mut self,
+        page: &mut Page,
+        act: impl FnOnce(&mut Page, &mut Around<'_>) -> Result<(), PageError>,
+    ) -> Result<(), PageError> {
+        let mut around = Around {
+            now: Now { instant: Instant(0), timestamp: Timestamp(self.time) },
+            seed: 7,
+            job: &self.job,
+            target: &self.target,
+            histograms: self.rules,
+            cache: &self.cache,
+            feed: &mut self.feed,
+            resolver: &mut self.resolver,
+            may_wait: true,
+        };
+        act(page, &mut around)
+    }
+
+    fn commit(&mut self, batch: &mut Batch) -> Vec<String> {
+        let mut at = self.feed.log.end();
+        let mut appender = Appender::default();
+        let now = Now { instant: Instant(0), timestamp: Timestamp(self.time) };
+        appender.commit(&mut self.feed, batch, now).expect("room");
+        assert_eq!(appender.offered, appender.appended + appender.refused.total());
+        let (mut decoded, mut lines) = (Decoded::default(), Vec::new());
+        loop {
+            match self.feed.log.read(at) {
+                Step::Record { next, payload, base_time, .. } => {
+                    at = next;
+                    decode_samples(payload, base_time, &mut decoded).expect("just written");
+                }
+                Step::Moved { next, lost: 0 } => {
+                    at = next;
+                    continue;
+                }
+                _ => break,
+            }
+            for (index, series) in decoded.refs.iter().enumerate() {
+                lines.push(self.line(*series, &decoded, index));
+            }
+        }
+        lines
+    }
+
+    fn line(&self, series: SeriesRef, decoded: &Decoded, index: usize) -> String {
+        let labels = PackedLabels(self.feed.labels(series).expect("defined"));
+        let mut line = labels.get("__name__").to_owned();
+        for (name, value) in labels.iter().filter(|(name, _)| !matches!(*name, "__name__" | "job"))
+        {
+            line.push_str(&format!(" {name}={value}"));
+        }
+        match decoded.histogram(index) {
+            Some(packed) => {
+                let HistogramSummary { count, sum, schema } = HistogramSummary::of(packed);
+                let custom = if is_packed_custom(packed) { " custom" } else { "" };
+                line.push_str(&format!(" count {count} sum {sum} schema {schema}{custom}"));
+            }
+            None => line.push_str(&format!(" {}", decoded.values[index])),
+        }
+        line
+    }
+}
+
+const CONVERT: HistogramRules = HistogramRules { native: false, classic: false, convert: true };
+
+const PAGE: &str = "# TYPE h histogram
+h_bucket{a=\"1\",le=\"1\"} 2
+h_bucket{le=\"+Inf\",a=\"1\"} 3
+h_sum{a=\"1\"} 4.5
+h_count{a=\"1\"} 3
+h_bucket{a=\"2\",le=\"1\"} 0
+h_bucket{a=\"2\",le=\"+Inf\"} 1
+h_count{a=\"2\"} 1
+h_sum{a=\"2\"} 9
+h_created{a=\"2\"} 7
+# TYPE g gauge
+g_count 5
+";
+
+#[test]
+fn lines_of_a_histogram_become_one_with_custom_buckets() {
+    let made = ["h a=1 count 3 sum 4.5 schema -53 custom", "h a=2 count 1 sum 9 schema -53 custom"];
+    let classic: Vec<&str> = PAGE.lines().filter(|line| line.starts_with("h_")).collect();
+    for format in [Format::Text, Format::OpenMetrics] {
+        let body = if format == Format::Text { PAGE.to_owned() } else { format!("{PAGE}# EOF\n") };
+        let mut world = World::new(CONVERT);
+        // The second time every series is known.
+        for _ in 0..2 {
+            let got = world.scrape(format, body.as_bytes()).expect("a good page");
+            let wanted = ["h_created a=2 7", "g_count 5"].iter().chain(&made);
+            assert_eq!(got, wanted.copied().collect::<Vec<_>>());
+        }
+        let mut world = World::new(HistogramRules { classic: true, ..CONVERT });
+        let got = world.scrape(format, body.as_bytes()).expect("a good page");
+        assert_eq!(got.len(), classic.len() + 1 + made.len());
+        assert_eq!(&got[got.len() - 2..], made);
+    }
+}
+
+#[test]
+fn what_is_no_histogram_or_contradicts_itself_is_not_converted() {
+    for (page, wanted, refused) in [
+        ("h_bucket{le=\"1\"} 2\nh_count 3\n", &["h_bucket le=1 2", "h_count 3"][..], 0),
+        ("# TYPE h summary\nh_count 3\nh_sum 1\n", &["h_count 3", "h_sum 1"], 0),
+        ("# TYPE h histogram\nhh_count 3\nh_x 1\n", &["hh_count 3", "h_x 1"], 0),
+        ("# TYPE h histogram\nh_bucket{le=\"x\"} 3\n", &["h_bucket le=x 3"], 0),
+        ("# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_count 2\n", &[], 1),
+        (
+            "# TYPE h histogram\nh_bucket{le=\"1\"} 3\n# TYPE g gauge\ng 2",
+            &["g 2", "h count 3 sum 0 schema -53 custom"],
+            0,
+        ),
+    ] {
+        let mut world = World::new(CONVERT);
+        let got = world.scrape(Format::Text, page.as_bytes()).expect("a good page");
+        assert_eq!(got, wanted, "{page}");
+        assert_eq!(world.refused.get(Refusal::NotConvertible), refused, "{page}");
+    }
+}
+
+/// A family with one histogram of many classic buckets, and after it a gauge.
+fn protobuf(buckets: usize) -> Vec<u8> {
+    let bytes = |number: u8, body: &[u8]| {
+        let mut out = vec![number << 3 | 2];
+        put_uvarint(&mut out, body.len() as u64);
+        out.extend_from_slice(body);
+        out
+    };
+    let mut histogram = vec![0x08, 9];
+    for bound in 0..buckets {
+        let mut bucket = vec![0x08, 9, 0x11];
+        bucket.extend_from_slice(&(bound as f64).to_le_bytes());
+        histogram.extend(bytes(3, &bucket));
+    }
+    let mut page = Vec::new();
+    for (name, kind, metric) in [("h", 4, bytes(7, &histogram)), ("g", 1, bytes(2, &[]))] {
+        let family = [bytes(1, name.as_bytes()), vec![0x18, kind], bytes(4, &metric)].concat();
+        put_uvarint(&mut page, family.len() as u64);
+        page.extend(family);
+    }
+    page
+}
+
+#[test]
+fn a_page_that_waits_for_the_dictionary_loses_and_repeats_nothing() {
+    let text: String = (0..60).map(|line| format!("a{{n=\"{line}\"}} {line}\n")).collect();
+    let classic: String = (0..60).map(|line| format!("h_bucket{{le=\"{line}\"}} 1\n")).collect();
+    let classic = format!("# TYPE h histogram\n{classic}h_count 1\n{PAGE}");
+    let both = HistogramRules { classic: true, ..CONVERT };
+    for (format, body, rules) in [
+        (Format::Text, text.into_bytes(), HistogramRules::default()),
+        (Format::Protobuf, protobuf(60), HistogramRules::default()),
+        (Format::Protobuf, protobuf(60), both),
+        (Format::Text, classic.clone().into_bytes(), both),
+        (Format::Text, classic.into_bytes(), CONVERT),
+    ] {
+        let mut free = World::new(rules);
+        let wanted = free.scrape(format, &body).expect("a good page");
+        assert_eq!(free.waits, 0);
+        let mut full = World::new(rules);
+        full.fill_dictionary();
+        let got = full.scrape(format, &body).expect("a good page");
+        assert_eq!(got, wanted);
+        assert!(full.waits == 1 || rules == CONVERT, "{} waits", full.waits);
+        assert_eq!(full.refused.total(), 0);
+    }
+}
+
+#[test]
+fn limits_of_buckets_reduce_the_resolution_or_fail_the_page() {
+    let mut page = Vec::new();
+    // Schema 3, eight buckets with one observation each.
+    let body: Vec<u8> =
+        [0x08, 8, 0x28, 6, 0x62, 4, 0x08, 2, 0x10, 8, 0x6a, 8, 2, 0, 0, 0, 0, 0, 0, 0].into();
+    for part in [&[0x3a, body.len() as u8][..], &body] {
+        page.extend_from_slice(part);
+    }
+    let metric_len = page.len() as u8;
+    let head = [0x0a, 1, b'h', 0x18, 4, 0x22, metric_len];
+    let mut whole = vec![head.len() as u8 + metric_len];
+    whole.extend(head);
+    whole.extend(page);
+    let native = HistogramRules { native: true, ..HistogramRules::default() };
+    for (limit, factor, wanted) in [
+        (0, 0.0, Ok("h count 8 sum 0 schema 3")),
+        (8, 0.0, Ok("h count 8 sum 0 schema 3")),
+        (7, 0.0, Ok("h count 8 sum 0 schema 2")),
+        (0, 1.4, Ok("h count 8 sum 0 schema 1")),
+        (1, 0.0, Ok("h count 8 sum 0 schema 0")),
+    ] {
+        let mut world = World::new(native);
+        (world.job.bucket_limit, world.job.min_bucket_factor) = (limit, factor);
+        let got = world.scrape(Format::Protobuf, &whole);
+        assert_eq!(got, wanted.map(|line| vec![line.to_owned()]), "{limit} {factor}");
+    }
+    let mut world = World::new(HistogramRules { convert: true, ..HistogramRules::default() });
+    world.job.bucket_limit = 1;
+    let page = "# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_bucket{le=\"2\"} 4\n";
+    assert_eq!(world.scrape(Format::Text, page.as_bytes()), Err(PageError::BucketLimit));
+}
