@@ -27,6 +27,8 @@ pub enum Order {
     Truncate { log: u16, below: u32 },
     /// The disk budget is spent: give up what is older than this segment of log number `log`.
     Shed { log: u16, below: u32 },
+    /// What is older than this segment of log number `log` is older than may be kept.
+    Expire { log: u16, below: u32 },
     /// What the shard's files may take from now on, and what they must leave free on the filesystem, in bytes. For the
     /// driver's disk helper; the shard itself has no use for it.
     Budget { bytes_max: u64, free_bytes_min: u64 },
@@ -200,6 +202,8 @@ pub struct ScrapeMeters {
     pub scrapes_failed: u64,
     /// Ticks that found the previous scrape still running.
     pub scrapes_skipped: u64,
+    /// Ticks at which the log had no room, and nothing was to be given up for it.
+    pub scrapes_withheld: u64,
     /// Samples read from pages.
     pub scraped: u64,
     /// Samples made here: report series and staleness markers.
@@ -267,6 +271,7 @@ pub struct HeldSegment {
     /// 0: this shard's own log; 1 and up: adopted ones.
     pub log: u16,
     pub seq: u32,
+    /// Of disk: 0 for one that is only in memory.
     pub bytes: u64,
     pub base_time: Timestamp,
     /// True for the segment being appended to, which cannot be given up.

@@ -78,6 +78,8 @@ impl World {
             segment_bytes: limits::SEGMENT_BYTES_DEFAULT,
             seed: 11,
             phase_seed: 12,
+            sheds: true,
+            syncs_each: false,
             logs: vec![FoundLog::default()],
         };
         let page = |target| Page::new(target, setting.samples, setting.churn);
@@ -264,6 +266,7 @@ impl World {
             }
             DiskRequest::Release(region) => return self.spares.push(region),
             DiskRequest::Retire { region, .. } => return self.spares.extend(region),
+            DiskRequest::Sync => DiskAnswer::Synced,
             DiskRequest::DeleteCursor { .. }
             | DiskRequest::Keep { .. }
             | DiskRequest::Load { .. }

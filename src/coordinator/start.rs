@@ -19,7 +19,7 @@ use crate::disk::{
     self, Backend, Budget, Files, Helper, HelperOptions, Store, StoreOptions, SurveyOptions, survey,
 };
 use crate::driver::{Desk, drive};
-use crate::flags::{Flags, Runtime as RuntimeFlag, WalBackend};
+use crate::flags::{Flags, Runtime as RuntimeFlag, WalBackend, WalFull, WalSync};
 use crate::io::{
     AUTO_REASON, Bell, Clock, Resolver, Runtime, RuntimeChoice, available_cpus, default_cores,
     mailbox, preflight, start_core,
@@ -209,12 +209,15 @@ fn budget(flags: &Flags, store: &Store, cores: u16) -> DiskBudget {
     let most = flags.segment_bytes as u64;
     let segment =
         share.clamp(limits::SEGMENT_BYTES_MIN as u64, most.max(limits::SEGMENT_BYTES_MIN as u64));
+    let refuses = flags.wal_full == WalFull::RefuseNew;
     let free_bytes_min = FREE_BYTES_MIN.min(filesystem / 20);
-    DiskBudget { bytes, segment_bytes: segment / page * page, free_bytes_min }
+    DiskBudget { bytes, segment_bytes: segment / page * page, free_bytes_min, refuses }
 }
 
 /// Attempts, a millisecond apart, to hand an answer to a core whose box is full.
 const ANSWER_TRIES: u32 = 10_000;
+/// Where every commit is synced: how often cursors are, that go with no commit.
+const SYNC_IDLE: Duration = Duration::from_secs(1);
 /// Never take the filesystem below this, or a twentieth of a small one.
 const FREE_BYTES_MIN: u64 = 64 << 20;
 
@@ -328,7 +331,11 @@ impl Build<'_> {
             name: format!("disk-{shard}"),
             backend,
             segment_bytes: self.budget.segment_bytes as usize,
-            sync_interval: self.flags.wal_sync,
+            sync_interval: match self.flags.wal_sync {
+                WalSync::Always => Some(SYNC_IDLE),
+                WalSync::Every(interval) => Some(interval),
+                WalSync::Never => None,
+            },
             budget: Budget { bytes_max: share, free_bytes_min: self.budget.free_bytes_min },
             files,
             dirs,
@@ -340,6 +347,8 @@ impl Build<'_> {
             segment_bytes: self.budget.segment_bytes as usize,
             seed,
             phase_seed: phase_seed(self.config),
+            sheds: !self.budget.refuses,
+            syncs_each: self.flags.wal_sync == WalSync::Always,
             logs,
         };
         Ok((plan, helper))

@@ -17,7 +17,7 @@ use crate::coordinator::cores::Core;
 use crate::coordinator::cost::cost;
 use crate::coordinator::jobs::Jobs;
 use crate::coordinator::start::{Signal, load_config, read_file, system_roots};
-use crate::coordinator::truncation::{DiskBudget, decide, shares};
+use crate::coordinator::truncation::{DiskBudget, decide, expire, shares};
 use crate::discovery::{Discovery, Update};
 use crate::disk::Store;
 use crate::flags::Flags;
@@ -493,7 +493,12 @@ impl Coordinator {
     fn truncate(&mut self) {
         let shards = self.parts.shards.iter().enumerate();
         let logs: Vec<_> = shards.map(|(shard, core)| (shard as u16, &core.report.log)).collect();
-        let orders = decide(&logs, self.parts.budget);
+        let mut orders = decide(&logs, self.parts.budget);
+        if let Some(age) = self.parts.flags.retention_max {
+            let now = self.parts.clock.now().timestamp.0;
+            let oldest = now.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+            orders.extend(expire(&logs, Timestamp(oldest)));
+        }
         let shares = shares(&logs, self.parts.budget);
         for (shard, order) in orders {
             if let Order::Shed { log, below } = &order

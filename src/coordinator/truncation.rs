@@ -1,5 +1,6 @@
 //! What of all logs may go, and what must: acknowledged segments, and the disk budget.
 
+use crate::base::Timestamp;
 use crate::mail::{HeldSegment, LogMeters, Order};
 
 /// Bytes that logs may take together.
@@ -9,6 +10,8 @@ pub struct DiskBudget {
     pub segment_bytes: u64,
     /// The filesystem is never taken below this.
     pub free_bytes_min: u64,
+    /// When it is spent, nothing is given up, and nothing new taken in.
+    pub refuses: bool,
 }
 
 impl DiskBudget {
@@ -39,11 +42,31 @@ pub fn decide(logs: &[(u16, &LogMeters)], budget: DiskBudget) -> Vec<(u16, Order
     unacknowledged.sort_by_key(|(_, segment)| (segment.base_time, segment.seq));
     let allowed = budget.bytes.saturating_sub(budget.reserve(logs.len() as u64));
     for (shard, segment) in unacknowledged {
-        if bytes <= allowed {
+        if bytes <= allowed || budget.refuses {
             break;
+        }
+        if segment.bytes == 0 {
+            // In memory: that is no room on the disk.
+            continue;
         }
         bytes -= segment.bytes.min(bytes);
         orders.push((shard, Order::Shed { log: segment.log, below: segment.seq + 1 }));
+    }
+    orders
+}
+
+/// Orders to give up what is older than `oldest` and not delivered: segments after which others were begun before that.
+pub fn expire(logs: &[(u16, &LogMeters)], oldest: Timestamp) -> Vec<(u16, Order)> {
+    let mut orders = Vec::new();
+    for &(shard, log) in logs {
+        for &(number, needed) in &log.needed {
+            let held = log.held.iter().filter(|segment| segment.log == number);
+            // Everything in the segments before it was written before it was begun.
+            let begun = held.filter(|segment| segment.base_time <= oldest && segment.seq > needed);
+            if let Some(below) = begun.map(|segment| segment.seq).max() {
+                orders.push((shard, Order::Expire { log: number, below }));
+            }
+        }
     }
     orders
 }
@@ -65,7 +88,6 @@ pub fn shares(logs: &[(u16, &LogMeters)], budget: DiskBudget) -> Vec<(u16, u64)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Timestamp;
 
     fn log(held: &[(u32, i64, bool)], needed: u32) -> LogMeters {
         LogMeters {
@@ -112,6 +134,27 @@ mod tests {
         assert_eq!(shed, [(0, 2), (1, 8)]);
         let all = decide(&[(0, &one), (1, &two)], budget(0));
         assert_eq!(all.len(), 3, "heads stay: {all:?}");
+    }
+
+    #[test]
+    fn what_is_too_old_as_a_whole_expires_and_nothing_that_may_be_younger() {
+        let one = log(&[(1, 5, false), (2, 6, false), (3, 8, false), (4, 9, true)], 1);
+        let below = |oldest| match expire(&[(0, &one)], Timestamp(oldest))[..] {
+            [] => 0,
+            [(0, Order::Expire { log: 0, below })] => below,
+            ref other => panic!("{other:?}"),
+        };
+        assert_eq!([4, 5, 6, 7, 8, 9].map(below), [0, 0, 2, 2, 3, 4]);
+        let settled = log(&[(1, 5, false), (2, 6, true)], 2);
+        assert!(expire(&[(0, &settled)], Timestamp(100)).is_empty());
+    }
+
+    #[test]
+    fn where_nothing_is_given_up_a_spent_budget_only_retires_what_is_acknowledged() {
+        let one = log(&[(1, 5, false), (2, 6, false), (3, 7, true)], 2);
+        let refuses = DiskBudget { refuses: true, ..budget(0) };
+        let orders = decide(&[(0, &one)], refuses);
+        assert!(matches!(orders[..], [(0, Order::Truncate { log: 0, below: 2 })]), "{orders:?}");
     }
 
     #[test]

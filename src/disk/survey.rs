@@ -61,7 +61,7 @@ pub fn survey(dir: &Path, options: &SurveyOptions) -> Result<Surveyed, StoreErro
         let path = dir.join(&name);
         if let Some((kind, slot)) = segment_of_name(&name) {
             surveyed.segment(&path, kind, slot, options).map_err(StoreError::io("read", &path))?;
-        } else if name.contains(".def.") {
+        } else if name.contains(".def.") && !name.contains(".copy-") {
             // Set aside at an earlier start: the log may still speak of what it defined.
             surveyed.definitions_lost = true;
         } else if name.ends_with(".cur") {
@@ -154,11 +154,34 @@ impl Surveyed {
         }
     }
 
+    /// A segment is in two files if the process died while one of them was being replaced by the other, because it
+    /// could not be synced: the one with more to read in it counts.
+    fn drop_copies(&mut self, dir: &Path, backend: Backend, found: &mut Vec<FoundSegment>) {
+        while let Some(at) = found.windows(2).position(|w| w[0].header.seq == w[1].header.seq) {
+            let readable = |found: &mut FoundSegment| {
+                let path = dir.join(segment_name(found.header.kind, found.slot));
+                found.region = open_region(&path, found.header.size as usize, backend, false).ok();
+                let readable = found.readable();
+                found.region = None;
+                readable
+            };
+            let worse = if readable(&mut found[at]) < readable(&mut found[at + 1]) { at } else { at + 1 };
+            let worse = found.remove(worse);
+            let (kind, slot) = (worse.header.kind, worse.slot);
+            let path = dir.join(segment_name(kind, slot));
+            self.files.segments.retain(|file| (file.kind, file.slot) != (kind, slot));
+            let aside = set_aside(&path, "copy");
+            let aside = aside.map_or_else(|error| error.to_string(), |to| to.display().to_string());
+            self.damage.push(format!("{}: a segment is there twice; {aside}", path.display()));
+        }
+    }
+
     /// Brings in the bytes that are scanned at start.
     fn attach(&mut self, dir: &Path, backend: Backend, options: &SurveyOptions) {
         for kind in [SegmentKind::Dictionary, SegmentKind::Samples] {
             let mut found = std::mem::take(self.of_kind(kind));
             found.sort_by_key(|found| found.header.seq);
+            self.drop_copies(dir, backend, &mut found);
             let last = found.len().saturating_sub(1);
             for (index, found) in found.iter_mut().enumerate() {
                 let mut files = self.files.segments.iter_mut();

@@ -466,6 +466,25 @@ fn a_file_in_doubt_is_read_back_into_a_fresh_one_and_removed() {
 }
 
 #[test]
+fn of_a_segment_that_is_there_twice_the_better_one_counts() {
+    let dir = Dir::new("twice");
+    let mut worker = worker(&dir.0, Backend::Auto, Files::default(), ROOM);
+    let (_, segment) = in_memory(4);
+    assert!(matches!(keep(&mut worker, segment), DiskAnswer::Kept { slot: 0, .. }));
+    for (worse, better) in [("00000.seg", "00001.seg"), ("00001.seg", "00000.seg")] {
+        let whole = fs::read(dir.0.join("00000.seg")).expect("there");
+        let mut bytes = whole.clone();
+        bytes[4096..].fill(0);
+        fs::write(dir.0.join(worse), bytes).expect("written");
+        fs::write(dir.0.join(better), &whole).expect("written");
+        let surveyed = look(&dir.0, Backend::Auto);
+        assert_eq!(surveyed.damage.len(), 1, "{:?}", surveyed.damage);
+        assert_eq!(surveyed.samples.iter().map(FoundSegment::readable).sum::<u32>(), 50);
+        fs::write(dir.0.join("00000.seg"), &whole).expect("written");
+    }
+}
+
+#[test]
 fn a_file_that_was_removed_is_reported_like_a_failed_sync_and_life_goes_on_without_the_directory() {
     let dir = Dir::new("removed");
     let mut worker = worker(&dir.0, Backend::Auto, Files::default(), ROOM);

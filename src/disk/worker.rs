@@ -143,6 +143,10 @@ impl Worker {
                     self.recycle();
                 }
             }
+            DiskRequest::Sync => {
+                self.sync(answers);
+                answers(DiskAnswer::Synced);
+            }
             DiskRequest::StoreCursor { log, file, page, sequence } => {
                 answers(match self.store_cursor(log, &file, &page, sequence) {
                     Ok(()) => DiskAnswer::CursorStored { log, file, sequence },
@@ -240,11 +244,13 @@ impl Worker {
     /// Puts a segment into a fresh file, and takes the file in doubt that it comes from out of the way once the fresh
     /// one is safe. What the kernel still has of that file is read at once.
     fn keep(&mut self, kind: SegmentKind, segment: Unkept) -> DiskAnswer {
-        let Unkept { seq, len, slot, bytes } = segment;
+        let Unkept { seq, len, used, slot, bytes } = segment;
         let read_back = bytes.is_none();
         let bytes = match (bytes, slot) {
             (Some(bytes), _) => Ok(bytes),
-            (None, Some(slot)) => read_segment(&self.path(0, kind, slot), seq, len as usize),
+            (None, Some(slot)) => {
+                read_segment(&self.path(0, kind, slot), seq, len as usize, used as usize)
+            }
             (None, None) => Ok(Vec::new()),
         };
         let failed = |refused: Refused, region| {
@@ -387,10 +393,12 @@ impl Worker {
     }
 }
 
-/// The first `len` bytes of the file of segment `seq`; zeros for what is missing of a truncated one.
-fn read_segment(path: &Path, seq: Seq, len: usize) -> io::Result<Vec<u8>> {
+/// The first `used` bytes of the file of segment `seq`, of which there are `len`; zeros for the rest, and for what is
+/// missing of a truncated one.
+fn read_segment(path: &Path, seq: Seq, len: usize, used: usize) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
-    let present = file.metadata()?.len().min(len as u64) as usize;
+    let present = file.metadata()?.len().min(used.min(len) as u64) as usize;
+    // Pages that nothing is read into take no memory.
     let mut bytes = vec![0; len];
     file.read_exact_at(&mut bytes[..present], 0)?;
     match Header::decode(&bytes) {

@@ -10,6 +10,6 @@ mod parse;
 mod table;
 mod wal;
 
-pub use parse::{Exit, Flags, Runtime, WalBackend, parse};
+pub use parse::{Exit, Flags, Runtime, WalBackend, WalFull, WalSync, parse};
 pub use table::{Effect, FLAGS, FlagSpec, Kind};
 pub use wal::{Dump, Export, Look, WalCommand, parse_wal};

@@ -38,6 +38,22 @@ pub enum WalBackend {
     Pwrite,
 }
 
+/// What becomes of samples for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalFull {
+    ShedOldest,
+    RefuseNew,
+}
+
+/// When the log is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalSync {
+    /// After each commit; what is committed during a sync waits for the next.
+    Always,
+    Every(Duration),
+    Never,
+}
+
 /// What was asked for, checked and typed.
 #[derive(Clone, Debug)]
 pub struct Flags {
@@ -67,8 +83,10 @@ pub struct Flags {
     pub cores: usize,
     pub runtime: Runtime,
     pub pin: bool,
-    /// Time between syncs of the log; `None`: never.
-    pub wal_sync: Option<Duration>,
+    /// Age at which samples that are not delivered are given up; `None`: never.
+    pub retention_max: Option<Duration>,
+    pub wal_full: WalFull,
+    pub wal_sync: WalSync,
     pub wal_backend: WalBackend,
     /// To be logged once the logger exists: message and the name it is about.
     pub warnings: Vec<(&'static str, String)>,
@@ -283,8 +301,16 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
         return Err(bad("web.external-url", &external_url, "must not begin or end with quotes"));
     }
     let wal_sync = match given.text("wal.sync").as_str() {
-        "never" => None,
-        _ => Some(given.time("wal.sync")?),
+        "never" => WalSync::Never,
+        "always" => WalSync::Always,
+        _ => match given.time("wal.sync")? {
+            Duration::ZERO => WalSync::Always,
+            interval => WalSync::Every(interval),
+        },
+    };
+    let retention_max = match given.has("storage.agent.retention.max-time") {
+        true => Some(given.time("storage.agent.retention.max-time")?),
+        false => None,
     };
     Ok(Flags {
         config_file: given.text("config.file").into(),
@@ -309,6 +335,10 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
         runtime: [Runtime::Auto, Runtime::Epoll, Runtime::Uring]
             [given.choice("runtime", &["auto", "epoll", "uring"])?],
         pin: given.switch("pin"),
+        // Prometheus takes zero for its default.
+        retention_max: retention_max.filter(|age| !age.is_zero()),
+        wal_full: [WalFull::ShedOldest, WalFull::RefuseNew]
+            [given.choice("wal.full", &["shed-oldest", "refuse-new"])?],
         wal_sync,
         wal_backend: [WalBackend::Auto, WalBackend::Mmap, WalBackend::Pwrite]
             [given.choice("wal.backend", &["auto", "mmap", "pwrite"])?],
@@ -446,7 +476,8 @@ mod tests {
         assert_eq!(flags.storage_path, PathBuf::from("data-agent/"));
         assert_eq!(flags.segment_bytes, limits::SEGMENT_BYTES_DEFAULT);
         assert_eq!(flags.read_timeout, Duration::from_secs(300));
-        assert_eq!(flags.wal_sync, Some(Duration::from_secs(1)));
+        assert_eq!(flags.wal_sync, WalSync::Every(Duration::from_secs(1)));
+        assert_eq!((flags.retention_max, flags.wal_full), (None, WalFull::ShedOldest));
         assert_eq!(flags.auto_reload, None);
         assert_eq!((flags.cores, flags.pin, flags.runtime), (0, true, Runtime::Auto));
         assert!(!flags.enable_lifecycle && flags.warnings.is_empty());
@@ -491,7 +522,8 @@ mod tests {
         assert_eq!(flags.segment_bytes, 128 << 20);
         assert_eq!(flags.storage_bytes_max, 8 << 30);
         assert_eq!((flags.cores, flags.pin, flags.runtime), (3, false, Runtime::Epoll));
-        assert_eq!((flags.wal_sync, flags.wal_backend), (None, WalBackend::Pwrite));
+        assert_eq!((flags.wal_sync, flags.wal_backend), (WalSync::Never, WalBackend::Pwrite));
+        assert_eq!(flags.retention_max, Some(Duration::from_secs(24 * 3600)));
         assert_eq!((flags.log_level, flags.log_format), (Level::Warn, LogFormat::Json));
         assert!(flags.feature("st-storage") && !flags.feature("a"));
         let warned: Vec<&str> = flags.warnings.iter().map(|(_, name)| name.as_str()).collect();

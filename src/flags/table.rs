@@ -97,6 +97,8 @@ const NO_UI: &str = "there is one plain status page and no templates";
 const NO_QUERY: &str = "there is nothing to query or to administer in agent mode";
 const NO_TRUNCATION: &str =
     "the log is freed as endpoints acknowledge, within --storage.agent.max-bytes";
+const NO_MINIMUM: &str =
+    "what every endpoint has is freed at once, and nothing is freed before it has";
 const NO_CHECKPOINT: &str = "there are no checkpoints: labels are kept in a dictionary";
 const NO_RECEIVER: &str = "pushed samples are not received; remove the flag, or push elsewhere";
 
@@ -140,8 +142,8 @@ pub const FLAGS: &[FlagSpec] = &[
     idle("storage.agent.wal-compression", Switch, "true", "values are always packed"),
     idle("storage.agent.wal-compression-type", Choice(&["snappy", "zstd"]), "snappy", "values are always packed"),
     idle("storage.agent.wal-truncate-frequency", Time, "2h", NO_TRUNCATION),
-    idle("storage.agent.retention.min-time", Time, "5m", NO_TRUNCATION),
-    idle("storage.agent.retention.max-time", Time, "4h", NO_TRUNCATION),
+    idle("storage.agent.retention.min-time", Time, "5m", NO_MINIMUM),
+    works("storage.agent.retention.max-time", Time, "", "Give up samples that are older and not delivered; not given: no age limit."),
     works("storage.agent.no-lockfile", Switch, "false", "Do not lock the log directory."),
     idle("storage.agent.checkpoint-from-in-memory-series", Switch, "false", NO_CHECKPOINT),
     idle("storage.agent.checkpoint-batch-size", Count, "1000", NO_CHECKPOINT),
@@ -182,7 +184,8 @@ pub const FLAGS: &[FlagSpec] = &[
     works("runtime", Choice(&["auto", "uring", "epoll"]), "auto", "What waits for the network."),
     works("pin", Switch, "true", "Bind each core's thread to its CPU."),
     works("storage.agent.max-bytes", Size, "0", "Disk that the log may take, such as 8GiB; 0: automatic. Beyond it the oldest samples go."),
-    works("wal.sync", Text, "1s", "Time between syncs of the log, or never."),
+    works("wal.full", Choice(&["shed-oldest", "refuse-new"]), "shed-oldest", "Without room: give up the oldest samples, or scrape no more."),
+    works("wal.sync", Text, "1s", "Time between syncs of the log; 0 or always: after each commit; or never."),
     works("wal.backend", Choice(&["auto", "mmap", "pwrite"]), "auto", "How the log is written."),
 ];
 

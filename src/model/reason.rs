@@ -72,6 +72,8 @@ impl Refusal {
 pub enum Loss {
     /// A native histogram with custom buckets, which remote write 1.0 has no place for.
     CustomBuckets,
+    /// Older than the retention allows.
+    Expired,
     /// `write_relabel_configs` dropped its series.
     Filtered,
     /// A native histogram, which the endpoint's configuration does not ask for.
@@ -87,7 +89,7 @@ pub enum Loss {
 }
 
 impl Loss {
-    pub const ALL: [Loss; 7] = [
+    pub const ALL: [Loss; 8] = [
         Loss::Filtered,
         Loss::Rejected,
         Loss::Shed,
@@ -95,6 +97,7 @@ impl Loss {
         Loss::Unreadable,
         Loss::CustomBuckets,
         Loss::HistogramsOff,
+        Loss::Expired,
     ];
 
     /// Its place in files. Never another's, whatever becomes of the reason.
@@ -107,6 +110,7 @@ impl Loss {
             Loss::Unreadable => 4,
             Loss::CustomBuckets => 5,
             Loss::HistogramsOff => 6,
+            Loss::Expired => 7,
         }
     }
 
@@ -114,6 +118,7 @@ impl Loss {
     pub fn name(self) -> &'static str {
         match self {
             Loss::CustomBuckets => "nhcb_in_rw1_not_supported",
+            Loss::Expired => "expired",
             Loss::Filtered => "dropped_series",
             Loss::HistogramsOff => "histograms_off",
             Loss::Rejected => "rejected",

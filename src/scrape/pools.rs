@@ -20,6 +20,8 @@ pub struct Lent<'a> {
     pub dialer: &'a mut Dialer,
     /// The disk has not refused: room for new series is on its way when there is none.
     pub may_wait: bool,
+    /// The log takes samples.
+    pub has_room: bool,
 }
 
 /// The scrape pools of one core.
@@ -278,6 +280,7 @@ impl Pools {
             pages: &mut self.pages,
             vanished: &mut self.vanished,
             may_wait: lent.may_wait,
+            has_room: lent.has_room,
         }
     }
 }

@@ -28,6 +28,7 @@ pub struct Shared<'a> {
     pub pages: &'a mut Vec<Box<Page>>,
     pub vanished: &'a mut Vec<SeriesRef>,
     pub may_wait: bool,
+    pub has_room: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,8 +190,11 @@ impl Scrape {
                 shared.meters.scrapes_skipped += 1;
             }
         }
-        if start {
+        if start && shared.has_room {
             self.start(ideal, job, shared);
+        } else if start {
+            // Not asked, so nothing is known of it: no `up`, no markers.
+            shared.meters.scrapes_withheld += 1;
         }
     }
 

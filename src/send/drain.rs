@@ -98,6 +98,23 @@ fn unsendable(packed: &[u8], plan: &EndpointPlan) -> Option<Loss> {
     is_packed_custom(packed).then_some(Loss::CustomBuckets)
 }
 
+/// Frames of segments below these are given up, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GivenUp {
+    pub shed: Seq,
+    pub expired: Seq,
+}
+
+impl GivenUp {
+    pub fn loss(&self, seq: Seq) -> Option<Loss> {
+        match seq {
+            _ if seq < self.expired => Some(Loss::Expired),
+            _ if seq < self.shed => Some(Loss::Shed),
+            _ => None,
+        }
+    }
+}
+
 /// What bounds a request, and what it is made of.
 #[derive(Debug)]
 pub struct Rules<'a> {
@@ -112,8 +129,7 @@ pub struct Rules<'a> {
     pub bytes_max: usize,
     /// Samples of one frame only.
     pub one_frame: bool,
-    /// Frames of segments below are given up.
-    pub shed_below: Seq,
+    pub given_up: GivenUp,
     /// Segments of later epochs must wait.
     pub epoch_max: u32,
 }
@@ -210,8 +226,8 @@ fn add_frames(
             request.resumed += u64::from(resumed.skip.min(samples) - at.skip);
             at.skip = resumed.skip.min(samples);
         }
-        if place.seq() < rules.shed_below {
-            request.lose_frame(Loss::Shed, payload, samples - at.skip);
+        if let Some(loss) = rules.given_up.loss(place.seq()) {
+            request.lose_frame(loss, payload, samples - at.skip);
             *at = step;
             continue;
         }

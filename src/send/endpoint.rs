@@ -4,7 +4,7 @@ use crate::base::{Dialer, Instant, Now, Random, Timestamp};
 use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
 use crate::model::{Loss, SeriesRef};
 use crate::send::cursors::{Cursor, cursor_file};
-use crate::send::drain::{Floors, LANES};
+use crate::send::drain::{Floors, GivenUp, LANES};
 use crate::send::filter::Filter;
 use crate::send::lane::{Lane, Progress, Said, Shared};
 use crate::send::stencils::Stencils;
@@ -63,7 +63,7 @@ pub struct Endpoint {
     pub meters: EndpointMeters,
     acquainted: bool,
     bytes_max: usize,
-    shed_below: Vec<Seq>,
+    given_up: Vec<GivenUp>,
     /// Segments of later epochs may not be sent yet.
     epoch_max: u32,
     random: Random,
@@ -96,7 +96,7 @@ impl Endpoint {
             meters: EndpointMeters::default(),
             acquainted: false,
             bytes_max: usize::MAX,
-            shed_below: vec![Seq(0); feeds.len()],
+            given_up: vec![GivenUp::default(); feeds.len()],
             epoch_max: 0,
             random: Random::new(seed),
             entered_from: Vec::new(),
@@ -216,8 +216,16 @@ impl Endpoint {
     }
 
     pub fn shed(&mut self, feed: usize, below: Seq) {
-        if let Some(limit) = self.shed_below.get_mut(feed) {
-            *limit = (*limit).max(below);
+        if let Some(limits) = self.given_up.get_mut(feed) {
+            limits.shed = limits.shed.max(below);
+            self.lanes.iter_mut().for_each(|lane| lane.shed(feed, below));
+        }
+    }
+
+    /// As [`Endpoint::shed`], for segments that are too old.
+    pub fn expire(&mut self, feed: usize, below: Seq) {
+        if let Some(limits) = self.given_up.get_mut(feed).filter(|limits| limits.expired < below) {
+            limits.expired = below;
             self.lanes.iter_mut().for_each(|lane| lane.shed(feed, below));
         }
     }
@@ -279,7 +287,7 @@ impl Endpoint {
             feeds: outlook.feeds,
             filters: &mut self.filters,
             external: outlook.external,
-            shed_below: &self.shed_below,
+            given_up: &self.given_up,
             epoch_max: self.epoch_max,
             connections,
             meters: &mut self.meters,

@@ -6,7 +6,7 @@ use crate::base::{Conn, Dialer, Instant, Now, Owner, Random, limits};
 use crate::http::{HttpError, Part, ResponseReader, retry_after, write_request};
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::Loss;
-use crate::send::drain::{Floors, Request, Rules, Stop, Tools, read_on};
+use crate::send::drain::{Floors, GivenUp, Request, Rules, Stop, Tools, read_on};
 use crate::send::filter::Filter;
 use crate::send::stencils::Stencils;
 use crate::send::verdict::{Verdict, verdict};
@@ -22,7 +22,7 @@ pub struct Shared<'a> {
     pub feeds: &'a [Feed],
     pub filters: &'a mut [Filter],
     pub external: &'a [u8],
-    pub shed_below: &'a [Seq],
+    pub given_up: &'a [GivenUp],
     pub epoch_max: u32,
     pub connections: usize,
     pub meters: &'a mut EndpointMeters,
@@ -227,7 +227,7 @@ impl Lane {
     /// The disk budget gave up some of this request, which is not on the wire.
     fn given_up(&self, shared: &Shared<'_>) -> bool {
         let feed = self.request.feed;
-        self.request.from.place.seq() < shared.shed_below[feed]
+        shared.given_up[feed].loss(self.request.from.place.seq()).is_some()
     }
 
     /// Reads the log, and sends when there is enough or the wait is over.
@@ -287,7 +287,7 @@ impl Lane {
             samples_max: self.isolation.map_or(plan_max, |found| found.samples_max.min(plan_max)),
             bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
             one_frame: self.isolation.is_some(),
-            shed_below: shared.shed_below[feed],
+            given_up: shared.given_up[feed],
             epoch_max: shared.epoch_max,
         };
         let pages = pages_lost();

@@ -81,13 +81,22 @@ impl Shard {
         }
         self.upkeep.shortage = Some(shortage);
         self.upkeep.degraded.words = message;
-        self.feeds[0].dictionary.set_memory(limits::MEMORY_DICTIONARY_SEGMENTS);
+        // A budget that nothing is given up for is no reason to keep in memory what should be safe.
+        let spent = shortage == Shortage::Budget && !self.upkeep.sheds;
+        self.set_memory(!spent, !spent);
+    }
+
+    fn set_memory(&mut self, samples: bool, definitions: bool) {
+        let feed = &mut self.feeds[0];
+        feed.log.set_memory(if samples { limits::MEMORY_SAMPLES_SEGMENTS } else { 0 });
+        feed.dictionary
+            .set_memory(if definitions { limits::MEMORY_DICTIONARY_SEGMENTS } else { 0 });
     }
 
     /// The disk gave a file: what comes next goes into files.
     pub(super) fn recovered(&mut self) {
         self.upkeep.shortage = None;
-        self.feeds[0].dictionary.set_memory(0);
+        self.set_memory(true, false);
     }
 
     pub(super) fn sync_failed(
@@ -201,7 +210,7 @@ impl Shard {
         let log = &self.feeds[0].log;
         let Some(cause) = self.upkeep.degraded.cause() else { return };
         let Some(in_memory) = log.oldest_in_memory() else { return };
-        if log.has_memory(MEMORY_LEFT) || cause == Shortage::Late {
+        if !self.upkeep.sheds || log.has_memory(MEMORY_LEFT) || cause == Shortage::Late {
             return;
         }
         let oldest = passed.max(log.start().seq());

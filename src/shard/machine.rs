@@ -78,7 +78,8 @@ enum Stopping {
 impl Shard {
     /// A shard is born on the core that keeps it, from what recovery found.
     pub fn new(plan: Plan, now: Now) -> Shard {
-        let Plan { shard, identity, segment_bytes, seed, phase_seed, logs } = plan;
+        let Plan { shard, identity, segment_bytes, seed, phase_seed, sheds, syncs_each, logs } =
+            plan;
         let mut found = Vec::new();
         let mut ledgers = Vec::new();
         let mut feeds: Vec<Feed> = Vec::new();
@@ -110,7 +111,7 @@ impl Shard {
             wanted: Vec::new(),
             loading: Vec::new(),
             unreadable: HashMap::new(),
-            upkeep: Upkeep::default(),
+            upkeep: Upkeep { sheds, syncs_each, ..Upkeep::default() },
             seed,
             gate: Gate::Shut(now.instant + GATE),
             stopping: None,
@@ -224,6 +225,7 @@ impl Shard {
             appender: &mut self.appender,
             dialer: &mut self.dialer,
             may_wait: self.upkeep.shortage.is_none(),
+            has_room: self.upkeep.sheds || self.feeds[0].log.has_room(),
         };
         act(&mut self.pools, &mut lent);
     }
@@ -267,6 +269,7 @@ impl Shard {
             self.commits.drain(..COMMITS_KEPT / 2);
         }
         self.commits.push((end_before, now.instant));
+        self.upkeep.committed = true;
         for endpoint in self.endpoints.iter_mut().flatten() {
             endpoint.prompt_all();
         }
@@ -343,6 +346,11 @@ impl Shard {
             Order::Shed { log, below } => {
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.shed(log as usize, Seq(below));
+                }
+            }
+            Order::Expire { log, below } => {
+                for endpoint in self.endpoints.iter_mut().flatten() {
+                    endpoint.expire(log as usize, Seq(below));
                 }
             }
             Order::Budget { .. } => {}
@@ -480,6 +488,7 @@ impl Shard {
                 self.prepare_failed(now, kind, shortage, message)
             }
             DiskAnswer::SyncFailed { file, message } => self.sync_failed(now, file, message),
+            DiskAnswer::Synced => self.upkeep.syncing = false,
             DiskAnswer::Removed { log } => {
                 let fields = vec![("log", log.to_string())];
                 self.log(Level::Info, "Adopted log delivered and removed", fields);

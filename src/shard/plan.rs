@@ -12,6 +12,10 @@ pub struct Plan {
     pub seed: u64,
     /// Spreads target phases; the same on every run of this host with these external labels (SCR-1).
     pub phase_seed: u64,
+    /// Without room for more, give up the oldest; otherwise take in nothing new.
+    pub sheds: bool,
+    /// Sync every commit at once.
+    pub syncs_each: bool,
     /// The shard's own directory first, then the adopted ones. Never empty.
     pub logs: Vec<FoundLog>,
 }

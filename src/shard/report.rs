@@ -60,11 +60,10 @@ impl Shard {
             }
             meters.disk_bytes += feed.log.bytes_used() + feed.dictionary.bytes_used();
             let head = feed.log.end().seq();
-            let in_files = feed.log.segments().filter(|segment| segment.slot.is_some());
-            meters.held.extend(in_files.map(|segment| HeldSegment {
+            meters.held.extend(feed.log.segments().map(|segment| HeldSegment {
                 log: log as u16,
                 seq: segment.seq.0,
-                bytes: segment.bytes,
+                bytes: if segment.slot.is_some() { segment.bytes } else { 0 },
                 base_time: Timestamp(segment.base_time_ms),
                 head: log == 0 && segment.seq >= head,
             }));

@@ -17,6 +17,12 @@ pub struct Upkeep {
     /// The disk gives no file.
     pub shortage: Option<Shortage>,
     pub sync_failures: u64,
+    /// Without room the oldest goes; otherwise nothing new comes.
+    pub sheds: bool,
+    /// Every commit is to be synced at once: there is one that is not, and a sync is under way.
+    pub syncs_each: bool,
+    pub committed: bool,
+    pub syncing: bool,
     pub degraded: Degraded,
     /// When a spare is asked for again, by what it is for.
     pub(super) retry_samples: Option<Instant>,
@@ -63,6 +69,10 @@ impl Shard {
         if self.upkeep.retry_dictionary.is_some_and(|at| at <= now.instant) {
             self.upkeep.retry_dictionary = None;
             self.feeds[0].dictionary.spare_failed();
+        }
+        if self.upkeep.syncs_each && self.upkeep.committed && !self.upkeep.syncing {
+            (self.upkeep.committed, self.upkeep.syncing) = (false, true);
+            self.ask_disk(DiskRequest::Sync);
         }
         if self.feeds[0].log.wants_spare() {
             self.ask_disk(DiskRequest::Prepare { kind: SegmentKind::Samples });

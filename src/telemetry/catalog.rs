@@ -137,6 +137,7 @@ catalog! {
     SCRAPES_FAILED Counter "corelane_scrapes_failed_total" "Scrapes that failed.";
     PAGES_WAITING Gauge "corelane_scrape_pages_waiting" "Pages that wait for another turn, or for room in the dictionary.";
     SCRAPES_SKIPPED Counter "corelane_scrapes_skipped_total" "Ticks that found the previous scrape still running.";
+    SCRAPES_WITHHELD Counter "corelane_scrapes_withheld_total" "Scrapes not made because the log had no room and --wal.full is refuse-new.";
     SCRAPE_BYTES Counter "corelane_scrape_body_bytes_total" "Bytes of pages, decoded.";
     CACHE_HITS Counter "corelane_scrape_cache_hits_total" "Lines met where they were expected.";
     CACHE_MOVES Counter "corelane_scrape_cache_moves_total" "Lines known but met elsewhere.";

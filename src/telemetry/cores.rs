@@ -31,6 +31,7 @@ const BY_SHARD: &[Figure] = &[
     (&SCRAPES_FAILED, |report| report.scrape.scrapes_failed),
     (&PAGES_WAITING, |report| report.scrape.pages_waiting),
     (&SCRAPES_SKIPPED, |report| report.scrape.scrapes_skipped),
+    (&SCRAPES_WITHHELD, |report| report.scrape.scrapes_withheld),
     (&SCRAPE_BYTES, |report| report.scrape.body_bytes),
     (&CACHE_HITS, |report| report.scrape.cache_hits),
     (&CACHE_MOVES, |report| report.scrape.cache_moves),

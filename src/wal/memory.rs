@@ -33,6 +33,13 @@ impl Log {
         self.unkept + segments <= self.memory_max
     }
 
+    /// True if a page more is likely to fit: there is another segment to go on in, or a good part of this one.
+    pub fn has_room(&self) -> bool {
+        let head = self.segments.back().filter(|_| self.has_head);
+        let fits = |head: &Segment| head.fits(head.bytes().len() / 4);
+        self.spare.is_some() || self.has_memory(1) || head.is_some_and(fits)
+    }
+
     pub fn head_in_memory(&self) -> bool {
         self.has_head && self.segments.back().is_some_and(|head| head.home == Home::Memory)
     }

@@ -46,6 +46,8 @@ pub enum DiskRequest {
         region: Option<Region>,
     },
     /// Also the ledger's page.
+    /// Everything written so far is to survive power loss. Answered by [`DiskAnswer::Synced`].
+    Sync,
     StoreCursor {
         log: u16,
         file: String,
@@ -107,6 +109,8 @@ pub enum DiskAnswer {
     Removed {
         log: u16,
     },
+    /// A sync that was asked for is over; what failed was said before.
+    Synced,
     /// Once per file: the kernel has dropped what was written to it since the last good sync, and says success from
     /// now on. `file`: the segment file of the own log that it is; `None` for another file.
     SyncFailed {

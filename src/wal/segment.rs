@@ -21,6 +21,13 @@ pub struct FoundSegment {
 }
 
 impl FoundSegment {
+    /// Samples in the part of it that can be read (records, in a dictionary); 0 without its bytes.
+    pub fn readable(&self) -> u32 {
+        let salt = self.header.salt;
+        let region = self.region.as_ref();
+        region.map_or(0, |region| scan(region.bytes(), salt, &mut |_, _| {}).tail.count)
+    }
+
     /// True if its bytes are here and nothing unreadable is among its records.
     pub fn is_whole(&self) -> bool {
         let salt = self.header.salt;
@@ -123,8 +130,9 @@ pub(super) enum Home {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unkept {
     pub seq: Seq,
-    /// Size of the segment.
+    /// Size of the segment, and how much of it is in use.
     pub len: u32,
+    pub used: u32,
     /// The file in doubt that it comes from.
     pub slot: Option<u16>,
     /// Its bytes; zeros follow up to `len`. `None`: to be read back from the file in doubt, before the kernel drops
@@ -194,12 +202,10 @@ impl Segment {
             return None;
         }
         let len = self.header.size;
+        let used = self.tail.map_or(len, |tail| len.min(tail.end as u32));
         let here = self.region.as_ref().filter(|region| region.is_private() || region.has_failed());
-        let bytes = here.map(|region| {
-            let used = self.tail.map_or(region.len(), |tail| tail.end.min(region.len()));
-            region.bytes()[..used].to_vec()
-        });
-        Some(Unkept { seq: self.header.seq, len, slot: self.slot(), bytes })
+        let bytes = here.map(|region| region.bytes()[..used as usize].to_vec());
+        Some(Unkept { seq: self.header.seq, len, used, slot: self.slot(), bytes })
     }
 
     /// A fresh file has it. Gives back the bytes that were used until now.

@@ -129,3 +129,74 @@ fn a_first_page_of_more_definitions_than_a_segment_holds_refuses_nothing() {
     assert_eq!(figures.sum("corelane_samples_refused_total", ""), 0, "samples were refused");
     receiver.assert_complete(&exporter, last);
 }
+
+#[test]
+fn with_refuse_new_no_target_is_asked_while_there_is_no_room_and_nothing_is_given_up() {
+    let scratch = Scratch::new();
+    let mut receiver = Receiver::prometheus(&scratch);
+    let exporter = Numbered::with_ballast(4000);
+    let urls = [receiver.url()];
+    let yaml = config(&[exporter.port()], &urls).replace(INTERVAL, "100ms");
+    let mut agent = Agent::new(&scratch, &yaml);
+    agent.flags(&["--storage.agent.max-bytes=4MiB", "--cores=1", "--wal.full=refuse-new"]);
+    agent.start();
+    exporter.more(4);
+    receiver.stop();
+    let withheld = |agent: &Agent| Figures::of(agent).sum("corelane_scrapes_withheld_total", "");
+    wait::until_true("scrapes are withheld", || withheld(&agent) > 20);
+    let figures = Figures::of(&agent);
+    assert!(figures.sum("corelane_wal_disk_bytes", "") <= BUDGET);
+    assert_eq!(figures.sum("corelane_wal_memory_bytes", ""), 0, "what is kept is in files");
+    receiver.start();
+    exporter.more(8);
+    let asked = exporter.pages() - 1;
+    assert!(receiver.missing(&exporter, asked).iter().all(|page| *page > asked - 4));
+    let up = receiver.values("up{job=\"test\"}");
+    assert!(up.iter().all(|value| *value == 1.0), "a target that was not asked is not down: {up:?}");
+    let last = exporter.hold();
+    receiver.assert_complete(&exporter, last);
+    let figures = Figures::of(&agent);
+    assert_eq!(figures.sum("corelane_samples_refused_total", ""), 0);
+    assert_eq!(figures.sum("corelane_endpoint_samples_lost_total", ""), 0);
+}
+
+#[test]
+fn what_is_older_than_the_retention_allows_expires_and_is_counted() {
+    let scratch = Scratch::new();
+    let mut receiver = Receiver::prometheus(&scratch);
+    let exporter = Numbered::with_ballast(WIDE_SERIES);
+    let urls = [receiver.url()];
+    let yaml = |ports: &[u16]| config(ports, &urls).replace(INTERVAL, "150ms");
+    let mut agent = Agent::new(&scratch, &yaml(&[exporter.port()]));
+    agent.flags(&[
+        "--cores=1",
+        "--storage.agent.wal-segment-size=256KiB",
+        "--storage.agent.retention.max-time=4s",
+    ]);
+    agent.start();
+    exporter.more(4);
+    receiver.stop();
+    let expired =
+        |figures: &Figures| figures.sum("corelane_endpoint_samples_lost_total", "reason=\"expired\"");
+    wait::until_true("samples expire", || expired(&Figures::of(&agent)) > 0);
+    receiver.start();
+    exporter.more(4);
+    let last = exporter.hold();
+    let missing = receiver.missing(&exporter, last);
+    fs::write(agent.config(), yaml(&[])).unwrap();
+    assert_eq!(agent.reload().status, 200);
+    let figures = Figures::at_rest(&agent);
+    let (Some(first), Some(end)) = (missing.first(), missing.last()) else {
+        panic!("nothing expired");
+    };
+    assert_eq!(missing, (*first..=*end).collect::<Vec<_>>(), "a hole in what expired");
+    let lost = expired(&figures);
+    assert_eq!(figures.sum("corelane_endpoint_samples_lost_total", ""), lost);
+    let (samples, series) = receiver.count("{job=\"test\"}");
+    // One staleness marker per series, which the receiver does not count.
+    assert_eq!(
+        figures.sum("corelane_endpoint_samples_entered_total", ""),
+        samples + series + lost,
+        "{samples} in {series} series, {lost} expired"
+    );
+}

@@ -138,6 +138,7 @@ impl Disk {
                 self.retire(logs, log, kind, slot);
                 None
             }
+            DiskRequest::Sync => Some(DiskAnswer::Synced),
             DiskRequest::StoreCursor { log, file, page, sequence } => {
                 let path = self.dir(logs, log).path.join(&file);
                 let cursor = open(&path);
@@ -215,7 +216,7 @@ impl Disk {
 
     /// A fresh file for a segment that has none, or one in doubt.
     fn keep(&mut self, logs: &[u16], kind: SegmentKind, segment: Unkept) -> DiskAnswer {
-        let Unkept { seq, len, slot, bytes } = segment;
+        let Unkept { seq, len, slot, bytes, .. } = segment;
         let full = self.full;
         let dir = self.dir(logs, 0);
         let old = slot.map(|slot| file_of(&dir.path, kind, slot));

@@ -83,6 +83,7 @@ pub fn answer_name(answer: &DiskAnswer) -> &'static str {
         DiskAnswer::Prepared { .. } => "prepared",
         DiskAnswer::Removed { .. } => "removed",
         DiskAnswer::SyncFailed { .. } => "sync failed",
+        DiskAnswer::Synced => "synced",
     }
 }
 
@@ -101,6 +102,7 @@ impl fmt::Display for RequestName<'_> {
             DiskRequest::Retire { log, kind, slot, .. } => {
                 write!(f, "retire {log} {kind:?} {slot}")
             }
+            DiskRequest::Sync => write!(f, "sync"),
             DiskRequest::StoreCursor { log, file, sequence, .. } => {
                 write!(f, "store cursor {log} {file} {sequence}")
             }
