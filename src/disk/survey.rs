@@ -165,7 +165,8 @@ impl Surveyed {
                 found.region = None;
                 readable
             };
-            let worse = if readable(&mut found[at]) < readable(&mut found[at + 1]) { at } else { at + 1 };
+            let worse =
+                if readable(&mut found[at]) < readable(&mut found[at + 1]) { at } else { at + 1 };
             let worse = found.remove(worse);
             let (kind, slot) = (worse.header.kind, worse.slot);
             let path = dir.join(segment_name(kind, slot));

@@ -89,8 +89,11 @@ impl Shard {
     fn set_memory(&mut self, samples: bool, definitions: bool) {
         let feed = &mut self.feeds[0];
         feed.log.set_memory(if samples { limits::MEMORY_SAMPLES_SEGMENTS } else { 0 });
-        feed.dictionary
-            .set_memory(if definitions { limits::MEMORY_DICTIONARY_SEGMENTS } else { 0 });
+        feed.dictionary.set_memory(if definitions {
+            limits::MEMORY_DICTIONARY_SEGMENTS
+        } else {
+            0
+        });
     }
 
     /// The disk gave a file: what comes next goes into files.

@@ -111,7 +111,7 @@ impl Shard {
             wanted: Vec::new(),
             loading: Vec::new(),
             unreadable: HashMap::new(),
-            upkeep: Upkeep { sheds, syncs_each, ..Upkeep::default() },
+            upkeep: Upkeep::new(sheds, syncs_each),
             seed,
             gate: Gate::Shut(now.instant + GATE),
             stopping: None,
@@ -219,13 +219,14 @@ impl Shard {
     }
 
     fn scraping(&mut self, now: Now, act: impl FnOnce(&mut Pools, &mut Lent<'_>)) {
+        let has_room = self.upkeep.sheds || self.feeds[0].log.has_room();
         let mut lent = Lent {
             now,
             feed: &mut self.feeds[0],
             appender: &mut self.appender,
             dialer: &mut self.dialer,
             may_wait: self.upkeep.shortage.is_none(),
-            has_room: self.upkeep.sheds || self.feeds[0].log.has_room(),
+            has_room,
         };
         act(&mut self.pools, &mut lent);
     }

@@ -43,6 +43,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const CLEANED_A_TURN: usize = 256;
 
 impl Upkeep {
+    pub fn new(sheds: bool, syncs_each: bool) -> Upkeep {
+        Upkeep { sheds, syncs_each, ..Upkeep::default() }
+    }
+
     pub fn wake(&self) -> Instant {
         let retries = [self.retry_samples, self.retry_dictionary];
         let retry = retries.into_iter().flatten().min().unwrap_or(Instant::NEVER);

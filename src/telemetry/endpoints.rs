@@ -46,7 +46,8 @@ const BY_SHARD: &[Figure] = &[
 ];
 
 fn failed(lost: &Losses) -> u64 {
-    [Loss::Rejected, Loss::Shed, Loss::Unreadable].map(|loss| lost.get(loss)).iter().sum()
+    let failures = [Loss::Rejected, Loss::Shed, Loss::Expired, Loss::Unreadable];
+    failures.map(|loss| lost.get(loss)).iter().sum()
 }
 
 /// One endpoint on all shards.

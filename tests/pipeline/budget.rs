@@ -152,7 +152,10 @@ fn with_refuse_new_no_target_is_asked_while_there_is_no_room_and_nothing_is_give
     let asked = exporter.pages() - 1;
     assert!(receiver.missing(&exporter, asked).iter().all(|page| *page > asked - 4));
     let up = receiver.values("up{job=\"test\"}");
-    assert!(up.iter().all(|value| *value == 1.0), "a target that was not asked is not down: {up:?}");
+    assert!(
+        up.iter().all(|value| *value == 1.0),
+        "a target that was not asked is not down: {up:?}"
+    );
     let last = exporter.hold();
     receiver.assert_complete(&exporter, last);
     let figures = Figures::of(&agent);
@@ -176,8 +179,9 @@ fn what_is_older_than_the_retention_allows_expires_and_is_counted() {
     agent.start();
     exporter.more(4);
     receiver.stop();
-    let expired =
-        |figures: &Figures| figures.sum("corelane_endpoint_samples_lost_total", "reason=\"expired\"");
+    let expired = |figures: &Figures| {
+        figures.sum("corelane_endpoint_samples_lost_total", "reason=\"expired\"")
+    };
     wait::until_true("samples expire", || expired(&Figures::of(&agent)) > 0);
     receiver.start();
     exporter.more(4);

@@ -80,8 +80,8 @@ impl World {
                 segment_bytes: self.options.segment_bytes,
                 seed: self.options.seed ^ u64::from(self.life) << 32 ^ u64::from(shard),
                 phase_seed: self.options.seed,
-                sheds: self.options.seed % 4 > 0,
-                syncs_each: self.options.seed % 5 == 0,
+                sheds: !self.options.seed.is_multiple_of(4),
+                syncs_each: self.options.seed.is_multiple_of(5),
                 logs: found,
             };
             self.hosts.push(Host {
