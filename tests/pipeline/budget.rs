@@ -190,10 +190,9 @@ fn what_is_older_than_the_retention_allows_expires_and_is_counted() {
     fs::write(agent.config(), yaml(&[])).unwrap();
     assert_eq!(agent.reload().status, 200);
     let figures = Figures::at_rest(&agent);
-    let (Some(first), Some(end)) = (missing.first(), missing.last()) else {
-        panic!("nothing expired");
-    };
-    assert_eq!(missing, (*first..=*end).collect::<Vec<_>>(), "a hole in what expired");
+    // What was on the wire when it became too old arrives all the same.
+    assert!(!missing.is_empty(), "nothing expired");
+    assert!(missing.iter().all(|page| (1..last - 4).contains(page)), "{missing:?} of {last}");
     let lost = expired(&figures);
     assert_eq!(figures.sum("corelane_endpoint_samples_lost_total", ""), lost);
     let (samples, series) = receiver.count("{job=\"test\"}");
