@@ -1,9 +1,10 @@
 //! A page of lines, from the first to the end; and labels of all formats.
 
-use crate::exposition::entry::{Entry, Format};
+use crate::exposition::entry::{Entry, Format, Series};
 use crate::exposition::error::ParseError;
 use crate::exposition::families;
 use crate::exposition::labels::{Dialect, Labelled, fill};
+use crate::exposition::number::parse_float;
 use crate::exposition::{openmetrics, text};
 use crate::model::{LabelsBuilder, MetricType};
 
@@ -39,6 +40,15 @@ impl Parser {
                 openmetrics::entry(line, &mut self.metric_type)
             }
         }
+    }
+
+    /// The sample of a line that begins with a series text met before, if after it there is one blank and a value and no
+    /// more: what [`Parser::line`] would make of it. `None` for any other.
+    #[inline]
+    pub fn known<'a>(&self, text: &'a [u8], rest: &[u8]) -> Option<Series<'a>> {
+        let value = parse_float(rest.strip_prefix(b" ")?)?;
+        let sample = Series { text, value, timestamp_ms: None, histogram: None, exemplar: None };
+        (!self.ended).then_some(sample)
     }
 
     /// After the last line, whether or not that ended in a newline. OpenMetrics demands `# EOF`.
@@ -96,6 +106,52 @@ mod tests {
         assert_eq!(page(Format::OpenMetrics, &[]), Err(ParseError::NoEof));
         assert_eq!(page(Format::OpenMetrics, &["# EOF", ""]), Err(ParseError::AfterEof));
         assert_eq!(page(Format::OpenMetrics, &["# EOF", "a 1"]), Err(ParseError::AfterEof));
+    }
+
+    #[test]
+    fn what_is_known_of_a_line_is_what_the_line_says() {
+        let texts = ["a", "a_b:c", "a{}", r#"a{b="c"}"#, r#"{"a b"}"#, r##"a{b="} 1 # {}"}"##];
+        let rests = [
+            " 1",
+            " -2.5e3",
+            " NaN",
+            " +Inf",
+            "  1",
+            " 1 ",
+            " 1 2",
+            "1",
+            "",
+            " ",
+            " x",
+            " }",
+            " 1}",
+            r#" {b="c"} 1"#,
+            r#"{b="c"} 1"#,
+            " 1 # {} 1",
+            "\t1",
+            " 1\r",
+            " 1\t",
+        ];
+        for format in [Format::Text, Format::OpenMetrics] {
+            let mut found = 0;
+            for (text, rest) in texts.iter().flat_map(|text| rests.map(|rest| (text, rest))) {
+                let line = format!("{text}{rest}");
+                if let Some(series) = Parser::new(format).known(text.as_bytes(), rest.as_bytes()) {
+                    let said = Parser::new(format).line(line.as_bytes());
+                    let Ok(Entry::Series(said)) = said else { panic!("{line:?} is {said:?}") };
+                    assert_eq!(
+                        (said.text, said.value.to_bits()),
+                        (series.text, series.value.to_bits())
+                    );
+                    assert_eq!((said.timestamp_ms, said.exemplar), (None, None));
+                    found += 1;
+                }
+            }
+            assert_eq!(found, texts.len() * 4, "{format:?}");
+        }
+        let mut parser = Parser::new(Format::OpenMetrics);
+        assert_eq!(parser.line(b"# EOF"), Ok(Entry::Eof));
+        assert_eq!(parser.known(b"a", b" 1"), None);
     }
 
     #[test]

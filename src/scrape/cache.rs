@@ -42,6 +42,8 @@ impl Entry {
 pub struct Cache {
     hashes: Vec<u64>,
     entries: Vec<Entry>,
+    /// Bytes of the texts; 0 where that does not help.
+    lens: Vec<u16>,
     /// The series of this sequence are live: they get markers if they vanish. Not so after a failed scrape, which
     /// has marked them already.
     live: bool,
@@ -62,6 +64,7 @@ pub struct Pass {
 struct Changed {
     hashes: Vec<u64>,
     entries: Vec<Entry>,
+    lens: Vec<u16>,
     met: Vec<bool>,
     /// Built when a line is not within reach of the expected place.
     places: Option<HashMap<u64, u32>>,
@@ -91,6 +94,15 @@ impl Cache {
         self.meet_elsewhere(pass, hash)
     }
 
+    /// Hash and length of the text that the next line probably has.
+    #[inline]
+    pub fn expected(&self, pass: &Pass) -> Option<(u64, usize)> {
+        match (self.hashes.get(pass.at), self.lens.get(pass.at)) {
+            (Some(&hash), Some(&len)) if len > 0 => Some((hash, usize::from(len))),
+            _ => None,
+        }
+    }
+
     fn meet_elsewhere(&self, pass: &mut Pass, hash: u64) -> Option<Entry> {
         let at = pass.at;
         let changed = pass.changed.get_or_insert_with(|| Box::new(Changed::new(self, at)));
@@ -110,15 +122,18 @@ impl Cache {
         changed.met[index] = true;
         changed.hashes.push(hash);
         changed.entries.push(self.entries[index]);
+        changed.lens.push(self.lens[index]);
         Some(self.entries[index])
     }
 
-    /// A line that [`Cache::meet`] did not know. Always follows it, with the same hash.
-    pub fn learn(&self, pass: &mut Pass, hash: u64, entry: Entry) {
+    /// A line that [`Cache::meet`] did not know. Always follows it, with the same hash. `len`: bytes of its text, if it
+    /// is a piece of one line as it stands on the page; else 0.
+    pub fn learn(&self, pass: &mut Pass, hash: u64, len: usize, entry: Entry) {
         pass.misses += 1;
         if let Some(changed) = &mut pass.changed {
             changed.hashes.push(hash);
             changed.entries.push(entry);
+            changed.lens.push(u16::try_from(len).unwrap_or(0));
         }
     }
 
@@ -134,6 +149,7 @@ impl Cache {
                 }
                 self.hashes.truncate(pass.at);
                 self.entries.truncate(pass.at);
+                self.lens.truncate(pass.at);
             }
             Some(changed) => {
                 if live {
@@ -143,11 +159,13 @@ impl Cache {
                 }
                 self.hashes = changed.hashes;
                 self.entries = changed.entries;
+                self.lens = changed.lens;
             }
         }
         if self.hashes.capacity() > self.hashes.len() + self.hashes.len() / 4 + 16 {
             self.hashes.shrink_to_fit();
             self.entries.shrink_to_fit();
+            self.lens.shrink_to_fit();
         }
     }
 
@@ -185,6 +203,7 @@ impl Changed {
         Changed {
             hashes: cache.hashes[..at].to_vec(),
             entries: cache.entries[..at].to_vec(),
+            lens: cache.lens[..at].to_vec(),
             met,
             places: None,
         }
@@ -227,7 +246,7 @@ mod tests {
         for &hash in lines {
             match cache.meet(&mut pass, hash) {
                 Some(entry) => assert_eq!(entry.series(), Some(SeriesRef(hash as u32))),
-                None => cache.learn(&mut pass, hash, Entry::new(SeriesRef(hash as u32), true)),
+                None => cache.learn(&mut pass, hash, 0, Entry::new(SeriesRef(hash as u32), true)),
             }
         }
         let counts = [pass.hits, pass.moves, pass.misses];
@@ -269,7 +288,7 @@ mod tests {
         let mut cache = Cache::default();
         let mut pass = Pass::default();
         assert_eq!(cache.meet(&mut pass, 7), None);
-        cache.learn(&mut pass, 7, Entry::new(SeriesRef(7), false));
+        cache.learn(&mut pass, 7, 0, Entry::new(SeriesRef(7), false));
         let mut vanished = Vec::new();
         cache.accept(pass, &mut vanished);
         assert_eq!(page(&mut cache, &[]).0, [0u32; 0]);

@@ -222,7 +222,9 @@ impl Scrape {
             self.ideal = Timestamp(now.timestamp.0 + to_next.as_millis() as i64);
         }
         self.started = now.instant;
-        self.redirects = 0;
+        if core::mem::take(&mut self.redirects) > 0 {
+            self.url = None;
+        }
         if let Some(text) = &job.forced_error {
             return self.finish(Err(PageError::Text(text.clone())), job, shared);
         }
@@ -230,13 +232,15 @@ impl Scrape {
             // Before a first page fills the dictionary.
             self.report = report_refs(&self.target.labels, shared.feed, self.lane, now.timestamp);
         }
-        match Url::parse(&self.target.url()) {
-            Ok(url) => {
-                self.url = Some(url);
-                self.exchange(job, shared);
+        if self.url.is_none() {
+            match Url::parse(&self.target.url()) {
+                Ok(url) => self.url = Some(url),
+                Err(error) => {
+                    return self.finish(Err(PageError::Text(error.to_string())), job, shared);
+                }
             }
-            Err(error) => self.finish(Err(PageError::Text(error.to_string())), job, shared),
         }
+        self.exchange(job, shared);
     }
 
     /// One request to `self.url`, over the connection there is or a new one.
@@ -247,9 +251,10 @@ impl Scrape {
             return self.finish(Err(PageError::Text(text)), job, shared);
         }
         let timeout = format_seconds(self.target.timeout);
-        let meant = Url::parse(&self.target.url()).ok();
-        let other_host = meant
-            .is_none_or(|own| own.authority() != url.authority() || own.is_tls() != url.is_tls());
+        let other_host = self.redirects > 0
+            && Url::parse(&self.target.url()).ok().is_none_or(|own| {
+                own.authority() != url.authority() || own.is_tls() != url.is_tls()
+            });
         let mut headers: Vec<(&str, &str)> = Vec::with_capacity(job.headers.len() + 1);
         for (name, value) in &job.headers {
             // Credentials stay with the host they are meant for.
