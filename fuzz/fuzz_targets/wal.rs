@@ -43,6 +43,7 @@ fn segment(kind: SegmentKind, records: &[u8]) {
         base_time: 0,
         total_before: 0,
         previous_end: Place::ZERO,
+        refs_bound: 0,
     };
     let mut bytes = header.encode().to_vec();
     bytes.resize(PAGE_BYTES, 0);

@@ -35,9 +35,11 @@ pub struct FoundFile {
 
 #[derive(Debug)]
 pub enum FileKind {
+    /// `flaw`: what is wrong with its header, though it can be used.
     Segment {
         header: Header,
         slot: u16,
+        flaw: Option<String>,
     },
     /// Ready to become a segment.
     Spare(SegmentKind),
@@ -161,7 +163,7 @@ impl StoppedStore {
             Ok(header) if u64::from(header.size) > SEGMENT_BYTES_MAX => {
                 FileKind::Unreadable(kind, Damage::Malformed("size"))
             }
-            Ok(header) => FileKind::Segment { header, slot },
+            Ok(header) => FileKind::Segment { header, slot, flaw: Header::flaw(&page) },
             Err(Damage::Blank) => FileKind::Spare(kind),
             Err(damage) => FileKind::Unreadable(kind, damage),
         })

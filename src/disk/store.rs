@@ -283,9 +283,9 @@ pub(super) fn page_of_segments(path: &Path) -> Result<Option<Page>, StoreError> 
             if entry.file_name().to_str().and_then(segment_of_name).is_none() {
                 continue;
             }
-            let mut sector = [0; SLOT_BYTES];
-            let read = File::open(entry.path()).and_then(|file| file.read_exact_at(&mut sector, 0));
-            let (Ok(()), Ok(header)) = (read, Header::decode(&sector)) else {
+            let mut page = [0; PAGE_BYTES];
+            let read = File::open(entry.path()).and_then(|file| file.read_exact_at(&mut page, 0));
+            let (Ok(()), Ok(header)) = (read, Header::decode(&page)) else {
                 continue;
             };
             let Identity { store, start, epoch, .. } = header.identity;

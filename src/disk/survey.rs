@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::base::limits::PAGE_BYTES;
 use crate::disk::error::StoreError;
 use crate::disk::files::{FileState, Files, SegmentFile, segment_name, segment_of_name, set_aside};
 use crate::disk::space::Backend;
@@ -105,17 +106,20 @@ impl Surveyed {
     ) -> io::Result<()> {
         let file = File::open(path)?;
         let bytes = file.metadata()?.len();
-        let mut sector = vec![0; bytes.min(512) as usize];
-        file.read_exact_at(&mut sector, 0)?;
+        let mut page = vec![0; bytes.min(PAGE_BYTES as u64) as usize];
+        file.read_exact_at(&mut page, 0)?;
         // A file being made when the process died may be shorter than its header.
-        let blank = sector.iter().all(|byte| *byte == 0);
-        let header = if blank { Err(Damage::Blank) } else { Header::decode(&sector) };
+        let blank = page.iter().take(512).all(|byte| *byte == 0);
+        let header = if blank { Err(Damage::Blank) } else { Header::decode(&page) };
         let why = match header {
             Ok(header) if header.identity.store != options.store => "foreign",
             Ok(header) if header.kind != kind || u64::from(header.size) > SEGMENT_BYTES_MAX => {
                 "damaged"
             }
             Ok(header) => {
+                if let Some(flaw) = Header::flaw(&page) {
+                    self.damage.push(format!("{}: {flaw}", path.display()));
+                }
                 if bytes < u64::from(header.size) {
                     self.damage.push(format!(
                         "{}: {bytes} bytes of {} are left",

@@ -351,7 +351,9 @@ fn what_cannot_be_read_is_set_aside_and_unfinished_spares_are_removed() {
     assert!(segments.len() >= 3);
     drop(log);
     let file = OpenOptions::new().write(true).open(dir.0.join("00000.seg")).expect("there");
-    file.write_all_at(b"rot", 60).expect("written");
+    for header in [0, 2048] {
+        file.write_all_at(b"rot", header + 60).expect("written");
+    }
     let cut = OpenOptions::new().write(true).open(dir.0.join("00001.seg")).expect("there");
     cut.set_len(6000).expect("cut");
     fs::write(dir.0.join("00077.seg"), [0; 100]).expect("written");
@@ -498,4 +500,105 @@ fn a_file_that_was_removed_is_reported_like_a_failed_sync_and_life_goes_on_witho
     assert_eq!(failed, [Some((SegmentKind::Samples, slot))]);
     sync(&mut worker);
     assert!(prepare(&mut worker, SegmentKind::Samples).is_some());
+}
+
+/// Every frame that the agent would send after a start on these files, and what it counts as lost on the way.
+fn recovered(dir: &Path) -> (Vec<u32>, u64) {
+    let surveyed = look(dir, Backend::Pwrite);
+    let mut worker = worker(dir, Backend::Pwrite, surveyed.files, ROOM);
+    let identity = Identity { store: [7; 16], shard: 0, start: 9, epoch: 1 };
+    let mut log =
+        Log::open(identity, SEGMENT, surveyed.samples, surveyed.cursor_max, 2, &mut |_, _| {});
+    let (mut at, mut frames, mut sum, mut decoded) = (log.start(), vec![], 0, Decoded::default());
+    loop {
+        let absent = match log.read(at) {
+            Step::Absent(seq) => seq,
+            Step::End => return (frames, sum),
+            Step::Moved { next, lost } => {
+                sum += lost;
+                at = next;
+                continue;
+            }
+            Step::Record { next, payload, base_time, .. } => {
+                decode_samples(payload, base_time, &mut decoded).expect("verified");
+                let number = (decoded.time - 1_000) as u32;
+                let wanted = (0..50).map(|i| f64::from(number) + f64::from(i) / 7.0);
+                assert!(decoded.values.iter().copied().eq(wanted), "a wrong value");
+                frames.push(number);
+                at = next;
+                continue;
+            }
+        };
+        let slot = log.slot(absent).expect("held");
+        match ask(&mut worker, DiskRequest::Load { log: 0, seq: absent, slot }) {
+            Some(DiskAnswer::Loaded { seq, region, .. }) => assert!(log.load(seq, region)),
+            _ => log.give_up(absent),
+        }
+    }
+}
+
+/// Three segments of samples on files, and their frames.
+fn three_segments(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut worker = worker(dir, Backend::Pwrite, Files::default(), ROOM);
+    let identity = Identity { store: [7; 16], shard: 0, start: 1, epoch: 1 };
+    let mut log = Log::open(identity, SEGMENT, Vec::new(), Seq(0), 1, &mut |_, _| {});
+    for number in 0..9 {
+        if number % 3 == 0 {
+            log.close_head();
+            let (slot, region) = prepare(&mut worker, SegmentKind::Samples).expect("room");
+            log.give_spare(slot, region);
+        }
+        append(&mut log, number).expect("a spare");
+    }
+    let paths = (0..3).map(|slot| dir.join(format!("{slot:05}.seg")));
+    paths.map(|path| (path.clone(), fs::read(path).expect("there"))).collect()
+}
+
+#[test]
+fn an_agent_that_starts_on_any_length_of_a_segment_has_the_frames_that_are_left() {
+    let dir = Dir::new("cut");
+    let segments = three_segments(&dir.0);
+    for (index, (path, bytes)) in segments.iter().enumerate() {
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 9);
+        for len in (0..bytes.len()).filter(|len| (4088..used).contains(len) || len % 61 == 0) {
+            fs::write(path, &bytes[..len]).expect("written");
+            let (frames, lost) = recovered(&dir.0);
+            let others = (0..9).filter(|frame| *frame as usize / 3 != index);
+            assert!(others.clone().all(|frame| frames.contains(&frame)), "{len}: {frames:?}");
+            assert!(frames.is_sorted_by(|left, right| left < right), "{len}: {frames:?}");
+            let own: Vec<u32> =
+                frames.iter().copied().filter(|frame| *frame as usize / 3 == index).collect();
+            let prefix = (3 * index as u32..).take(own.len());
+            assert!(own.iter().copied().eq(prefix), "{len}: {own:?} is no beginning");
+            let counted = if index < 2 { 50 * (3 - own.len() as u64) } else { 0 };
+            // Where the first segment is gone altogether, nobody knows that there was one.
+            let known = index > 0 || len >= 512;
+            assert!(lost == counted || !known && lost == 0, "{len}: {lost} of {counted}");
+            for name in names(&dir.0).into_iter().filter(|name| name.contains("damaged")) {
+                fs::remove_file(dir.0.join(name)).expect("removed");
+            }
+        }
+        fs::write(path, bytes).expect("written");
+    }
+}
+
+#[test]
+fn an_agent_that_starts_after_one_bit_has_changed_lacks_at_most_one_record() {
+    let dir = Dir::new("flips");
+    let segments = three_segments(&dir.0);
+    for (index, (path, bytes)) in segments.iter().enumerate() {
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 9);
+        let telling = |at: &usize| *at >= 4096 || at % 2048 < 512 || at.is_multiple_of(64);
+        for at in (0..used).filter(telling) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << (at % 8);
+            fs::write(path, changed).expect("written");
+            let (frames, lost) = recovered(&dir.0);
+            let missing: Vec<u32> = (0..9).filter(|frame| !frames.contains(frame)).collect();
+            assert!(missing.len() <= usize::from(at >= 4096), "{index}, {at}: {missing:?}");
+            let last = missing == [8];
+            assert!(lost == 50 * missing.len() as u64 || last, "{index}, {at}: {lost}");
+        }
+        fs::write(path, bytes).expect("written");
+    }
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::base::limits::PAGE_BYTES;
 use crate::disk::files::{
     FileState, SegmentFile, create_segment, erase_segment, fill_segment, open_cursor, segment_name,
     segment_of_name, shortage_of, sync_directory,
@@ -410,10 +411,10 @@ fn read_segment(path: &Path, seq: Seq, len: usize, used: usize) -> io::Result<Ve
 }
 
 fn load_region(path: &Path, seq: Seq, backend: Backend) -> io::Result<Region> {
-    let mut sector = [0; 512];
-    File::open(path)?.read_exact_at(&mut sector, 0)?;
+    let mut page = [0; PAGE_BYTES];
+    File::open(path)?.read_exact_at(&mut page, 0)?;
     let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-    let header = Header::decode(&sector).map_err(|damage| invalid(damage.to_string()))?;
+    let header = Header::decode(&page).map_err(|damage| invalid(damage.to_string()))?;
     if header.seq != seq {
         return Err(invalid(format!("holds segment {}, not {}", header.seq.0, seq.0)));
     }

@@ -22,4 +22,6 @@ mod stats;
 mod tests;
 mod verify;
 
+pub use dump::{Dumped, dump};
 pub use run::run;
+pub use verify::{Sums, verify};

@@ -43,7 +43,7 @@ impl ShardReader {
         let mut headers = BTreeMap::new();
         let (mut samples, mut definitions) = (Vec::new(), Vec::new());
         for file in &files {
-            let FileKind::Segment { header, slot } = file.kind else { continue };
+            let FileKind::Segment { header, slot, .. } = file.kind else { continue };
             let mut found = FoundSegment { header, slot, region: None };
             if header.kind == SegmentKind::Dictionary {
                 found.region = Some(store.read(&dir.join(&file.name), &header)?);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use crate::base::Timestamp;
+use crate::base::{Timestamp, limits};
 use crate::disk::{FileKind, FoundFile, StoppedStore};
 use crate::flags::Look;
 use crate::inspect::endpoints::Endpoints;
@@ -30,6 +30,9 @@ pub struct Sums {
     /// Samples known to be lost with them.
     pub lost: u64,
 }
+
+/// Where the first record of a segment is.
+const RECORDS_AT: u32 = limits::PAGE_BYTES as u32;
 
 /// Where a segment ended and how many samples of its log there were then.
 #[derive(Clone, Copy, Debug)]
@@ -113,14 +116,18 @@ impl Verify<'_, '_> {
             self.sums.samples -= lost;
             self.file_damage("dictionary", &what)?;
         }
-        cursors.iter().try_for_each(|cursor| self.cursor(cursor))
+        let end = before.map_or(Place::ZERO, |end| end.place);
+        cursors.iter().try_for_each(|cursor| self.cursor(cursor, end))
     }
 
     /// Files that are not what their name says, dictionary segments, and what is of no use.
     fn files(&mut self, reader: &ShardReader) -> Result<(), InspectError> {
         for file in &reader.files {
             match &file.kind {
-                FileKind::Segment { header, slot } => {
+                FileKind::Segment { header, slot, flaw } => {
+                    if let Some(flaw) = flaw {
+                        self.file_damage(&file.name, flaw)?;
+                    }
                     if file.bytes < u64::from(header.size) {
                         let what = format!("{} bytes of {} are left", file.bytes, header.size);
                         self.file_damage(&file.name, &what)?;
@@ -292,7 +299,7 @@ impl Verify<'_, '_> {
         self.damage(before.place, missing, &what)
     }
 
-    fn cursor(&mut self, held: &Cursor) -> Result<(), InspectError> {
+    fn cursor(&mut self, held: &Cursor, end: Place) -> Result<(), InspectError> {
         let page = held.page.clone().unwrap_or_default();
         let totals = page.totals;
         let shown_lane = |lane: &Mark| match lane.skip {
@@ -319,6 +326,11 @@ impl Verify<'_, '_> {
             lanes.join(","),
             pending.join(",")
         )?;
+        // Starts that append nothing leave cursors at the beginnings of segments that were never needed.
+        let ahead = page.lanes.iter().chain([&page.low]);
+        if ahead.copied().any(|place| place > end && place.offset() > RECORDS_AT) {
+            self.file_damage(&held.file, "ahead of the log: records that it has passed are gone")?;
+        }
         Ok(())
     }
 
@@ -346,7 +358,7 @@ impl Verify<'_, '_> {
 fn by_sequence(files: &[FoundFile]) -> Vec<(&str, Header, u16)> {
     let mut found: BTreeMap<Seq, (&str, Header, u16)> = BTreeMap::new();
     for file in files {
-        if let FileKind::Segment { header, slot } = file.kind
+        if let FileKind::Segment { header, slot, .. } = file.kind
             && header.kind == SegmentKind::Samples
         {
             found.entry(header.seq).or_insert((&file.name, header, slot));

@@ -8,6 +8,8 @@ use crate::wal::place::{Identity, Place, Seq};
 /// Bytes of the header that its checksum covers, checksum included: one sector, so that power loss
 /// leaves it whole or not there.
 pub(super) const HEADER_BYTES: usize = 512;
+/// A copy of the sector in the same page, written before it: rot in one of them costs nothing.
+pub(super) const COPY_AT: usize = 2048;
 const CHECK_AT: usize = HEADER_BYTES - 4;
 /// The only version so far.
 pub(super) const VERSION: u16 = 1;
@@ -66,9 +68,37 @@ impl Header {
         out
     }
 
-    /// Reads the start of a segment. `Damage::Blank` for a spare that nobody has begun.
+    /// Reads the first page of a segment, or its first sector alone. `Damage::Blank` for a spare that nobody has begun.
+    /// A sector that is damaged and not blank is replaced by its copy, if that is whole.
     pub fn decode(page: &[u8]) -> Result<Header, Damage> {
-        let sector = page.get(..HEADER_BYTES).ok_or(Damage::Short)?;
+        match Header::decode_sector(page) {
+            Err(Damage::Blank) => Err(Damage::Blank),
+            Err(damage) => Header::decode_copy(page).map_err(|_| damage),
+            found => found,
+        }
+    }
+
+    /// What is wrong with one of the two, when the other is whole: a sentence. Earlier releases wrote no copy.
+    pub fn flaw(page: &[u8]) -> Option<String> {
+        match (Header::decode_sector(page), Header::decode_copy(page)) {
+            (Err(damage), Ok(_)) => {
+                Some(format!("the header is damaged, its copy is used: {damage}"))
+            }
+            (Ok(_), Err(Damage::Blank | Damage::Short)) => None,
+            (Ok(_), Err(damage)) => Some(format!("the copy of the header is damaged: {damage}")),
+            (Ok(header), Ok(copy)) if header != copy => {
+                Some("the copy of the header is another segment's".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn decode_copy(page: &[u8]) -> Result<Header, Damage> {
+        Header::decode_sector(page.get(COPY_AT..).ok_or(Damage::Short)?)
+    }
+
+    fn decode_sector(bytes: &[u8]) -> Result<Header, Damage> {
+        let sector = bytes.get(..HEADER_BYTES).ok_or(Damage::Short)?;
         let magic = field::<8>(sector, 0);
         if magic == [0; 8] {
             return Err(Damage::Blank);
@@ -191,6 +221,26 @@ mod tests {
             assert_eq!(Header::decode(&bytes[..len]), Err(Damage::Short));
         }
         assert_eq!(Header::decode(&[0; 4096]), Err(Damage::Blank));
+    }
+
+    #[test]
+    fn a_damaged_header_is_read_from_its_copy_and_a_blank_one_stays_blank() {
+        let bytes = header().encode();
+        let mut page = vec![0; 4096];
+        page[..HEADER_BYTES].copy_from_slice(&bytes);
+        assert_eq!(Header::flaw(&page), None, "as earlier releases wrote it");
+        page[COPY_AT..COPY_AT + HEADER_BYTES].copy_from_slice(&bytes);
+        assert_eq!(Header::flaw(&page), None);
+        for at in (0..HEADER_BYTES).chain(COPY_AT..COPY_AT + HEADER_BYTES) {
+            for flip in [1, 0x80, 0xff] {
+                let mut changed = page.clone();
+                changed[at] ^= flip;
+                assert_eq!(Header::decode(&changed), Ok(header()), "byte {at}");
+                assert!(Header::flaw(&changed).is_some(), "byte {at}");
+            }
+        }
+        page[..HEADER_BYTES].fill(0);
+        assert_eq!(Header::decode(&page), Err(Damage::Blank));
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //!    72  4  epoch: changes of the number of shards
 //!    76  4  one more than the highest series ref in this log before this segment (dictionary: 0)
 //!   508  4  CRC32C of bytes 0-507
+//!  2048 512  bytes 0-511 again, in case they rot (zeros in segments of early releases)
 //!  4096     records
 //!
 //! record    at a multiple of 8, never across a segment's end

@@ -1,7 +1,7 @@
 //! One segment: a header and a run of records in a region. Shared by the samples log and the
 //! dictionary.
 
-use crate::wal::header::{HEADER_BYTES, Header};
+use crate::wal::header::{COPY_AT, HEADER_BYTES, Header};
 use crate::wal::map::Region;
 use crate::wal::place::{Place, Seq};
 use crate::wal::record::{
@@ -238,6 +238,7 @@ impl Segment {
     pub(super) fn begin(header: Header, home: Home, mut region: Region) -> Segment {
         region.write(RECORDS_AT, &[0; RECORD_HEADER_BYTES]);
         let sector = header.encode();
+        region.write(COPY_AT, &sector);
         region.write(RECORD_HEADER_BYTES, &sector[RECORD_HEADER_BYTES..HEADER_BYTES]);
         let mut first = [0; RECORD_HEADER_BYTES];
         first.copy_from_slice(&sector[..RECORD_HEADER_BYTES]);
