@@ -73,7 +73,7 @@ fn make() -> Whole {
         let name = format!("metric_{series}");
         let mut labels = Vec::new();
         pack([("__name__", name.as_str())].into_iter(), &mut labels);
-        dictionary.define(SeriesRef(series), &labels, Timestamp(0)).expect("fits");
+        dictionary.define(SeriesRef(series), 0, &labels, Timestamp(0)).expect("fits");
     }
     let mut log = Log::open(identity, SEGMENT, vec![], Seq(0), 1, &mut |_, _| {});
     for frame in 0..6u16 {

@@ -61,7 +61,7 @@ fn segment(kind: SegmentKind, records: &[u8]) {
             None
         });
         let now = Timestamp(0);
-        if let Ok(at) = dictionary.define(corelane::model::SeriesRef(1), b"labels", now) {
+        if let Ok(at) = dictionary.define(corelane::model::SeriesRef(1), 0, b"labels", now) {
             assert_eq!(dictionary.labels(at), b"labels");
         }
         return;

@@ -13,7 +13,7 @@ use crate::disk::store::{
     Page, SLOT_BYTES, SLOTS, is_whole, page_of_segments, read_pages, refuse_prometheus, shard_dirs,
 };
 use crate::disk::survey::{SEGMENT_BYTES_MAX, open_region};
-use crate::wal::{Damage, Header, Identity, Region, SegmentKind};
+use crate::wal::{Damage, Header, Identity, LEDGER_FILE, Region, SegmentKind};
 
 /// A data directory to be read. As long as it lives no agent can start on it, if there is a lock file to hold; none is
 /// made, and none removed.
@@ -49,6 +49,8 @@ pub enum FileKind {
     Foreign(SegmentKind),
     /// The bytes of a cursor file.
     Cursor(Vec<u8>),
+    /// The bytes of the file that says what was offered to the log.
+    Ledger(Vec<u8>),
     /// Something that an earlier start could not use and moved out of the way.
     Aside,
     Other,
@@ -134,10 +136,11 @@ impl StoppedStore {
             return Ok((bytes, self.segment(path, bytes, kind, slot)?));
         }
         let aside = [".seg.", ".def."].iter().any(|part| name.contains(part));
-        let kind = match name.ends_with(".cur") {
-            true => FileKind::Cursor(fs::read(path)?),
-            false if aside => FileKind::Aside,
-            false => FileKind::Other,
+        let kind = match name {
+            LEDGER_FILE => FileKind::Ledger(fs::read(path)?),
+            _ if name.ends_with(".cur") => FileKind::Cursor(fs::read(path)?),
+            _ if aside => FileKind::Aside,
+            _ => FileKind::Other,
         };
         Ok((bytes, kind))
     }

@@ -70,6 +70,7 @@ impl Stats {
                 FileKind::Segment { .. } => "samples",
                 FileKind::Spare(_) => "spare",
                 FileKind::Cursor(_) => "cursor",
+                FileKind::Ledger(_) => "ledger",
                 FileKind::Unreadable(..) | FileKind::Foreign(_) => "unreadable",
                 FileKind::Aside => "set aside",
                 FileKind::Other => "other",

@@ -10,11 +10,11 @@ use crate::flags::Look;
 use crate::inspect::endpoints::Endpoints;
 use crate::inspect::error::InspectError;
 use crate::inspect::reader::{Cursor, ShardReader, shards};
-use crate::model::{Loss, PackedLabels, SeriesRef, pack};
+use crate::model::{Loss, PackedLabels, Refusal, SeriesRef, pack};
 use crate::telemetry::rfc3339;
 use crate::wal::{
-    CURSOR_SLOTS, CursorPage, Damage, Decoded, Finding, FoundSegment, Header, Mark, Place,
-    RecordKind, SegmentKind, Seq, decode_samples,
+    CURSOR_SLOTS, CursorPage, Damage, Decoded, Finding, FoundSegment, Header, LedgerPage, Mark,
+    Place, RecordKind, SegmentKind, Seq, decode_samples, newest_ledger,
 };
 
 /// What all shards have.
@@ -142,7 +142,29 @@ impl Verify<'_, '_> {
                 FileKind::Foreign(_) => {
                     self.file_damage(&file.name, "a segment of another data directory")?;
                 }
-                FileKind::Cursor(bytes) => self.slots(&file.name, bytes)?,
+                FileKind::Cursor(bytes) => {
+                    self.slots(&file.name, bytes, |slot| CursorPage::decode(slot).err())?;
+                }
+                FileKind::Ledger(bytes) => {
+                    self.slots(&file.name, bytes, |slot| LedgerPage::decode(slot).err())?;
+                    let page = newest_ledger(bytes).unwrap_or_default();
+                    let refused = Refusal::ALL.map(|why| (why.name(), page.refused.get(why)));
+                    let refused: Vec<String> = refused
+                        .into_iter()
+                        .filter(|(_, samples)| *samples > 0)
+                        .map(|(why, samples)| format!(" {why}={samples}"))
+                        .collect();
+                    writeln!(
+                        self.out,
+                        "ledger shard={} sequence={} offered={} appended={} vanished={}{}",
+                        self.shard,
+                        page.sequence,
+                        page.offered,
+                        page.appended,
+                        page.vanished,
+                        refused.concat()
+                    )?;
+                }
                 FileKind::Spare(_) | FileKind::Aside | FileKind::Other => {
                     let what = match file.kind {
                         FileKind::Spare(_) => "spare",
@@ -157,13 +179,19 @@ impl Verify<'_, '_> {
         Ok(())
     }
 
-    fn slots(&mut self, file: &str, bytes: &[u8]) -> Result<(), InspectError> {
+    /// Both slots of a file that is written in turns.
+    fn slots(
+        &mut self,
+        file: &str,
+        bytes: &[u8],
+        flaw: impl Fn(&[u8]) -> Option<Damage>,
+    ) -> Result<(), InspectError> {
         let mut blank = 0;
         for at in CURSOR_SLOTS.map(|at| at as usize) {
-            match CursorPage::decode(bytes.get(at..).unwrap_or_default()) {
-                Ok(_) => {}
-                Err(Damage::Blank) => blank += 1,
-                Err(damage) => {
+            match flaw(bytes.get(at..).unwrap_or_default()) {
+                None => {}
+                Some(Damage::Blank) => blank += 1,
+                Some(damage) => {
                     self.file_damage(file, &format!("the slot at {at} cannot be used: {damage}"))?;
                 }
             }
@@ -327,8 +355,8 @@ impl Verify<'_, '_> {
             pending.join(",")
         )?;
         // Starts that append nothing leave cursors at the beginnings of segments that were never needed.
-        let ahead = page.lanes.iter().chain([&page.low]);
-        if ahead.copied().any(|place| place > end && place.offset() > RECORDS_AT) {
+        let mut places = page.lanes.iter().map(|lane| lane.place).chain([page.low]);
+        if places.any(|place| place > end && place.offset() > RECORDS_AT) {
             self.file_damage(&held.file, "ahead of the log: records that it has passed are gone")?;
         }
         Ok(())

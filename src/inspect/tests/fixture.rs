@@ -11,7 +11,10 @@ use crate::inspect::dump::{Dumped, dump};
 use crate::inspect::verify::{Sums, verify};
 use crate::model::{NAN, SeriesRef, pack, stale_marker};
 use crate::send::cursor_file;
-use crate::wal::{CursorPage, CursorTotals, Dictionary, Identity, Log, Mark, Region, Samples, Seq};
+use crate::wal::{
+    CursorPage, CursorTotals, Dictionary, Identity, LEDGER_FILE, LedgerPage, Log, Mark, Region,
+    Samples, Seq,
+};
 
 pub(super) const SEGMENT: usize = 8192;
 pub(super) const SERIES: u32 = 6;
@@ -182,4 +185,8 @@ fn write_shard(dir: &Path, identity: Identity) {
     page.sequence = 2;
     file[..512].copy_from_slice(&page.encode());
     fs::write(dir.join(cursor_file(ENDPOINT)), file).expect("written");
+    let ledger = LedgerPage { sequence: 1, offered: 72, appended: 72, ..LedgerPage::default() };
+    let mut file = vec![0; 4096];
+    file[2048..2560].copy_from_slice(&ledger.encode());
+    fs::write(dir.join(LEDGER_FILE), file).expect("written");
 }

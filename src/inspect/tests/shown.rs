@@ -37,6 +37,7 @@ fn a_whole_directory_is_shown_whole_and_stays_as_it_was() {
         // Frames 5 to 11 but for lane 8.
         "pending=36 lanes=",
         "lanes_pending=0,0,0,0,0,6,6,6,0,6,6,6,0,0,0,0",
+        "ledger shard=0 sequence=1 offered=72 appended=72 vanished=0\n",
         "spare shard=0 file=\"00009.seg\" bytes=8192",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
