@@ -4,8 +4,9 @@
 use crate::base::{Timestamp, limits};
 use crate::mail::EndpointPlan;
 use crate::model::{Loss, Losses, SeriesRef, is_packed_custom};
+use crate::send::body::Body;
 use crate::send::filter::Filter;
-use crate::send::stencils::{Body, Stencils};
+use crate::send::stencils::Stencils;
 use crate::series::Feed;
 use crate::wal::{Decoded, Mark, Place, Seq, Step, decode_samples, is_histograms, lane_of};
 use crate::wire::histogram::{histogram_len, put_histogram};

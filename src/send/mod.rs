@@ -14,6 +14,7 @@
 //!
 //! May use: base, model, mail, wire, http, series, wal, relabel.
 
+mod body;
 mod cursors;
 mod drain;
 mod endpoint;
@@ -31,10 +32,11 @@ mod stencils;
 mod tests;
 mod verdict;
 
+pub use body::Body;
 pub use cursors::{cursor_file, endpoint_key};
 pub use endpoint::{Endpoint, Outlook, Scratch};
 pub use filter::Filter;
 pub use learner::Labels;
 pub use letters::Letters;
-pub use stencils::{Body, Stencils};
+pub use stencils::Stencils;
 pub use verdict::{Verdict, verdict};

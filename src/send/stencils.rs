@@ -13,52 +13,13 @@
 use core::ops::Range;
 
 use crate::base::uvarint_len;
-use crate::http::{SnappyEncoder, snappy, unsnappy};
+use crate::http::{SnappyEncoder, snappy};
 use crate::model::SeriesRef;
+use crate::send::body::Body;
 use crate::send::learner::{Labels, Learner, Moment};
 use crate::send::ops::{Ops, REACH};
 use crate::send::stencil::{Blocks, Header, NOBODY, Piece, SECOND, Stencil};
 use crate::wire::remote_v1::put_sample;
-
-/// The body of a request as it grows.
-#[derive(Debug, Default)]
-pub struct Body {
-    ops: Ops,
-    raw_len: usize,
-    /// Where the stencils were when they left it.
-    left_at: Option<(u64, u32)>,
-}
-
-impl Body {
-    pub fn clear(&mut self) {
-        self.ops.clear();
-        self.raw_len = 0;
-        self.left_at = None;
-    }
-
-    /// Bytes of the message.
-    pub fn raw_len(&self) -> usize {
-        self.raw_len
-    }
-
-    /// Bytes of the message, compressed.
-    pub fn block_len(&self) -> usize {
-        self.ops.block_len(self.raw_len)
-    }
-
-    /// The message, uncompressed.
-    pub fn message(&self) -> Vec<u8> {
-        let mut block = Vec::new();
-        self.write_to(&mut block);
-        unsnappy(&block).expect("what is written here is a Snappy block")
-    }
-
-    /// Appends the message, compressed.
-    // spec: RW-25
-    pub fn write_to(&self, out: &mut Vec<u8>) {
-        self.ops.write_to(self.raw_len, out);
-    }
-}
 
 /// Where a series was written last.
 #[derive(Clone, Copy, Debug, Default)]

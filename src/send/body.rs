@@ -1,0 +1,44 @@
+//! The body of a request, compressed from the start.
+
+use crate::http::unsnappy;
+use crate::send::ops::Ops;
+
+/// The body of a request as it grows.
+#[derive(Debug, Default)]
+pub struct Body {
+    pub(super) ops: Ops,
+    pub(super) raw_len: usize,
+    /// Where the stencils were when they left it.
+    pub(super) left_at: Option<(u64, u32)>,
+}
+
+impl Body {
+    pub fn clear(&mut self) {
+        self.ops.clear();
+        self.raw_len = 0;
+        self.left_at = None;
+    }
+
+    /// Bytes of the message.
+    pub fn raw_len(&self) -> usize {
+        self.raw_len
+    }
+
+    /// Bytes of the message, compressed.
+    pub fn block_len(&self) -> usize {
+        self.ops.block_len(self.raw_len)
+    }
+
+    /// The message, uncompressed.
+    pub fn message(&self) -> Vec<u8> {
+        let mut block = Vec::new();
+        self.write_to(&mut block);
+        unsnappy(&block).expect("what is written here is a Snappy block")
+    }
+
+    /// Appends the message, compressed.
+    // spec: RW-25
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        self.ops.write_to(self.raw_len, out);
+    }
+}
