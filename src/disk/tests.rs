@@ -306,6 +306,7 @@ fn cursors_are_stored_found_and_deleted() {
         sequence,
         low: Place::new(Seq(sequence as u32), 4096),
         birth: 0,
+        taken: 0,
         lanes: vec![Mark { place: Place::new(Seq(9), 4096), skip: 0 }],
         totals: CursorTotals::default(),
     };

@@ -23,6 +23,9 @@ pub struct Cursor {
     /// Everything below may be forgotten: a stored page says so.
     pub stored: Option<Place>,
     due: Instant,
+    stored_sequence: u64,
+    /// Pages from this one on say what was last taken over.
+    renewed_from: u64,
 }
 
 /// `0123456789abcdef.cur`: names and URLs hold characters that files cannot.
@@ -53,15 +56,18 @@ impl Cursor {
             last: None,
             stored: found.map(|page| page.low),
             due: Instant(0),
+            stored_sequence: 0,
+            renewed_from: 0,
         }
     }
 
     /// A page to store, if there is news and the last one has had its time. `lanes`: how far each is; `totals`: what
-    /// became of the samples that they are past, of which the first is number `birth` of the log.
+    /// became of the samples that they are past, of which the first is number `birth` of the log, and of those of the
+    /// adopted log `taken`.
     pub fn store(
         &mut self,
         lanes: &[Mark; LANES],
-        birth: i64,
+        (birth, taken): (i64, u64),
         totals: &CursorTotals,
         now: Instant,
         at_once: bool,
@@ -82,6 +88,7 @@ impl Cursor {
             sequence: self.sequence,
             low,
             birth,
+            taken,
             lanes: lanes.to_vec(),
             totals: *totals,
         };
@@ -102,6 +109,7 @@ impl Cursor {
     /// What the next page says differs although no lane has moved.
     pub fn renew(&mut self) {
         self.last = None;
+        self.renewed_from = self.sequence + 1;
     }
 
     /// The next page is made whatever is being stored.
@@ -125,6 +133,7 @@ impl Cursor {
         {
             self.asked = None;
             self.stored = Some(low);
+            self.stored_sequence = sequence;
         }
     }
 
@@ -133,6 +142,11 @@ impl Cursor {
         self.asked = None;
         self.last = None;
         self.due = now + Duration::from_secs(1);
+    }
+
+    /// A page made since the last [`Cursor::renew`] is stored.
+    pub fn is_renewed(&self) -> bool {
+        self.renewed_from <= self.stored_sequence
     }
 
     /// True when nothing is being stored and a stored page says what is settled.

@@ -73,6 +73,8 @@ pub struct Endpoint {
     entered_from: Vec<u64>,
     /// The same over all starts, and what became of them.
     births: Vec<i64>,
+    /// Name of the adopted log whose accounts are with the shard's own.
+    taken: u64,
     totals: Vec<CursorTotals>,
     told_epoch: Option<u32>,
     /// Lines for the log that have not been handed on.
@@ -103,6 +105,7 @@ impl Endpoint {
             random: Random::new(seed),
             entered_from: Vec::new(),
             births: Vec::new(),
+            taken: 0,
             totals: Vec::new(),
             told_epoch: None,
             says: Vec::new(),
@@ -120,8 +123,17 @@ impl Endpoint {
             let damaged = page.is_some() && cursor.stored.is_none();
             let page = page.filter(|_| !damaged);
             let (start, from) = begin(feed, page, endpoint.plan.from_oldest || damaged);
-            let birth = page.map_or(from as i64, |page| page.birth);
-            let totals = page.map_or(CursorTotals::default(), |page| page.totals);
+            if log == 0 {
+                endpoint.taken = page.map_or(0, |page| page.taken);
+            }
+            // The process died between storing the accounts elsewhere and removing the log.
+            let taken = log > 0 && endpoint.taken != 0 && endpoint.taken == feed.log.name();
+            let accounts = page.filter(|_| !taken);
+            let birth = match taken {
+                true => feed.log.total() as i64,
+                false => page.map_or(from as i64, |page| page.birth),
+            };
+            let totals = accounts.map_or(CursorTotals::default(), |page| page.totals);
             let gone = page.map_or(0, |page| gone(feed, page, from));
             endpoint.entered_from.push(from - gone);
             endpoint.births.push(birth);
@@ -328,7 +340,8 @@ impl Endpoint {
     pub fn store_cursors(&mut self, now: Instant, at_once: bool, out: &mut Vec<DiskRequest>) {
         for feed in 0..self.cursors.len() {
             let places = self.places(feed);
-            let (birth, totals) = (self.births[feed], &self.totals[feed]);
+            let birth = (self.births[feed], if feed == 0 { self.taken } else { 0 });
+            let totals = &self.totals[feed];
             out.extend(self.cursors[feed].store(&places, birth, totals, now, at_once));
         }
     }
@@ -441,7 +454,13 @@ impl Endpoint {
         self.births[0] -= entered;
         let totals = core::mem::take(&mut self.totals[feed]);
         self.totals[0].add(&totals);
+        self.taken = feeds[feed].log.name();
         self.cursors[0].renew();
+    }
+
+    /// The page that says what was last taken over is stored.
+    pub fn has_handed_over(&self) -> bool {
+        self.cursors.first().is_none_or(Cursor::is_renewed)
     }
 
     /// Samples since the endpoint exists, over all starts.

@@ -92,7 +92,7 @@ impl Bench {
             endpoint,
             feeds,
             dialer: Dialer::default(),
-            scratch: Scratch::default(),
+            scratch: Scratch::new(1),
             letters: Letters::default(),
             now: Instant(1),
             wall: 1_000_000,

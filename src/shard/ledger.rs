@@ -20,15 +20,29 @@ pub(super) struct Ledger {
     last: Option<(u64, u64)>,
     asked: Option<u64>,
     due: Instant,
+    stored_sequence: u64,
+    /// Pages from this one on say what was last taken over.
+    renewed_from: u64,
 }
 
 impl Ledger {
-    /// `found`: the page of each log, and how many samples that log holds or has held.
-    pub(super) fn new(found: impl Iterator<Item = (Option<LedgerPage>, u64)>) -> Ledger {
-        let at = |(page, total): (Option<LedgerPage>, u64)| page.unwrap_or_default().at(total);
-        let before: Vec<Option<LedgerPage>> = found.map(|found| Some(at(found))).collect();
-        let sequence = before.first().copied().flatten().map_or(0, |own| own.sequence);
-        Ledger { before, sequence, ..Ledger::default() }
+    /// `found`: the page of each log, its name, and how many samples it holds or has held.
+    pub(super) fn new(found: impl Iterator<Item = (Option<LedgerPage>, (u64, u64))>) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (page, (name, total)) in found {
+            let page = page.unwrap_or_default().at(total);
+            match ledger.before.first() {
+                None => ledger.sequence = page.sequence,
+                // The process died between storing the accounts elsewhere and removing the log.
+                Some(Some(own)) if own.taken != 0 && own.taken == name => {
+                    ledger.before.push(None);
+                    continue;
+                }
+                Some(_) => {}
+            }
+            ledger.before.push(Some(page));
+        }
+        ledger
     }
 
     /// Samples that the logs were found to have lost at this start or an earlier one.
@@ -36,13 +50,20 @@ impl Ledger {
         self.before.iter().flatten().map(|page| page.vanished).sum()
     }
 
-    /// An adopted log is about to go: its accounts are kept with the shard's own.
-    pub(super) fn take_over(&mut self, log: usize) {
+    /// An adopted log, of this name, is about to go: its accounts are kept with the shard's own.
+    pub(super) fn take_over(&mut self, log: usize, name: u64) {
         let page = self.before.get_mut(log).and_then(Option::take);
         if let (Some(page), Some(Some(own))) = (page, self.before.first_mut()) {
             add(own, &page);
+            own.taken = name;
             self.last = None;
+            self.renewed_from = self.sequence + 1;
         }
+    }
+
+    /// The page that says what was last taken over is stored.
+    pub(super) fn has_handed_over(&self) -> bool {
+        self.renewed_from <= self.stored_sequence
     }
 
     /// The books of all logs.
@@ -95,18 +116,18 @@ impl Ledger {
         if self.news(appender) && self.asked.is_none() { self.due } else { Instant::NEVER }
     }
 
-    /// True if the answer was about the ledger's page.
-    pub(super) fn stored(&mut self, log: u16, file: &str) -> bool {
-        let ours = log == 0 && file == LEDGER_FILE;
-        if ours {
-            self.asked = None;
+    pub(super) fn stored(&mut self, log: u16, file: &str) {
+        if log == 0
+            && file == LEDGER_FILE
+            && let Some(sequence) = self.asked.take()
+        {
+            self.stored_sequence = sequence;
         }
-        ours
     }
 
     pub(super) fn failed(&mut self, log: u16, file: &str) {
-        if self.stored(log, file) {
-            self.last = None;
+        if log == 0 && file == LEDGER_FILE {
+            (self.asked, self.last) = (None, None);
         }
     }
 
@@ -148,16 +169,16 @@ mod tests {
         let mut appender = Appender::default();
         (appender.offered, appender.appended) = (13, 10);
         appender.refused.add(Refusal::OutOfOrder, 3);
-        let mut ledger = Ledger::new([(None, 0)].into_iter());
+        let mut ledger = Ledger::new([(None, (1, 0))].into_iter());
         let stored = page(ledger.store(&appender, 10, Instant(0), false));
-        assert!(ledger.stored(0, LEDGER_FILE));
+        ledger.stored(0, LEDGER_FILE);
         // Killed after seven more samples.
-        let next = Ledger::new([(Some(stored), 17)].into_iter());
+        let next = Ledger::new([(Some(stored), (1, 17))].into_iter());
         let sum = next.sum(&Appender::default());
         assert_eq!((sum.offered, sum.appended, sum.vanished), (20, 17, 0));
         assert_eq!(sum.refused.get(Refusal::OutOfOrder), 3);
         // The power went, and took four of those that the page knew.
-        let cut = Ledger::new([(Some(stored), 6)].into_iter());
+        let cut = Ledger::new([(Some(stored), (1, 6))].into_iter());
         let sum = cut.sum(&Appender::default());
         assert_eq!((sum.offered, sum.appended, sum.vanished), (13, 10, 4));
     }
@@ -166,7 +187,7 @@ mod tests {
     fn a_page_is_stored_when_it_says_something_new_and_not_more_often_than_once_a_second() {
         let mut appender = Appender::default();
         (appender.offered, appender.appended) = (1, 1);
-        let mut ledger = Ledger::new([(None, 0)].into_iter());
+        let mut ledger = Ledger::new([(None, (1, 0))].into_iter());
         assert!(ledger.store(&appender, 1, Instant(0), false).is_some());
         appender.offered += 1;
         appender.appended += 1;
@@ -182,11 +203,19 @@ mod tests {
     #[test]
     fn an_adopted_logs_accounts_stay_when_it_goes() {
         let appender = Appender::default();
-        let mut ledger = Ledger::new([(None, 5), (None, 7)].into_iter());
+        let mut ledger = Ledger::new([(None, (1, 5)), (None, (2, 7))].into_iter());
         let before = ledger.sum(&appender);
-        ledger.take_over(1);
-        ledger.take_over(1);
+        ledger.take_over(1, 2);
+        ledger.take_over(1, 2);
         assert_eq!(ledger.sum(&appender), before);
-        assert_eq!(page(ledger.store(&appender, 5, Instant(0), false)).appended, 12);
+        assert!(!ledger.has_handed_over());
+        let stored = page(ledger.store(&appender, 5, Instant(0), false));
+        assert_eq!(stored.appended, 12);
+        assert!(!ledger.has_handed_over());
+        ledger.stored(0, LEDGER_FILE);
+        assert!(ledger.has_handed_over());
+        // Killed before the log was removed: it counts once.
+        let next = Ledger::new([(Some(stored), (1, 5)), (None, (2, 7))].into_iter());
+        assert_eq!(next.sum(&appender), before);
     }
 }

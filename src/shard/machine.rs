@@ -103,7 +103,7 @@ impl Shard {
         }
         feeds[0].log.set_memory(limits::MEMORY_SAMPLES_SEGMENTS);
         let before = ledgers.iter().flatten().map(|page| page.vanished).sum::<u64>();
-        let totals = feeds.iter().map(|feed| feed.log.total());
+        let totals = feeds.iter().map(|feed| (feed.log.name(), feed.log.total()));
         let ledger = Ledger::new(ledgers.into_iter().zip(totals));
         let recovery = recover::summary(&feeds, ledger.vanished() - before);
         let scratch = Scratch::new(feeds.len());

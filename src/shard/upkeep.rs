@@ -33,6 +33,8 @@ pub struct Upkeep {
     next_sweep: Instant,
     /// Offset in the oldest dictionary segment up to which it has been cleaned.
     cleaned: Option<u32>,
+    /// An adopted log whose accounts are being stored elsewhere before it goes.
+    handing: Option<usize>,
     /// Adopted logs that have been delivered and given back.
     removed: Vec<u16>,
 }
@@ -250,12 +252,23 @@ impl Shard {
             let gone = self.removals.waiting.iter();
             let done = self.endpoints.iter().flatten().all(|endpoint| endpoint.drained(log, end))
                 && gone.clone().all(|removed| removed.drained(log, &self.feeds));
-            if done && !self.upkeep.removed.contains(&(log as u16)) {
-                self.upkeep.removed.push(log as u16);
-                self.ledger.take_over(log);
+            let handing = self.upkeep.handing;
+            if !done || self.adopted_removed(log) || handing.is_some_and(|other| other != log) {
+                continue;
+            }
+            if handing.is_none() {
+                self.upkeep.handing = Some(log);
+                self.ledger.take_over(log, self.feeds[log].log.name());
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.take_over(log, &self.feeds);
                 }
+            }
+            // Its accounts must be stored elsewhere first; the pages there name it, so that it counts once.
+            let handed = self.ledger.has_handed_over()
+                && self.endpoints.iter().flatten().all(|endpoint| endpoint.has_handed_over());
+            if handed {
+                self.upkeep.handing = None;
+                self.upkeep.removed.push(log as u16);
                 self.ask_disk(DiskRequest::RemoveLog { log: log as u16 });
             }
         }

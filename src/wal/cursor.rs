@@ -19,6 +19,8 @@ const MAGIC: [u8; 8] = *b"CLcur\x02\r\n";
 /// Room for reasons of loss, by [`Loss::code`].
 const LOSSES: usize = 15;
 const CHECK_AT: usize = CURSOR_BYTES - 4;
+/// Behind the lanes.
+const TAKEN_AT: usize = 376;
 
 /// What one endpoint of one log had settled when the page was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +34,9 @@ pub struct CursorPage {
     /// Samples in this log before the first that was the endpoint's business. Below zero once the accounts of an
     /// adopted log have been added to these.
     pub birth: i64,
+    /// Name of the adopted log whose accounts these contain; 0 for none. If it is still there, its own pages count no
+    /// more.
+    pub taken: u64,
     /// How far each lane is; at most `limits::CONNECTIONS`, more are not stored.
     pub lanes: Vec<Mark>,
     pub totals: CursorTotals,
@@ -84,6 +89,7 @@ impl CursorPage {
         }
         let mut out = [0; CURSOR_BYTES];
         out[..bytes.len()].copy_from_slice(&bytes);
+        out[TAKEN_AT..TAKEN_AT + 8].copy_from_slice(&self.taken.to_le_bytes());
         let check = crc32c(0, &out[..CHECK_AT]);
         out[CHECK_AT..].copy_from_slice(&check.to_le_bytes());
         out
@@ -103,7 +109,9 @@ impl CursorPage {
         if crc32c(0, &slot[..CHECK_AT]).to_le_bytes() != slot[CHECK_AT..] {
             return Err(Damage::Checksum);
         }
-        Self::fields(&mut reader).ok_or(Damage::Malformed("lanes"))
+        let page = Self::fields(&mut reader).ok_or(Damage::Malformed("lanes"))?;
+        let taken = Reader::new(&slot[TAKEN_AT..]).u64().ok_or(Damage::Short)?;
+        Ok(CursorPage { taken, ..page })
     }
 
     fn fields(reader: &mut Reader<'_>) -> Option<CursorPage> {
@@ -133,7 +141,7 @@ impl CursorPage {
             mark.skip = reader.u32()?;
         }
         let lanes = marks;
-        Some(CursorPage { endpoint, sequence, low, birth, lanes, totals })
+        Some(CursorPage { endpoint, sequence, low, birth, taken: 0, lanes, totals })
     }
 }
 
@@ -143,7 +151,7 @@ pub fn newest(file: &[u8]) -> Option<CursorPage> {
     slots.filter_map(|slot| CursorPage::decode(slot).ok()).max_by_key(|page| page.sequence)
 }
 
-const _: () = assert!(8 + 8 + 16 + 8 + 8 + 8 + LOSSES * 8 + 8 + CONNECTIONS * (8 + 4) <= CHECK_AT);
+const _: () = assert!(8 + 8 + 16 + 8 + 8 + 8 + LOSSES * 8 + 8 + CONNECTIONS * (8 + 4) <= TAKEN_AT);
 const _: () = {
     let mut at = 0;
     while at < Loss::ALL.len() {
@@ -166,6 +174,7 @@ mod tests {
             sequence,
             low: Place(0x0000_0002_0000_1000),
             birth: -2,
+            taken: 0x1234,
             lanes: vec![
                 Mark { place: Place(0x0000_0002_0000_1000), skip: 0 },
                 Mark { place: Place(0x0000_0003_0000_2000), skip: 9 },
@@ -190,7 +199,9 @@ mod tests {
         assert_eq!(bytes[192..200], [0, 0x20, 0, 0, 3, 0, 0, 0]);
         assert!(bytes[200..312].iter().all(|byte| *byte == 0));
         assert_eq!(bytes[312..320], [0, 0, 0, 0, 9, 0, 0, 0]);
-        assert!(bytes[320..CHECK_AT].iter().all(|byte| *byte == 0));
+        assert!(bytes[320..376].iter().all(|byte| *byte == 0));
+        assert_eq!(bytes[376..384], 0x1234u64.to_le_bytes());
+        assert!(bytes[384..CHECK_AT].iter().all(|byte| *byte == 0));
         assert_eq!(CursorPage::decode(&bytes), Ok(page(7)));
     }
 

@@ -24,6 +24,9 @@ pub struct LedgerPage {
     /// Running total of the log when the page was made.
     pub log_total: u64,
     pub refused: Refusals,
+    /// Name of the adopted log whose accounts these contain; 0 for none. If it is still there, its own page counts no
+    /// more.
+    pub taken: u64,
 }
 
 impl LedgerPage {
@@ -48,7 +51,7 @@ impl LedgerPage {
         let mut bytes = Vec::with_capacity(CURSOR_BYTES);
         bytes.extend_from_slice(&MAGIC);
         let numbers = [self.sequence, self.offered, self.appended, self.vanished, self.log_total];
-        for number in numbers.iter().chain(&refused) {
+        for number in numbers.iter().chain(&refused).chain([&self.taken]) {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         let mut out = [0; CURSOR_BYTES];
@@ -83,6 +86,7 @@ impl LedgerPage {
             vanished: reader.u64()?,
             log_total: reader.u64()?,
             refused: Refusals::default(),
+            taken: 0,
         };
         let mut refused = [0; REFUSALS];
         for number in &mut refused {
@@ -91,6 +95,7 @@ impl LedgerPage {
         for reason in Refusal::ALL {
             page.refused.add(reason, refused[reason.code()]);
         }
+        page.taken = reader.u64()?;
         Some(page)
     }
 }
@@ -101,7 +106,7 @@ pub fn newest_ledger(file: &[u8]) -> Option<LedgerPage> {
     slots.filter_map(|slot| LedgerPage::decode(slot).ok()).max_by_key(|page| page.sequence)
 }
 
-const _: () = assert!(8 + 5 * 8 + REFUSALS * 8 <= CHECK_AT);
+const _: () = assert!(8 + 5 * 8 + REFUSALS * 8 + 8 <= CHECK_AT);
 const _: () = {
     let mut at = 0;
     while at < Refusal::ALL.len() {
@@ -122,6 +127,7 @@ mod tests {
             vanished: 4,
             log_total: 56,
             refused: Refusals::default(),
+            taken: 9,
         };
         page.refused.add(Refusal::OutOfOrder, 30);
         page.refused.add(Refusal::RolledBack, 10);

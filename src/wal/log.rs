@@ -613,6 +613,13 @@ impl Log {
         })
     }
 
+    /// Tells a log to which nothing is appended any more from others; 0 if it is empty.
+    pub fn name(&self) -> u64 {
+        let Some(newest) = self.segments.back().map(|segment| segment.header) else { return 0 };
+        let Identity { shard, start, .. } = newest.identity;
+        u64::from(shard) << 48 | u64::from(start) << 16 | u64::from(newest.seq.0 as u16)
+    }
+
     /// Bytes of the files of this log, the spare included.
     pub fn bytes_used(&self) -> u64 {
         let spare = self.spare.as_ref().map_or(0, |(_, region)| region.len() as u64);

@@ -49,6 +49,7 @@
 //!   176  8  number of lanes stored, at most 16
 //!   184 128 how far each lane is: place
 //!   312 64  u32 each: how many samples of the frame there have a verdict
+//!   376  8  name of the adopted log whose accounts are contained, 0 for none
 //!   508  4  CRC32C of bytes 0-507
 //!
 //! ledger    one page, two slots as a cursor's: what was offered to the log, over all starts
@@ -59,6 +60,7 @@
 //!    32  8  samples that were appended and that the log no longer had after a power loss
 //!    40  8  samples in the log when the page was made
 //!    48 192 samples refused, by code of the reason
+//!   240  8  name of the adopted log whose accounts are contained, 0 for none
 //!   508  4  CRC32C of bytes 0-507
 //! ```
 //!

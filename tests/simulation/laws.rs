@@ -140,6 +140,17 @@ pub fn at_rest(world: &mut World) {
         );
     }
     full_for_a_reason(&world.options, world.books.disk_full);
+    if !world.disk.was_cut {
+        let over_lives: u64 = reports.iter().map(|report| report.log.ledger.appended).sum();
+        let entered: u64 = reports
+            .iter()
+            .flat_map(|report| &report.endpoints)
+            .filter(|e| e.name == "endpoint-0")
+            .map(|e| e.ledger.entered)
+            .sum();
+        assert_eq!(over_lives, entered, "L1 and L2 over all lives, whatever was adopted");
+        assert_eq!(over_lives, appended, "L1 over all lives, whatever was adopted");
+    }
     for (name, shed) in books.shed {
         *world.books.shed.entry(name).or_default() += shed;
     }

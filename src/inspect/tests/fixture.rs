@@ -174,6 +174,7 @@ fn write_shard(dir: &Path, identity: Identity) {
         low: places[5],
         // Lane 8 is a frame further, of lane 5 nothing is stored.
         birth: 0,
+        taken: 0,
         lanes: (0..16)
             .map(|lane| if lane == 8 { places[9] } else { places[5] })
             .map(|place| Mark { place, skip: 0 })
