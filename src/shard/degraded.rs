@@ -26,6 +26,9 @@ pub struct Degraded {
     doubted: bool,
     /// Pages that were lost when this was last looked at.
     pages: u64,
+    /// The highest segment of memory that everybody had and no stored cursor says so yet: after a death, the books could
+    /// not tell it from one that was lost.
+    dropped: Option<Seq>,
     keeping: Option<(SegmentKind, Seq)>,
     /// When a fresh file is asked for again.
     keep_at: Option<Instant>,
@@ -54,6 +57,11 @@ impl Degraded {
         samples.map(|(_, seq)| seq)
     }
 
+    /// A segment is on its way into a file.
+    pub fn is_keeping(&self) -> bool {
+        self.keeping.is_some()
+    }
+
     pub fn wake(&self) -> Instant {
         match (self.since, self.keeping) {
             (Some(_), None) => self.keep_at.unwrap_or(Instant::NEVER),
@@ -64,10 +72,11 @@ impl Degraded {
 
 impl Shard {
     /// True while the death of the process would cost something of the log: it is only in memory, or its file is in
-    /// doubt.
+    /// doubt. Or of the books: that it was delivered is only in memory.
     pub fn is_in_memory(&self) -> bool {
         let own = &self.feeds[0];
-        own.log.unkept() + own.dictionary.unkept() > 0
+        let dropped = self.upkeep.degraded.dropped.is_some();
+        dropped || own.log.unkept() + own.dictionary.unkept() > 0
     }
 
     /// The disk gave no file: definitions may be in memory now.
@@ -128,6 +137,10 @@ impl Shard {
 
     /// Once a turn: what is only in memory goes when nobody needs it, and into a file when there is one.
     pub(super) fn keep_segments(&mut self, now: Now) {
+        let endpoints = self.endpoints.iter().flatten().map(|endpoint| endpoint.needed(0));
+        let removed = self.removals.waiting.iter().map(|removed| removed.needed(0));
+        let needed = endpoints.chain(removed).min();
+        self.upkeep.degraded.dropped.take_if(|dropped| needed.is_none_or(|seq| seq > *dropped));
         if !self.is_in_memory() {
             if self.upkeep.degraded.since.is_some() {
                 self.end_degraded(now);
@@ -136,13 +149,27 @@ impl Shard {
         }
         let passed = self.passed();
         let keeping = self.upkeep.degraded.keeping_samples();
-        self.feeds[0].log.drop_memory(passed, keeping);
+        let dropped = self.feeds[0].log.drop_memory(passed, keeping);
+        self.upkeep.degraded.dropped = self.upkeep.degraded.dropped.max(dropped);
         self.tell_degraded(now);
         self.shed_for_memory(now, passed);
         let due = self.upkeep.degraded.keep_at.is_none_or(|at| at <= now.instant);
         if self.upkeep.degraded.keeping.is_none() && due {
             self.ask_to_keep();
         }
+    }
+
+    /// The end is near: what is only in memory, heads too, goes into files now or is lost.
+    pub(super) fn keep_heads(&mut self, now: Now) {
+        let feed = &mut self.feeds[0];
+        if feed.log.head_in_memory() {
+            feed.log.close_head();
+        }
+        if feed.dictionary.head_in_memory() {
+            feed.dictionary.close_head();
+        }
+        self.upkeep.degraded.keep_at = None;
+        self.keep_segments(now);
     }
 
     /// Below, no endpoint reads any more, nor one that may come back.

@@ -546,12 +546,14 @@ impl Shard {
                 let flushed = endpoints.all(|endpoint| endpoint.delivered(&ends));
                 if flushed || now.instant >= until {
                     self.stopping = Some(Stopping::Storing(now.instant + STORE));
+                    self.keep_heads(now);
                     self.store_cursors(now);
                 }
             }
             Some(Stopping::Storing(until)) => {
                 let quiet = self.ledger.quiet(&self.appender)
                     && self.letters.quiet()
+                    && !self.upkeep.degraded.is_keeping()
                     && self.endpoints.iter().flatten().all(|endpoint| endpoint.cursors_quiet());
                 if quiet || now.instant >= until {
                     self.stopping = Some(Stopping::Done);

@@ -121,7 +121,9 @@ impl Log {
     /// Lets go of segments below `passed` that are only in memory, wherever they stand: nobody will
     /// read them again, and no cursor that is stored holds them. Never of the newest.
     /// `keeping`: is being put into a file, so it stays.
-    pub fn drop_memory(&mut self, passed: Seq, keeping: Option<Seq>) {
+    /// Gives the highest that went.
+    pub fn drop_memory(&mut self, passed: Seq, keeping: Option<Seq>) -> Option<Seq> {
+        let mut dropped = None;
         let last = self.segments.back().map(|segment| segment.header.seq);
         let gone = |segment: &Segment| {
             let seq = segment.header.seq;
@@ -129,9 +131,12 @@ impl Log {
             segment.home == Home::Memory && seq < passed && !stays
         };
         while let Some(index) = self.segments.iter().position(gone) {
-            self.memory_spare = self.segments.remove(index).and_then(|segment| segment.region);
+            let gone = self.segments.remove(index)?;
+            dropped = dropped.max(Some(gone.header.seq));
+            self.memory_spare = gone.region;
             self.recount();
         }
+        dropped
     }
 
     /// Memory is not needed any more.
