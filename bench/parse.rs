@@ -1,10 +1,10 @@
-//! Page bytes to entries, and series texts to labels. Time is per line.
+//! Page bytes to entries, and series texts to labels. Time is per line, of protobuf pages per sample.
 
 mod harness;
 
 use corelane::base::stable_hash;
-use corelane::exposition::{Entry, Format, Parser};
-use corelane::model::LabelsBuilder;
+use corelane::exposition::{Entry, Families, Format, Parser};
+use corelane::model::{HistogramRules, LabelsBuilder};
 
 use crate::harness::{Bench, Done, Page};
 
@@ -18,6 +18,12 @@ const OPENMETRICS: [&[u8]; 3] = [
     include_bytes!("../tests/compat/corpus/exposition/caddy.om.txt"),
     include_bytes!("../tests/compat/corpus/exposition/nodejs-promclient.om.txt"),
     include_bytes!("../tests/compat/corpus/exposition/python-client-utf8.om.txt"),
+];
+
+const PROTOBUF: [&[u8]; 3] = [
+    include_bytes!("../tests/compat/corpus/exposition/blackbox-probe.pb"),
+    include_bytes!("../tests/compat/corpus/exposition/golang-client-utf8.pb"),
+    include_bytes!("../tests/compat/corpus/exposition/rust-prometheus.pb"),
 ];
 
 fn main() {
@@ -36,6 +42,32 @@ fn main() {
             (0..times).fold(Done::default(), |done, _| labels(done, format, pages))
         });
     }
+    for (name, native) in [("protobuf", false), ("protobuf-native", true)] {
+        let rules = HistogramRules { native, ..HistogramRules::default() };
+        let times = bench.size(1, 20);
+        bench.case(name, || (0..times).fold(Done::default(), |done, _| samples(done, rules)));
+    }
+}
+
+/// What every metric of every scrape goes through, as far as the hash of each sample's text. The count is of samples.
+fn samples(mut done: Done, rules: HistogramRules) -> Done {
+    let mut families = Families::default();
+    for page in PROTOBUF {
+        families.reset();
+        let mut rest = page;
+        while let Some(piece) = families.piece(rest).expect("a good page") {
+            let samples = piece.metric().map_or(Ok(0), |metric| families.metric(metric, rules));
+            for number in 0..samples.expect("a good metric") {
+                let series = families.sample(number).expect("within the metric");
+                done.count += 1;
+                done.hash = done.hash.rotate_left(5) ^ stable_hash(series.text);
+            }
+            families.pass(&piece);
+            rest = &rest[piece.used..];
+        }
+        done.bytes += page.len() as u64;
+    }
+    done
 }
 
 /// What every line of every scrape goes through.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use corelane::exposition::{Families, Format, ParseError, Parser};
-use corelane::model::{Counts, HistogramRules, NativeHistogram, Observations, Side};
+use corelane::model::{
+    Counts, HistogramRules, NativeHistogram, Observations, Side, pack_histogram,
+};
 
 use crate::exposition::{Page, read_series};
 
@@ -194,11 +196,24 @@ fn no_cut_or_changed_page_makes_it_panic() {
     for end in (0..body.len()).step_by(97) {
         let _ = read_families(&body[..end], 4096, NATIVE);
     }
-    for place in (0..body.len()).step_by(13) {
+    let rules = [
+        NATIVE,
+        HistogramRules { convert: true, ..HistogramRules::default() },
+        HistogramRules { convert: true, ..NATIVE },
+    ];
+    for (number, place) in (0..body.len()).step_by(13).enumerate() {
         for change in [0x01, 0x80, 0xff] {
             let mut changed = body.to_vec();
             changed[place] ^= change;
-            let _ = read_families(&changed, 4096, NATIVE);
+            let Ok(page) = read_families(&changed, 4096, rules[number % rules.len()]) else {
+                continue;
+            };
+            for (_, mut histogram) in page.histograms {
+                let limited = histogram.limit(2, 10);
+                assert!(limited.is_err() || histogram.buckets() <= 10);
+                let _ = histogram.validate();
+                pack_histogram(&histogram, &mut Vec::new());
+            }
         }
     }
 }
