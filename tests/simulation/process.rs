@@ -6,7 +6,7 @@ use std::fmt;
 
 use corelane::base::{Conn, Instant, Now};
 use corelane::mail::{Notice, Order, Report};
-use corelane::model::Refusal;
+use corelane::model::{Loss, Refusal};
 use corelane::shard::{Effect, Event, Plan, Shard};
 use corelane::wal::{DiskAnswer, Identity};
 
@@ -573,6 +573,11 @@ impl World {
         let given_up = self.remotes.iter().any(|remote| remote.changed);
         laws::books_balance(&report, between, self.disk.was_cut, given_up);
         self.hosts[shard as usize].disk_full = report.scrape.refused.get(Refusal::DiskFull);
+        if report.endpoints.iter().any(|endpoint| endpoint.lost.get(Loss::Shed) > 0) {
+            for remote in &mut self.remotes {
+                (remote.sheds, remote.timely) = (true, false);
+            }
+        }
         report
     }
 

@@ -48,7 +48,7 @@ pub struct Remote {
     quiet: BTreeMap<Sender, Instant>,
     /// Pages of each target that have arrived, by its page series: in log order, but for what comes again.
     pages: BTreeMap<usize, BTreeSet<u64>>,
-    sheds: bool,
+    pub sheds: bool,
     pub duplicates: u64,
     /// Duplicates of samples acknowledged to an earlier life.
     pub resent: Vec<Resent>,
@@ -116,7 +116,7 @@ impl Remote {
             options: world.endpoints[index].clone(),
             mode: Mode::Well,
             reloads: world.reload_every.is_some(),
-            timely: unique && world.budget.is_none(),
+            timely: unique,
             unique,
             changed: false,
             filters: None,
@@ -127,7 +127,7 @@ impl Remote {
             acquainted: BTreeSet::new(),
             quiet: BTreeMap::new(),
             pages: BTreeMap::new(),
-            sheds: world.budget.is_some(),
+            sheds: false,
             duplicates: 0,
             resent: Vec::new(),
             refused: BTreeMap::new(),

@@ -459,7 +459,8 @@ impl World {
         let causes = [Shortage::Full, Shortage::Full, Shortage::ReadOnly, Shortage::Failing];
         let cause = causes[self.random.below(causes.len() as u64) as usize];
         self.disk.full = (full && self.faults).then_some(cause);
-        let next = if full { ms(self.random.below(10_000)) } else { ms(20_000) };
+        let longest = [5_000, 10_000, 60_000][self.random.below(3) as usize];
+        let next = if full { ms(self.random.below(longest)) } else { ms(20_000) };
         self.again(Some(next), Happening::DiskFull(!full));
     }
 
@@ -495,7 +496,8 @@ impl World {
 
     /// Without faults a start beside a backlog sends at once.
     fn resume(&mut self) {
-        if self.hosts.is_empty() || self.stopping {
+        // What goes on instead must come out of its waits by itself.
+        if self.hosts.is_empty() || self.stopping || self.random.chance(1, 2) {
             return;
         }
         self.kill();
