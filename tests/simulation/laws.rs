@@ -266,7 +266,7 @@ fn resends_are_just(world: &World, remote: &Remote) {
 fn cursor_age(world: &World) -> Option<Duration> {
     let options = &world.options;
     let (disk, turn) = (&options.disk, us(options.turn_delay_us));
-    let prompt = disk.late == 0 && disk.cursor_error == 0 && options.stall == 0;
+    let prompt = disk.late == 0 && disk.cursor_error == 0 && disk.full == 0 && options.stall == 0;
     prompt.then(|| ms(50 + 5) + 4 * turn + 30 * us(disk.delay_us))
 }
 
