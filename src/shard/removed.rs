@@ -156,9 +156,11 @@ impl Shard {
         let mut stores = Vec::new();
         endpoint.last_cursors(now.instant, &mut stores);
         for store in stores {
-            if let DiskRequest::StoreCursor { log, file, page, .. } = &store
-                && let Ok(page) = CursorPage::decode(&page[..])
-            {
+            let DiskRequest::StoreCursor { log, file, page, .. } = &store else { continue };
+            if self.adopted_removed(usize::from(*log)) {
+                continue;
+            }
+            if let Ok(page) = CursorPage::decode(&page[..]) {
                 let found = &mut self.found[usize::from(*log)];
                 found.retain(|(name, _)| name != file);
                 found.push((file.clone(), page));
