@@ -256,13 +256,8 @@ fn add_frames(
         if decode_samples(payload, base_time, tools.decoded).is_err()
             || tools.decoded.refs.len() != samples as usize
         {
-            lose_rest(
-                request,
-                Loss::Unreadable,
-                Mark { place, skip: at.skip },
-                (payload, samples),
-                rules,
-            );
+            let from = Mark { place, skip: at.skip };
+            lose_rest(request, Loss::Unreadable, from, (payload, samples), rules);
             *at = step;
             continue;
         }
