@@ -171,8 +171,10 @@ impl Log {
         if let Some(at) = scan.last {
             counters.last_damage = Some(Place::new(segment.header.seq, at as u32));
         }
-        // What the next segment says was here and the scan did not find.
-        if let Some(next) = self.segments.get(index + 1) {
+        // What the next segment says was here and the scan did not find. A segment that is not there at all may have
+        // been in memory, and been delivered: only who has yet to read it knows whether it is missed.
+        let followed = |next: &&Segment| next.header.previous_end.seq() == segment.header.seq;
+        if let Some(next) = self.segments.get(index + 1).filter(followed) {
             let counted = segment.header.total_before + u64::from(scan.tail.count);
             let missing = next.header.total_before.saturating_sub(counted);
             if missing > 0 {
