@@ -86,12 +86,6 @@ impl fmt::Debug for SnappyEncoder {
     }
 }
 
-/// What a block in Snappy's format stands for; `None` if it is none. For blocks of our own making: the length that it
-/// claims is believed.
-pub fn unsnappy(block: &[u8]) -> Option<Vec<u8>> {
-    snap::raw::Decoder::new().decompress_vec(block).ok()
-}
-
 /// Replaces `out` with `raw` in Snappy's block format.
 ///
 /// # Panics

@@ -21,7 +21,7 @@ mod retry_after;
 mod url;
 
 pub use client::{Part, ResponseReader};
-pub use encoding::{Decoder, SnappyEncoder, snappy, unsnappy};
+pub use encoding::{Decoder, SnappyEncoder, snappy};
 pub use error::HttpError;
 pub use gzip::Gzip;
 pub use head::Head;

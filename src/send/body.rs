@@ -1,6 +1,5 @@
 //! The body of a request, compressed from the start.
 
-use crate::http::unsnappy;
 use crate::send::ops::Ops;
 
 /// The body of a request as it grows.
@@ -27,13 +26,6 @@ impl Body {
     /// Bytes of the message, compressed.
     pub fn block_len(&self) -> usize {
         self.ops.block_len(self.raw_len)
-    }
-
-    /// The message, uncompressed.
-    pub fn message(&self) -> Vec<u8> {
-        let mut block = Vec::new();
-        self.write_to(&mut block);
-        unsnappy(&block).expect("what is written here is a Snappy block")
     }
 
     /// Appends the message, compressed.

@@ -11,7 +11,7 @@ use crate::send::drain::{
 };
 use crate::send::filter::Filter;
 use crate::send::isolation::Isolation;
-use crate::send::letters::{Letters, Refusal};
+use crate::send::letters::Letters;
 use crate::send::stencils::Stencils;
 use crate::send::verdict::{Verdict, verdict};
 use crate::series::Feed;
@@ -144,7 +144,7 @@ pub struct Lane {
     /// An attempt at this request may have been taken in although no answer said so.
     pub(super) uncertain: bool,
     /// Status and words of the last answer that was no good one.
-    refusal: (u16, String),
+    pub(super) refusal: (u16, String),
     /// Since when a request that is not full has waited.
     waiting_since: Option<Instant>,
     /// More can be read at once.
@@ -673,14 +673,6 @@ impl Lane {
         shared.meters.histograms.lost.add(Loss::Rejected, self.request.histograms);
         self.note_refused(shared);
         self.note_sent(shared);
-    }
-
-    /// What the request holds is refused for good: for the file of dead letters.
-    pub(super) fn note_refused(&mut self, shared: &mut Shared<'_>) {
-        let (status, words) = (self.refusal.0, self.refusal.1.as_str());
-        let refusal = Refusal { endpoint: &shared.plan.name, status, words };
-        let now = (shared.now.instant, shared.now.timestamp);
-        shared.letters.refused(&refusal, &self.request.body.message(), self.request.samples, now);
     }
 
     /// Refused for good, all of it.

@@ -2,8 +2,9 @@
 //! what comes too fast is only counted.
 
 use crate::base::{Instant, Timestamp, limits};
+use crate::model::PackedLabels;
+use crate::send::walk::Sent;
 use crate::wal::DiskRequest;
-use crate::wire::remote_v1::{TimeSeries, entries};
 
 /// Lines that wait, in bytes.
 const WAITING_BYTES: usize = 32 << 10;
@@ -35,34 +36,27 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// Every sample of this request is refused for good. `raw` is a `WriteRequest` of `samples` samples.
-    pub fn refused(
-        &mut self,
-        refusal: &Refusal<'_>,
-        raw: &[u8],
-        samples: u64,
-        (now, wall): (Instant, Timestamp),
-    ) {
+    /// True if something may be noted now.
+    pub fn open(&mut self, now: Instant) -> bool {
         self.refill(now);
-        let mut noted = 0;
-        for series in entries(raw) {
-            if self.tokens == 0 || self.lines.len() >= WAITING_BYTES {
-                break;
-            }
-            let before = noted;
-            for sample in &series.samples {
-                let value = Some(sample.value);
-                line(&mut self.lines, refusal, wall, &series, value, sample.timestamp);
-                noted += 1;
-            }
-            for histogram in &series.histograms {
-                line(&mut self.lines, refusal, wall, &series, None, histogram.timestamp);
-                noted += 1;
-            }
-            self.tokens = self.tokens.saturating_sub(noted - before);
-        }
-        self.samples += noted;
-        self.left_out += samples.saturating_sub(noted);
+        self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.tokens > 0 && self.lines.len() < WAITING_BYTES
+    }
+
+    /// A sample is refused for good. False if there is no room for another.
+    pub fn note(&mut self, refusal: &Refusal<'_>, wall: Timestamp, sent: &Sent<'_>) -> bool {
+        line(&mut self.lines, refusal, wall, sent);
+        self.samples += 1;
+        self.tokens = self.tokens.saturating_sub(1);
+        self.has_room()
+    }
+
+    /// So many more are refused, and only counted.
+    pub fn leave_out(&mut self, samples: u64) {
+        self.left_out += samples;
     }
 
     fn refill(&mut self, now: Instant) {
@@ -96,34 +90,27 @@ impl Letters {
     }
 }
 
-fn line(
-    out: &mut Vec<u8>,
-    refusal: &Refusal<'_>,
-    wall: Timestamp,
-    series: &TimeSeries,
-    value: Option<f64>,
-    timestamp: i64,
-) {
+fn line(out: &mut Vec<u8>, refusal: &Refusal<'_>, wall: Timestamp, sent: &Sent<'_>) {
     let Refusal { endpoint, status, words } = refusal;
     out.extend_from_slice(format!("{{\"time_ms\":{},\"endpoint\":", wall.0).as_bytes());
     string(out, endpoint, limits::LABELS_BYTES);
     out.extend_from_slice(format!(",\"status\":{status},\"words\":").as_bytes());
     string(out, words, limits::REMOTE_ERROR_BYTES);
     out.extend_from_slice(b",\"labels\":{");
-    for (at, label) in series.labels.iter().enumerate() {
+    for (at, (name, value)) in PackedLabels(sent.labels).iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        string(out, &label.name, limits::LABELS_BYTES);
+        string(out, name, limits::LABELS_BYTES);
         out.push(b':');
-        string(out, &label.value, limits::LABELS_BYTES);
+        string(out, value, limits::LABELS_BYTES);
     }
-    let value = match value {
+    let value = match sent.value {
         // The bits tell apart what text does not: staleness markers are NaN.
         Some(value) => format!("\"value\":\"{value}\",\"bits\":\"{:016x}\"", value.to_bits()),
         None => "\"histogram\":true".to_owned(),
     };
-    out.extend_from_slice(format!("}},{value},\"timestamp_ms\":{timestamp}}}\n").as_bytes());
+    out.extend_from_slice(format!("}},{value},\"timestamp_ms\":{}}}\n", sent.time).as_bytes());
 }
 
 /// A JSON string of at most so many bytes of text, without control characters.
@@ -143,16 +130,19 @@ fn string(out: &mut Vec<u8>, text: &str, bytes_max: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{pack_label, stale_marker};
-    use crate::wire::remote_v1::put_sample;
+    use crate::model::{SeriesRef, pack_label, stale_marker};
+    use crate::wal::Mark;
 
-    fn request(samples: u32) -> Vec<u8> {
+    fn labels() -> Vec<u8> {
         let mut labels = Vec::new();
         pack_label(&mut labels, b"__name__", b"up");
         pack_label(&mut labels, b"path", "C:\\ \"ä\"\n".as_bytes());
-        let mut raw = Vec::new();
-        (0..samples).for_each(|_| put_sample(&mut raw, &labels, stale_marker(), 1_700));
-        raw
+        labels
+    }
+
+    fn sent(labels: &[u8]) -> Sent<'_> {
+        let (mark, series) = (Mark::default(), SeriesRef(0));
+        Sent { mark, series, labels, value: Some(stale_marker()), time: 1_700 }
     }
 
     const REFUSAL: Refusal<'_> =
@@ -161,25 +151,28 @@ mod tests {
     #[test]
     fn a_line_says_who_refused_what_and_why_to_the_last_bit() {
         let mut letters = Letters::default();
-        letters.refused(&REFUSAL, &request(1), 1, (Instant(0), Timestamp(5)));
+        assert!(letters.open(Instant(0)));
+        letters.note(&REFUSAL, Timestamp(5), &sent(&labels()));
         let Some(DiskRequest::Quarantine { lines }) = letters.store() else { panic!("nothing") };
-        let wanted = r#"{"time_ms":5,"endpoint":"one","status":400,"words":"out of order\u000asample","labels":{"__name__":"up","path":"C:\\ \"ä\"\u000a"},"value":"NaN","bits":"7ff0000000000002","timestamp_ms":1700}"#;
+        let wanted = concat!(
+            r#"{"time_ms":5,"endpoint":"one","status":400,"words":"out of order\u000asample","#,
+            r#""labels":{"__name__":"up","path":"C:\\ \"ä\"\u000a"},"#,
+            r#""value":"NaN","bits":"7ff0000000000002","timestamp_ms":1700}"#,
+        );
         assert_eq!(String::from_utf8(lines).expect("text"), format!("{wanted}\n"));
     }
 
     #[test]
     fn what_comes_too_fast_is_counted_and_never_piles_up() {
-        let mut letters = Letters::default();
-        let raw = request(1_000);
+        let (mut letters, labels) = (Letters::default(), labels());
         let mut asked = 0;
         for second in 0..100 {
-            for _ in 0..10 {
-                letters.refused(
-                    &REFUSAL,
-                    &raw,
-                    1_000,
-                    (Instant(second * 1_000_000_000), Timestamp(0)),
-                );
+            for _ in 0..1_000 {
+                let room = letters.open(Instant(second * 1_000_000_000));
+                if room {
+                    letters.note(&REFUSAL, Timestamp(0), &sent(&labels));
+                }
+                letters.leave_out(u64::from(!room));
                 assert!(letters.lines.len() < WAITING_BYTES + 1_000);
             }
             if let Some(DiskRequest::Quarantine { lines }) = letters.store() {
@@ -188,7 +181,7 @@ mod tests {
             }
         }
         assert!(letters.quiet());
-        assert_eq!(letters.written + letters.left_out, 1_000_000);
+        assert_eq!(letters.written + letters.left_out, 100_000);
         assert!(letters.written < asked && asked <= BURST + 100 * PER_SECOND, "{asked}");
         assert!(letters.written > 1_000, "{}", letters.written);
     }

@@ -31,6 +31,7 @@ mod stencils;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod walk;
 
 pub use body::Body;
 pub use cursors::{cursor_file, endpoint_key};

@@ -1,13 +1,13 @@
 //! How a connection carries out what [`Isolation`] wants to be tried.
 
-use crate::base::{Timestamp, limits};
+use crate::base::limits;
 use crate::model::SeriesRef;
-use crate::send::drain::{FRAMES_A_TURN, Spared, Stop, lane_number, oldest_sent, unsendable};
+use crate::send::drain::{Spared, Stop};
 use crate::send::isolation::{Isolation, Next, Window};
 use crate::send::lane::{Lane, Shared, Trial};
-use crate::wal::{Mark, Step, decode_samples};
-use crate::wire::histogram::put_histogram;
-use crate::wire::remote_v1::put_sample;
+use crate::send::letters::{Letters, Refusal};
+use crate::send::walk::Walk;
+use crate::wal::Mark;
 
 /// Samples looked at for one that is tried alone: as many as two requests hold.
 const WINDOW: u64 = 2 * limits::REQUEST_SAMPLES as u64;
@@ -66,11 +66,12 @@ impl Lane {
                 self.more = true;
             }
             Next::Probe(index) => match self.look(index, shared) {
-                (_, Some(mark)) => {
+                (_, Some(mark)) if self.take_one(mark, shared) => {
                     self.trial = Trial::Probe(index, mark);
                     self.send(shared);
                 }
-                (_, None) => {
+                _ => {
+                    self.request.begin(feed, front);
                     self.found().disturbed();
                     self.more = true;
                 }
@@ -110,78 +111,82 @@ impl Lane {
         }
     }
 
-    /// From the front on, counts samples that could be sent, up to the first whose series has been counted already.
-    /// Puts sample number `want` into the request and says where it is.
+    /// From the front on, counts samples that could be sent, up to the first whose series has been counted already, or to
+    /// number `want`: then says where that is.
     fn look(&mut self, want: u64, shared: &mut Shared<'_>) -> (Window, Option<Mark>) {
-        let number = self.request.feed;
-        let (progress, feed) = (&self.progress[number], &shared.feeds[number]);
-        let filter = &mut shared.filters[number];
-        let oldest = oldest_sent(shared.plan, shared.now.timestamp);
-        let mut seen = Seen(vec![0; feed.table.bound() / 64 + 1]);
-        let mut window = Window::default();
-        let mut at = progress.at;
-        for _ in 0..FRAMES_A_TURN {
-            let (place, next, payload, base_time) = match feed.log.read(at.place) {
-                Step::Absent(_) | Step::End => break,
-                Step::Moved { next, .. } => {
-                    at = Mark { place: next, skip: 0 };
-                    continue;
-                }
-                Step::Record { place, next, payload, base_time, .. } => {
-                    (place, next, payload, base_time)
-                }
-            };
-            let (first, lane) = (Mark { place, skip: at.skip }, lane_number(payload));
-            at = Mark { place: next, skip: 0 };
-            let ours = lane % shared.connections == self.index()
-                && shared.given_up[number].loss(place.seq()).is_none();
-            if feed.log.epoch(place.seq()) > shared.epoch_max {
-                break;
+        let mut seen = Seen(vec![0; shared.feeds[self.request.feed].table.bound() / 64 + 1]);
+        let (mut window, mut found, mut place) = (Window::default(), None, None);
+        let front = self.progress[self.request.feed].at;
+        let (walk, _) = self.walk(shared);
+        walk.on(front, &mut |sent| {
+            if place.replace(sent.mark.place) != Some(sent.mark.place) {
+                window.frames.push(window.samples);
             }
-            let first = first.max(progress.floors.dealt[lane]).max(progress.floors.resumed[lane]);
-            if !ours || first.place != place {
-                continue;
+            if window.samples >= WINDOW || seen.again(sent.series) {
+                return false;
             }
-            if decode_samples(payload, base_time, shared.decoded).is_err() {
-                continue;
+            if window.samples == want {
+                found = Some(sent.mark);
+                return false;
             }
-            let decoded = &*shared.decoded;
-            window.frames.push(window.samples);
-            for index in first.skip as usize..decoded.refs.len() {
-                let (series, time) = (decoded.refs[index], decoded.times[index]);
-                let mark = Mark { place, skip: index as u32 };
-                if time < oldest || progress.spared.iter().any(|spared| spared.mark == mark) {
-                    continue;
+            window.samples += 1;
+            true
+        });
+        (window, found)
+    }
+
+    /// Makes a request of one sample ahead of the front. False if it cannot be sent.
+    fn take_one(&mut self, mark: Mark, shared: &mut Shared<'_>) -> bool {
+        let feed = self.request.feed;
+        let front = self.request.from;
+        self.piece = 1;
+        (self.request.from, self.progress[feed].at) = (mark, mark);
+        self.read_on(None, shared);
+        (self.request.from, self.progress[feed].at) = (front, front);
+        self.request.samples == 1
+    }
+
+    fn walk<'a>(&'a self, shared: &'a mut Shared<'_>) -> (Walk<'a>, &'a mut Letters) {
+        let feed = self.request.feed;
+        let walk = Walk {
+            plan: shared.plan,
+            external: shared.external,
+            now: shared.now.timestamp,
+            feed: &shared.feeds[feed],
+            progress: &self.progress[feed],
+            filter: &mut shared.filters[feed],
+            decoded: &mut *shared.decoded,
+            given_up: shared.given_up[feed],
+            epoch_max: shared.epoch_max,
+            number: self.index(),
+            connections: shared.connections,
+        };
+        (walk, &mut *shared.letters)
+    }
+
+    /// What the request holds is refused for good: for the file of dead letters.
+    pub(super) fn note_refused(&self, shared: &mut Shared<'_>) {
+        let samples = self.request.samples;
+        let now = shared.now;
+        let end = self.progress[self.request.feed].at;
+        let (from, end) = match self.trial {
+            Trial::Probe(_, mark) => (mark, Mark { skip: mark.skip + 1, ..mark }),
+            Trial::Piece | Trial::Canary => (self.request.from, end),
+        };
+        let endpoint = &shared.plan.name;
+        let refusal = Refusal { endpoint, status: self.refusal.0, words: &self.refusal.1 };
+        let (walk, letters) = self.walk(shared);
+        let mut noted = 0;
+        if letters.open(now.instant) {
+            walk.on(from, &mut |sent| {
+                if sent.mark >= end || noted >= samples {
+                    return false;
                 }
-                let histogram = decoded.histogram(index);
-                if histogram.is_some_and(|packed| unsendable(packed, shared.plan).is_some()) {
-                    continue;
-                }
-                let Some(stored) = feed.labels(series) else { continue };
-                let rules = &shared.plan.relabel;
-                let Some(labels) = filter.labels(series, stored, shared.external, rules) else {
-                    continue;
-                };
-                if window.samples >= WINDOW || seen.again(series) {
-                    return (window, None);
-                }
-                if window.samples == want {
-                    let (stencils, body) = (&mut shared.stencils[number], &mut self.request.body);
-                    stencils.open(body);
-                    stencils.put_entry(body, |out| match histogram {
-                        Some(packed) => put_histogram(out, labels, packed, time),
-                        None => put_sample(out, labels, decoded.values[index], time),
-                    });
-                    stencils.close(body);
-                    self.request.samples = 1;
-                    self.request.histograms = u64::from(histogram.is_some());
-                    (self.request.newest, self.request.oldest) = (Timestamp(time), Timestamp(time));
-                    return (window, Some(mark));
-                }
-                window.samples += 1;
-            }
+                noted += 1;
+                letters.note(&refusal, now.timestamp, sent)
+            });
         }
-        (window, None)
+        letters.leave_out(samples.saturating_sub(noted));
     }
 
     /// An answer that speaks of single samples, or of all that we may send.

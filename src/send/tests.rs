@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
+use prost::Message as _;
+
 use crate::base::{Ask, Dialer, Instant, Now, Timestamp};
 use crate::http::Url;
 use crate::mail::EndpointPlan;
@@ -10,7 +12,7 @@ use crate::model::{Loss, SeriesRef, StatusAction, StatusPolicy, pack_label};
 use crate::send::{Endpoint, Letters, Outlook, Scratch};
 use crate::series::{Feed, Table};
 use crate::wal::{CursorPage, Dictionary, DiskRequest, Identity, Log, Region, Samples, Seq};
-use crate::wire::remote_v1::entries;
+use crate::wire::remote_v1::WriteRequest;
 
 const SEGMENT: usize = 4 << 20;
 
@@ -175,7 +177,8 @@ impl Bench {
         let attempt = head.lines().find_map(|line| line.strip_prefix("Retry-Attempt: "));
         self.attempt = attempt.unwrap_or_default().to_owned();
         let raw = snap::raw::Decoder::new().decompress_vec(&bytes[body..]).expect("Snappy");
-        let samples: Vec<Key> = entries(&raw).map(|series| key(&series)).collect();
+        let message = WriteRequest::decode(&raw[..]).expect("a message");
+        let samples: Vec<Key> = message.timeseries.iter().map(key).collect();
         self.requests += 1;
         self.empty += u64::from(samples.is_empty());
         let Answer(status, keeps) = receiver(&samples, self);

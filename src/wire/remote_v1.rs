@@ -1,8 +1,6 @@
 //! Remote write 1.0: the messages of `prometheus.WriteRequest`, and the encoder of the hot path.
 
-use prost::Message as _;
-
-use crate::base::{Reader, put_uvarint, uvarint_len};
+use crate::base::{put_uvarint, uvarint_len};
 
 /// Tag of `WriteRequest.timeseries`.
 const TIMESERIES: u8 = 0x0a;
@@ -42,16 +40,6 @@ pub fn sample_len(packed_labels_len: usize, timestamp_ms: i64) -> usize {
     let sample = 9usize.saturating_add(timestamp_len(timestamp_ms));
     let entry = packed_labels_len.saturating_add(sample).saturating_add(2);
     entry.saturating_add(uvarint_len(entry as u64)).saturating_add(1)
-}
-
-/// Entries of `WriteRequest.timeseries`, one after the other, of a message that was made here: ends where that is not so.
-pub fn entries(message: &[u8]) -> impl Iterator<Item = TimeSeries> {
-    let mut rest = Reader::new(message);
-    core::iter::from_fn(move || {
-        rest.u8().filter(|tag| *tag == TIMESERIES)?;
-        let length = usize::try_from(rest.uvarint()?).ok()?;
-        TimeSeries::decode(rest.bytes(length)?).ok()
-    })
 }
 
 #[inline]
