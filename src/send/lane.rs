@@ -348,7 +348,7 @@ impl Lane {
     }
 
     /// The feed with the oldest epoch that has something to read; adopted ones before the shard's own.
-    fn choose_feed(&self, shared: &Shared<'_>) -> usize {
+    pub(super) fn choose_feed(&self, shared: &Shared<'_>) -> usize {
         let unread = (0..self.progress.len())
             .filter(|&feed| self.progress[feed].at.place < shared.feeds[feed].log.end());
         let key = |&feed: &usize| {

@@ -101,7 +101,9 @@ impl Lane {
                 self.more = false;
                 shared.wanted.push((self.request.feed as u16, seq));
             }
-            Stop::End | Stop::Barred => self.more = false,
+            // Another feed may have something that can go.
+            Stop::End => self.more = self.choose_feed(shared) != self.request.feed,
+            Stop::Barred => self.more = false,
             Stop::Full | Stop::Reached | Stop::Turn => {}
         }
         match mark {
