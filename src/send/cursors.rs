@@ -8,6 +8,8 @@ use crate::wal::{CursorPage, CursorTotals, DiskRequest, Mark, Place};
 
 /// A store is asked for at most this often: the cursor's age is what a crash may send twice.
 pub const STORE_EVERY: Duration = Duration::from_millis(50);
+/// And after the disk has refused one.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The stored side of a cursor.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Cursor {
     /// Everything below may be forgotten: a stored page says so.
     pub stored: Option<Place>,
     due: Instant,
+    /// The disk refused the last page: not before, whatever the haste.
+    failed_until: Instant,
     stored_sequence: u64,
     /// Pages from this one on say what was last taken over.
     renewed_from: u64,
@@ -56,6 +60,7 @@ impl Cursor {
             last: None,
             stored: found.map(|page| page.low),
             due: Instant(0),
+            failed_until: Instant(0),
             stored_sequence: 0,
             renewed_from: 0,
         }
@@ -76,7 +81,7 @@ impl Cursor {
         if self.asked.is_some() || self.last.as_ref() == Some(lanes) {
             return None;
         }
-        if now < self.due && !at_once {
+        if (now < self.due && !at_once) || now < self.failed_until {
             return None;
         }
         self.sequence += 1;
@@ -116,6 +121,7 @@ impl Cursor {
     pub fn close(&mut self) {
         self.asked = None;
         self.last = None;
+        self.failed_until = Instant(0);
     }
 
     pub fn is_file(&self, file: &str) -> bool {
@@ -141,7 +147,8 @@ impl Cursor {
     pub fn failed(&mut self, now: Instant) {
         self.asked = None;
         self.last = None;
-        self.due = now + Duration::from_secs(1);
+        self.failed_until = now + RETRY;
+        self.due = self.failed_until;
     }
 
     /// A page made since the last [`Cursor::renew`] is stored.

@@ -20,6 +20,7 @@ pub(super) struct Ledger {
     last: Option<(u64, u64)>,
     asked: Option<u64>,
     due: Instant,
+    failed_until: Instant,
     stored_sequence: u64,
     /// Pages from this one on say what was last taken over.
     renewed_from: u64,
@@ -89,7 +90,8 @@ impl Ledger {
         now: Instant,
         at_once: bool,
     ) -> Option<DiskRequest> {
-        if !self.news(appender) || self.asked.is_some() || (now < self.due && !at_once) {
+        let early = (now < self.due && !at_once) || now < self.failed_until;
+        if !self.news(appender) || self.asked.is_some() || early {
             return None;
         }
         let mut page = self.before.first().copied().flatten().unwrap_or_default();
@@ -125,9 +127,12 @@ impl Ledger {
         }
     }
 
-    pub(super) fn failed(&mut self, log: u16, file: &str) {
+    /// It could not be stored, and is tried again when a page may be stored again, whatever the haste.
+    pub(super) fn failed(&mut self, log: u16, file: &str, now: Instant) {
         if log == 0 && file == LEDGER_FILE {
             (self.asked, self.last) = (None, None);
+            self.failed_until = now + STORE_EVERY;
+            self.due = self.failed_until;
         }
     }
 
@@ -196,7 +201,8 @@ mod tests {
         assert!(ledger.store(&appender, 2, Instant(0), false).is_none(), "it was just stored");
         assert_eq!(ledger.wake(&appender), Instant(0) + STORE_EVERY);
         assert!(ledger.store(&appender, 2, Instant(0), true).is_some());
-        ledger.failed(0, LEDGER_FILE);
+        ledger.failed(0, LEDGER_FILE, Instant(0));
+        assert!(ledger.store(&appender, 2, Instant(0), true).is_none(), "not in a circle");
         assert!(!ledger.quiet(&appender), "what failed is tried again");
     }
 

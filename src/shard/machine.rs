@@ -460,7 +460,7 @@ impl Shard {
                 }
             }
             DiskAnswer::CursorFailed { log, file, message, .. } => {
-                self.ledger.failed(log, &file);
+                self.ledger.failed(log, &file, now.instant);
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.cursor_failed(log, &file, now.instant);
                 }

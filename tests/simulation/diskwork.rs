@@ -35,6 +35,9 @@ impl World {
             format_args!("{shard}: {}", RequestName(&request)),
         );
         if let Some(refusal) = self.disk_refuses(&request) {
+            if matches!(refusal, DiskAnswer::CursorFailed { .. }) {
+                self.cursors_failed.insert((life, shard));
+            }
             self.tell(shard, Inbox::Disk(refusal));
             return;
         }

@@ -244,7 +244,9 @@ fn resends_are_just(world: &World, remote: &Remote) {
             continue;
         };
         // Unless the disk is in trouble, what a cursor does not say is not older than it may be.
+        let well = !world.cursors_failed.contains(&(owner.life, owner.shard));
         let old = cursor_age(world)
+            .filter(|_| well)
             .is_some_and(|age| acknowledged + age < world.deaths[owner.life as usize]);
         if acknowledged < least || old {
             let (target, _) = identify(&remote.series[series], &world.exporters, &world.options);
@@ -254,11 +256,8 @@ fn resends_are_just(world: &World, remote: &Remote) {
     for (owner, scrapes) in parts {
         // What is tried alone, ahead of the cursor, to find the end of what is refused.
         let tried = if remote.options.in_order || remote.options.poison { 16 } else { 0 };
-        // Samples with timestamps of their own make one scrape look like two, as do series of several targets.
-        let several = world.options.exporter.explicit || world.options.shared;
-        let looks = if several { 2 } else { 1 };
         assert!(
-            scrapes.len() <= remote.options.connections * (tried + looks),
+            scrapes.len() <= remote.options.connections * tried,
             "L5: {owner:?} had stored, or should have, that {scrapes:?} were acknowledged by remote {}",
             remote.index
         );
@@ -270,7 +269,7 @@ fn resends_are_just(world: &World, remote: &Remote) {
 fn cursor_age(world: &World) -> Option<Duration> {
     let options = &world.options;
     let (disk, turn) = (&options.disk, us(options.turn_delay_us));
-    let prompt = disk.late == 0 && disk.cursor_error == 0 && disk.full == 0 && options.stall == 0;
+    let prompt = disk.late == 0 && disk.cursor_error == 0 && options.stall == 0;
     prompt.then(|| ms(50 + 5) + 4 * turn + 30 * us(disk.delay_us))
 }
 

@@ -603,11 +603,13 @@ impl World {
         assert!(life != self.life || self.hosts.is_empty(), "life {life} does not stop");
     }
 
-    /// A clean stop on a disk that is not slow leaves everything stored that had been acknowledged before.
+    /// A clean stop on a disk that is not slow and refuses nothing leaves everything stored that had been acknowledged
+    /// before.
     fn stop_stores(&mut self) {
-        let prompt = self.options.disk.is_prompt() && self.options.disk.cursor_error == 0;
-        for ((life, ..), made) in &mut self.cursor_stores {
-            if *life == self.life && prompt {
+        let prompt = self.options.disk.is_prompt();
+        for ((life, shard, ..), made) in &mut self.cursor_stores {
+            let refused = self.cursors_failed.contains(&(*life, *shard));
+            if *life == self.life && prompt && !refused {
                 *made = (*made).max(self.stop_asked);
             }
         }

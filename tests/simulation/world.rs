@@ -1,7 +1,7 @@
 //! The world of one seed: its state, its calendar, and the phases of a run. First faults of all kinds, then none, and
 //! everything must come to rest with its books in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub struct World {
     /// When the last cursor page that reached the disk was made, by life, shard, log and file; the life's beginning
     /// before there is one.
     pub cursor_stores: BTreeMap<(u32, u16, u16, String), Instant>,
+    /// Lives of shards in which the disk refused a cursor.
+    pub cursors_failed: BTreeSet<(u32, u16)>,
 }
 
 /// Sums over the lives that have ended.
@@ -158,6 +160,7 @@ impl World {
             shed_below: BTreeMap::new(),
             target_changes: BTreeMap::new(),
             cursor_stores: BTreeMap::new(),
+            cursors_failed: BTreeSet::new(),
             options,
         }
     }
