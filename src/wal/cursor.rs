@@ -4,21 +4,16 @@
 //! of what has a verdict, which would lose them. Two slots are written in turn, so that one is
 //! always whole.
 
+use crate::base::Reader;
 use crate::base::limits::CONNECTIONS;
-use crate::base::{Reader, crc32c};
 use crate::model::{Loss, Losses};
 use crate::wal::damage::Damage;
 use crate::wal::place::{Mark, Place};
+use crate::wal::slot::{CURSOR_BYTES, FIELDS_BYTES, newest_of, seal, unseal};
 
-/// Bytes of one slot: a sector.
-pub const CURSOR_BYTES: usize = 512;
-/// Where the two slots are in the file of one 4096-byte page; a page with sequence `n` goes to slot
-/// `n % 2`.
-pub const CURSOR_SLOTS: [u64; 2] = [0, 2048];
 const MAGIC: [u8; 8] = *b"CLcur\x02\r\n";
 /// Room for reasons of loss, by [`Loss::code`].
 const LOSSES: usize = 15;
-const CHECK_AT: usize = CURSOR_BYTES - 4;
 /// Behind the lanes.
 const TAKEN_AT: usize = 376;
 
@@ -70,7 +65,6 @@ impl CursorPage {
             lost[loss.code()] = self.totals.lost.get(loss);
         }
         let mut bytes = Vec::with_capacity(CURSOR_BYTES);
-        bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.sequence.to_le_bytes());
         bytes.extend_from_slice(&self.endpoint);
         bytes.extend_from_slice(&self.low.0.to_le_bytes());
@@ -87,30 +81,16 @@ impl CursorPage {
         for lane in lanes {
             bytes.extend_from_slice(&lane.skip.to_le_bytes());
         }
-        let mut out = [0; CURSOR_BYTES];
-        out[..bytes.len()].copy_from_slice(&bytes);
-        out[TAKEN_AT..TAKEN_AT + 8].copy_from_slice(&self.taken.to_le_bytes());
-        let check = crc32c(0, &out[..CHECK_AT]);
-        out[CHECK_AT..].copy_from_slice(&check.to_le_bytes());
-        out
+        bytes.resize(TAKEN_AT - 8, 0);
+        bytes.extend_from_slice(&self.taken.to_le_bytes());
+        seal(MAGIC, &bytes)
     }
 
     /// Reads one slot.
     pub fn decode(slot: &[u8]) -> Result<CursorPage, Damage> {
-        let slot = slot.get(..CURSOR_BYTES).ok_or(Damage::Short)?;
-        let mut reader = Reader::new(slot);
-        let magic = reader.bytes(8).ok_or(Damage::Short)?;
-        if magic == [0; 8] {
-            return Err(Damage::Blank);
-        }
-        if magic != MAGIC {
-            return Err(Damage::Magic);
-        }
-        if crc32c(0, &slot[..CHECK_AT]).to_le_bytes() != slot[CHECK_AT..] {
-            return Err(Damage::Checksum);
-        }
-        let page = Self::fields(&mut reader).ok_or(Damage::Malformed("lanes"))?;
-        let taken = Reader::new(&slot[TAKEN_AT..]).u64().ok_or(Damage::Short)?;
+        let fields = unseal(MAGIC, slot)?;
+        let page = Self::fields(&mut Reader::new(fields)).ok_or(Damage::Malformed("lanes"))?;
+        let taken = Reader::new(&fields[TAKEN_AT - 8..]).u64().ok_or(Damage::Short)?;
         Ok(CursorPage { taken, ..page })
     }
 
@@ -147,11 +127,13 @@ impl CursorPage {
 
 /// The newer valid slot of a cursor file.
 pub fn newest(file: &[u8]) -> Option<CursorPage> {
-    let slots = CURSOR_SLOTS.iter().filter_map(|at| file.get(*at as usize..));
-    slots.filter_map(|slot| CursorPage::decode(slot).ok()).max_by_key(|page| page.sequence)
+    newest_of(file, CursorPage::decode, |page| page.sequence)
 }
 
-const _: () = assert!(8 + 8 + 16 + 8 + 8 + 8 + LOSSES * 8 + 8 + CONNECTIONS * (8 + 4) <= TAKEN_AT);
+const _: () = assert!(
+    8 + 8 + 16 + 8 + 8 + 8 + LOSSES * 8 + 8 + CONNECTIONS * (8 + 4) <= TAKEN_AT
+        && TAKEN_AT + 8 <= FIELDS_BYTES
+);
 const _: () = {
     let mut at = 0;
     while at < Loss::ALL.len() {
@@ -163,6 +145,7 @@ const _: () = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wal::CURSOR_SLOTS;
 
     fn page(sequence: u64) -> CursorPage {
         let mut totals = CursorTotals { acked: 1, lost: Losses::default() };
@@ -201,7 +184,7 @@ mod tests {
         assert_eq!(bytes[312..320], [0, 0, 0, 0, 9, 0, 0, 0]);
         assert!(bytes[320..376].iter().all(|byte| *byte == 0));
         assert_eq!(bytes[376..384], 0x1234u64.to_le_bytes());
-        assert!(bytes[384..CHECK_AT].iter().all(|byte| *byte == 0));
+        assert!(bytes[384..FIELDS_BYTES].iter().all(|byte| *byte == 0));
         assert_eq!(CursorPage::decode(&bytes), Ok(page(7)));
     }
 

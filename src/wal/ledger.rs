@@ -1,14 +1,13 @@
 //! What was offered to one log over all starts, on one page of its own file: law L1 beyond the life of a process.
 
-use crate::base::{Reader, crc32c};
+use crate::base::Reader;
 use crate::model::{Refusal, Refusals};
-use crate::wal::cursor::{CURSOR_BYTES, CURSOR_SLOTS};
 use crate::wal::damage::Damage;
+use crate::wal::slot::{CURSOR_BYTES, FIELDS_BYTES, newest_of, seal, unseal};
 
 /// Name of the file in a shard's directory. Its slots lie as a cursor's do.
 pub const LEDGER_FILE: &str = "ledger";
 const MAGIC: [u8; 8] = *b"CLled\x01\r\n";
-const CHECK_AT: usize = CURSOR_BYTES - 4;
 /// Room for reasons, by [`Refusal::code`].
 const REFUSALS: usize = 24;
 
@@ -49,33 +48,16 @@ impl LedgerPage {
             refused[reason.code()] = self.refused.get(reason);
         }
         let mut bytes = Vec::with_capacity(CURSOR_BYTES);
-        bytes.extend_from_slice(&MAGIC);
         let numbers = [self.sequence, self.offered, self.appended, self.vanished, self.log_total];
         for number in numbers.iter().chain(&refused).chain([&self.taken]) {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        let mut out = [0; CURSOR_BYTES];
-        out[..bytes.len()].copy_from_slice(&bytes);
-        let check = crc32c(0, &out[..CHECK_AT]);
-        out[CHECK_AT..].copy_from_slice(&check.to_le_bytes());
-        out
+        seal(MAGIC, &bytes)
     }
 
     /// Reads one slot.
     pub fn decode(slot: &[u8]) -> Result<LedgerPage, Damage> {
-        let slot = slot.get(..CURSOR_BYTES).ok_or(Damage::Short)?;
-        let mut reader = Reader::new(slot);
-        let magic = reader.bytes(8).ok_or(Damage::Short)?;
-        if magic == [0; 8] {
-            return Err(Damage::Blank);
-        }
-        if magic != MAGIC {
-            return Err(Damage::Magic);
-        }
-        if crc32c(0, &slot[..CHECK_AT]).to_le_bytes() != slot[CHECK_AT..] {
-            return Err(Damage::Checksum);
-        }
-        Self::fields(&mut reader).ok_or(Damage::Short)
+        Self::fields(&mut Reader::new(unseal(MAGIC, slot)?)).ok_or(Damage::Short)
     }
 
     fn fields(reader: &mut Reader<'_>) -> Option<LedgerPage> {
@@ -102,11 +84,10 @@ impl LedgerPage {
 
 /// The newer valid slot of a ledger file.
 pub fn newest_ledger(file: &[u8]) -> Option<LedgerPage> {
-    let slots = CURSOR_SLOTS.iter().filter_map(|at| file.get(*at as usize..));
-    slots.filter_map(|slot| LedgerPage::decode(slot).ok()).max_by_key(|page| page.sequence)
+    newest_of(file, LedgerPage::decode, |page| page.sequence)
 }
 
-const _: () = assert!(8 + 5 * 8 + REFUSALS * 8 + 8 <= CHECK_AT);
+const _: () = assert!(8 + 5 * 8 + REFUSALS * 8 + 8 <= FIELDS_BYTES);
 const _: () = {
     let mut at = 0;
     while at < Refusal::ALL.len() {
@@ -118,6 +99,7 @@ const _: () = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wal::CURSOR_SLOTS;
 
     fn page(sequence: u64) -> LedgerPage {
         let mut page = LedgerPage {

@@ -100,11 +100,12 @@ mod record;
 mod request;
 mod samples;
 mod segment;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod values;
 
-pub use cursor::{CURSOR_BYTES, CURSOR_SLOTS, CursorPage, CursorTotals, newest};
+pub use cursor::{CursorPage, CursorTotals, newest};
 pub use damage::Damage;
 pub use dictionary::{At, Dictionary, DictionaryEntry};
 pub use guard::pages_lost;
@@ -117,3 +118,4 @@ pub use place::{Identity, Mark, Place, Seq};
 pub use request::{DiskAnswer, DiskRequest};
 pub use samples::{Decoded, Samples, decode_samples, home_of_lane, is_histograms, lane_of};
 pub use segment::{Finding, FoundSegment, Full, RecordKind, Retired, Unkept};
+pub use slot::{CURSOR_BYTES, CURSOR_SLOTS};

@@ -3,11 +3,11 @@
 //! adopted.
 
 use crate::model::Shortage;
-use crate::wal::cursor::CURSOR_BYTES;
 use crate::wal::header::SegmentKind;
 use crate::wal::map::Region;
 use crate::wal::place::Seq;
 use crate::wal::segment::Unkept;
+use crate::wal::slot::CURSOR_BYTES;
 
 /// Asked, in this order of effect: a retired file is used again only after the cursors stored
 /// before it are safe.
