@@ -11,6 +11,7 @@ pub mod http;
 pub mod tls;
 pub mod auth;
 pub mod config;
+pub mod client;
 
 pub mod mail;
 pub mod wal;

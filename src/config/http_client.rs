@@ -1,11 +1,35 @@
 //! How to connect and who to be: the fields that scraping and remote write share.
 
 use crate::config::error::ConfigError;
+use crate::config::oauth2::read_oauth2;
 use crate::config::parse::Context;
+use crate::config::proxy::read_proxy;
 use crate::config::reader::{Field, Section};
 use crate::config::types::{
-    Authorization, BasicAuth, HttpClientConfig, Secret, TlsConfig, TlsVersion,
+    Authorization, BasicAuth, HttpClientConfig, HttpHeader, Secret, TlsConfig, TlsVersion,
 };
+
+/// Headers that change the connection, that are set here, or that are set by other fields.
+const HEADERS_RESERVED: [&str; 18] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "user-agent",
+    "www-authenticate",
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-prometheus-remote-read-version",
+    "x-prometheus-remote-write-version",
+    "x-prometheus-scrape-timeout-seconds",
+];
 
 /// Takes the fields from `section`, where they stand among others. `exclusive`: said where there is more than one
 /// way to authenticate.
@@ -39,17 +63,79 @@ pub(super) fn read_http_client(
         }
         authorization = Some(Authorization { kind: "Bearer".to_owned(), credentials });
     }
-    if basic_auth.is_some()
-        && let Some(field) = &authorization_field
-    {
-        return Err(field.error(exclusive));
+    let oauth2_field = section.take_written("oauth2");
+    let oauth2 = match &oauth2_field {
+        Some(field) => Some(Box::new(read_oauth2(field, context)?)),
+        None => None,
+    };
+    let ways = [&basic_field, &authorization_field, &oauth2_field];
+    if let Some(second) = ways.into_iter().flatten().nth(1) {
+        return Err(second.error(exclusive));
+    }
+    if let (Some(field), true) = (&oauth2_field, authorization.is_some()) {
+        return Err(field.error(
+            "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured",
+        ));
     }
     let tls = match section.section("tls_config")? {
         Some(tls) => read_tls(tls, context)?,
         None => TlsConfig::default(),
     };
+    let proxy = read_proxy(section)?;
+    let http_headers = match section.take_written("http_headers") {
+        Some(field) => read_headers(&field, context)?,
+        None => Vec::new(),
+    };
     let follow_redirects = section.flag("follow_redirects", true)?;
-    Ok(HttpClientConfig { basic_auth, authorization, tls, follow_redirects })
+    Ok(HttpClientConfig {
+        basic_auth,
+        authorization,
+        oauth2,
+        tls,
+        proxy,
+        http_headers,
+        follow_redirects,
+    })
+}
+
+// spec: CFG §2.7
+fn read_headers(field: &Field<'_>, context: &Context<'_>) -> Result<Vec<HttpHeader>, ConfigError> {
+    let mut headers = Vec::new();
+    for (name, field) in field.pairs()? {
+        let lower = name.to_ascii_lowercase();
+        if HEADERS_RESERVED.contains(&lower.as_str()) {
+            return Err(field.error(format!("setting header {name:?} is not allowed")));
+        }
+        check_header_name(name, &field)?;
+        let mut section = field.section()?;
+        let values = section.texts("values")?;
+        for value in &values {
+            check_header_value(value, &field)?;
+        }
+        let secrets = section.texts("secrets")?.into_iter().map(Secret::Inline);
+        let files = section.texts("files")?;
+        let files = files.into_iter().map(|file| Secret::File(context.resolve(&file)));
+        let secrets = secrets.chain(files).collect();
+        section.finish(&[])?;
+        headers.push(HttpHeader { name: name.to_owned(), values, secrets });
+    }
+    headers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(headers)
+}
+
+pub(super) fn check_header_name(name: &str, field: &Field<'_>) -> Result<(), ConfigError> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(field.error(format!("{name:?} is not a header name")));
+    }
+    Ok(())
+}
+
+pub(super) fn check_header_value(value: &str, field: &Field<'_>) -> Result<(), ConfigError> {
+    if value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(field.error("a header's value has no control characters"));
+    }
+    Ok(())
 }
 
 fn read_basic_auth(field: &Field<'_>, context: &Context<'_>) -> Result<BasicAuth, ConfigError> {
@@ -86,7 +172,7 @@ fn read_authorization(
 
 /// A value that stands in the field `name`, or in the file that the field `name_file` names. An empty text is
 /// as good as none.
-fn read_secret<'a>(
+pub(super) fn read_secret<'a>(
     section: &mut Section<'a>,
     name: &str,
     name_file: &str,
@@ -109,7 +195,10 @@ fn read_secret<'a>(
     }
 }
 
-fn read_tls(mut section: Section<'_>, context: &Context<'_>) -> Result<TlsConfig, ConfigError> {
+pub(super) fn read_tls(
+    mut section: Section<'_>,
+    context: &Context<'_>,
+) -> Result<TlsConfig, ConfigError> {
     let mut secret = |name: &str, file: &str| {
         Ok(read_secret(&mut section, name, file, context)?.map(|(secret, _)| secret))
     };

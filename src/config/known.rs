@@ -79,6 +79,10 @@ pub(super) const REMOTE_WRITE: &[Known] = &[
 pub(super) const HTTP_CLIENT: &[Known] = &[
     // Everything speaks HTTP/1.1; HTTP/2 is never required.
     ("enable_http2", Harmless::Flag),
+];
+
+/// Read for discovery, and not obeyed yet where samples are fetched and sent.
+pub(super) const DATA_PATH: &[Known] = &[
     ("http_headers", Harmless::Empty),
     ("no_proxy", Harmless::Text("")),
     ("oauth2", Harmless::Empty),

@@ -12,8 +12,10 @@ mod file_sd;
 mod global;
 mod http_client;
 mod known;
+mod oauth2;
 mod parse;
 mod print;
+mod proxy;
 mod reader;
 mod remote;
 mod rules;
@@ -29,6 +31,7 @@ pub use file_sd::parse_file_sd;
 pub use parse::parse;
 pub use target::{BuiltTargets, build_targets};
 pub use types::{
-    Authorization, BasicAuth, Config, FileSdConfig, Global, HttpClientConfig, Limits, QueueConfig,
-    RemoteWriteConfig, ScrapeConfig, Secret, StartAt, TlsConfig, TlsVersion,
+    Authorization, BasicAuth, Config, FileSdConfig, Global, Grant, HttpClientConfig, HttpHeader,
+    Limits, OAuth2, ProxyConfig, QueueConfig, RemoteWriteConfig, ScrapeConfig, Secret, Signature,
+    StartAt, TlsConfig, TlsVersion,
 };

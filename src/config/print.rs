@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::base::format_duration;
 use crate::config::size::format_size;
 use crate::config::types::{
-    Config, Global, HttpClientConfig, Limits, QueueConfig, RemoteWriteConfig, ScrapeConfig, Secret,
-    StartAt, TlsConfig,
+    Config, Global, Grant, HttpClientConfig, HttpHeader, Limits, OAuth2, ProxyConfig, QueueConfig,
+    RemoteWriteConfig, ScrapeConfig, Secret, StartAt, TlsConfig,
 };
 use crate::config::url::redacted;
 use crate::model::{HistogramRules, Labels, Scheme, TargetGroup};
@@ -238,10 +238,100 @@ fn print_http(http: &HttpClientConfig, p: &mut Printer) {
             p.secret("credentials", &authorization.credentials, false);
         });
     }
+    if let Some(oauth2) = &http.oauth2 {
+        p.key("oauth2").nested(|p| print_oauth2(oauth2, p));
+    }
     if http.tls != TlsConfig::default() {
         p.key("tls_config").nested(|p| print_tls(&http.tls, p));
     }
+    print_proxy(&http.proxy, p);
+    if !http.http_headers.is_empty() {
+        p.key("http_headers").nested(|p| {
+            http.http_headers.iter().for_each(|header| print_header(header, p));
+        });
+    }
     p.plain("follow_redirects", http.follow_redirects);
+}
+
+fn print_header(header: &HttpHeader, p: &mut Printer) {
+    p.key(&header.name).nested(|p| {
+        let mut hidden = Vec::new();
+        let mut files = Vec::new();
+        for secret in &header.secrets {
+            match secret {
+                Secret::Inline(_) => hidden.push(HIDDEN),
+                Secret::File(path) => files.push(path.to_string_lossy()),
+            }
+        }
+        p.texts("values", header.values.iter());
+        if !hidden.is_empty() {
+            p.texts("secrets", hidden.iter());
+        }
+        if !files.is_empty() {
+            p.texts("files", files.iter());
+        }
+    });
+}
+
+fn print_oauth2(oauth2: &OAuth2, p: &mut Printer) {
+    p.text("client_id", &oauth2.client_id);
+    p.secret("client_secret", &oauth2.client_secret, false);
+    if let Some(key) = &oauth2.certificate_key {
+        p.secret("client_certificate_key", key, false);
+    }
+    for (name, value) in [
+        ("client_certificate_key_id", &oauth2.certificate_key_id),
+        ("iss", &oauth2.iss),
+        ("audience", &oauth2.audience),
+    ] {
+        if !value.is_empty() {
+            p.text(name, value);
+        }
+    }
+    p.text("grant_type", oauth2.grant.name());
+    if oauth2.grant == Grant::JwtBearer {
+        p.text("signature_algorithm", oauth2.signature.name());
+    }
+    if !oauth2.claims.is_empty() {
+        // JSON is YAML.
+        p.key("claims").nested(|p| {
+            oauth2.claims.iter().for_each(|(name, value)| p.plain(name, value));
+        });
+    }
+    if !oauth2.scopes.is_empty() {
+        p.texts("scopes", oauth2.scopes.iter());
+    }
+    p.text("token_url", &redacted(&oauth2.token_url));
+    if !oauth2.endpoint_params.is_empty() {
+        p.key("endpoint_params").nested(|p| {
+            oauth2.endpoint_params.iter().for_each(|(name, value)| p.text(name, value));
+        });
+    }
+    if oauth2.tls != TlsConfig::default() {
+        p.key("tls_config").nested(|p| print_tls(&oauth2.tls, p));
+    }
+    print_proxy(&oauth2.proxy, p);
+}
+
+fn print_proxy(proxy: &ProxyConfig, p: &mut Printer) {
+    if let Secret::Inline(url) = &proxy.url
+        && !url.is_empty()
+    {
+        p.text("proxy_url", &redacted(url));
+    }
+    if !proxy.no_proxy.is_empty() {
+        p.text("no_proxy", &proxy.no_proxy);
+    }
+    if proxy.from_environment {
+        p.plain("proxy_from_environment", true);
+    }
+    if !proxy.connect_headers.is_empty() {
+        p.key("proxy_connect_header").nested(|p| {
+            for (name, values) in &proxy.connect_headers {
+                p.texts(name, values.iter().map(|_| HIDDEN));
+            }
+        });
+    }
 }
 
 fn print_tls(tls: &TlsConfig, p: &mut Printer) {

@@ -46,6 +46,30 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A scalar as JSON: plain numbers, `true`, `false` and null as such, all else as a text.
+    pub(super) fn json(&self) -> Result<String, ConfigError> {
+        let text = self.text()?;
+        if self.node.is_null() {
+            return Ok("null".to_owned());
+        }
+        let number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+        let bare = matches!(text.as_str(), "true" | "false")
+            || (number && whole_number(text.trim_start_matches('-')).is_some());
+        if self.plain().is_some() && bare && !text.contains(['_', 'x', 'o', 'b', 'e', '.']) {
+            return Ok(text);
+        }
+        let mut json = String::from("\"");
+        for c in text.chars() {
+            match c {
+                '"' | '\\' => json.extend(['\\', c]),
+                c if c.is_control() => json.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c => json.push(c),
+            }
+        }
+        json.push('"');
+        Ok(json)
+    }
+
     pub(super) fn flag(&self) -> Result<bool, ConfigError> {
         match self.plain() {
             _ if self.node.is_null() => Ok(false),
@@ -255,6 +279,16 @@ impl<'a> Section<'a> {
     /// Something that was not taken.
     pub(super) fn first_left(&self) -> Option<&Field<'a>> {
         self.fields.iter().flatten().map(|(_, field)| field).next()
+    }
+
+    /// Takes fields that are not obeyed here, and refuses those that ask for something.
+    pub(super) fn refuse(&mut self, known: &[Known]) -> Result<(), ConfigError> {
+        for (name, harmless) in known {
+            if let Some(field) = self.take(name).filter(|field| !field.is_harmless(*harmless)) {
+                return Err(field.error("not supported yet"));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses what was not taken. `known`: what Prometheus knows and is not obeyed here, with the values that ask

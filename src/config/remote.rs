@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use md5::{Digest, Md5};
 
 use crate::config::error::ConfigError;
-use crate::config::http_client::read_http_client;
+use crate::config::http_client::{check_header_name, check_header_value, read_http_client};
 use crate::config::known;
 use crate::config::parse::Context;
 use crate::config::print::print_remote_write;
@@ -106,6 +106,7 @@ fn read_remote_write(
     if let Some(field) = section.take_written("metadata_config") {
         check_metadata(&field)?;
     }
+    section.refuse(known::DATA_PATH)?;
     let http = read_http_client(&mut section, EXCLUSIVE, context)?;
     let (status_policy, start_at) = match section.section("corelane")? {
         Some(ours) => read_ours(ours)?,
@@ -185,14 +186,9 @@ fn read_headers(field: &Field<'_>) -> Result<Vec<(String, String)>, ConfigError>
             let message = format!("{name} is a reserved header. It must not be changed");
             return Err(field.error(message));
         }
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(token) {
-            return Err(field.error(format!("{name:?} is not a header name")));
-        }
+        check_header_name(name, &field)?;
         let value = field.text()?;
-        if value.chars().any(|c| c.is_control() && c != '\t') {
-            return Err(field.error("a header's value has no control characters"));
-        }
+        check_header_value(&value, &field)?;
         headers.push((name.to_owned(), value));
     }
     headers.sort();

@@ -156,10 +156,76 @@ pub struct QueueConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpClientConfig {
     pub basic_auth: Option<BasicAuth>,
-    /// Never together with `basic_auth`.
+    /// At most one of this, `basic_auth` and `oauth2`.
     pub authorization: Option<Authorization>,
+    pub oauth2: Option<Box<OAuth2>>,
     pub tls: TlsConfig,
+    pub proxy: ProxyConfig,
+    /// Sorted by name.
+    pub http_headers: Vec<HttpHeader>,
     pub follow_redirects: bool,
+}
+
+/// How to come by a token for `Authorization`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuth2 {
+    pub client_id: String,
+    /// Empty if not written.
+    pub client_secret: Secret,
+    /// PEM of an RSA key; present if the grant is [`Grant::JwtBearer`].
+    pub certificate_key: Option<Secret>,
+    pub certificate_key_id: String,
+    pub grant: Grant,
+    pub signature: Signature,
+    /// Of the signed assertion; empty if not written.
+    pub iss: String,
+    /// Of the signed assertion; empty: the token URL.
+    pub audience: String,
+    /// Of the signed assertion: names, and values as JSON.
+    pub claims: Vec<(String, String)>,
+    pub scopes: Vec<String>,
+    pub token_url: String,
+    /// Sorted by name.
+    pub endpoint_params: Vec<(String, String)>,
+    pub tls: TlsConfig,
+    pub proxy: ProxyConfig,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grant {
+    #[default]
+    ClientCredentials,
+    JwtBearer,
+}
+
+/// RSA with PKCS #1 v1.5 padding, over digests of so many bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signature {
+    #[default]
+    Rs256,
+    Rs384,
+    Rs512,
+}
+
+/// Through whom to connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// May hold a password. Empty: none.
+    pub url: Secret,
+    /// As written: names, addresses and ranges that are reached without the proxy.
+    pub no_proxy: String,
+    /// What the variables `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say; never together with `url`.
+    pub from_environment: bool,
+    /// Sent to a proxy that is asked for a tunnel; sorted by name.
+    pub connect_headers: Vec<(String, Vec<Secret>)>,
+}
+
+/// A header of every request, once for each of its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpHeader {
+    pub name: String,
+    pub values: Vec<String>,
+    pub secrets: Vec<Secret>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,6 +283,19 @@ impl TlsVersion {
 pub enum Secret {
     Inline(String),
     File(PathBuf),
+}
+
+impl Default for Secret {
+    fn default() -> Secret {
+        Secret::Inline(String::new())
+    }
+}
+
+impl Secret {
+    /// Nothing is written.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Secret::Inline(text) if text.is_empty())
+    }
 }
 
 impl fmt::Debug for Secret {

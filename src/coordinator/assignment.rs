@@ -1,22 +1,17 @@
 //! From a configuration to what shards are told: secrets read, headers made, TLS settings numbered.
 
 use core::time::Duration;
-use std::path::Path;
 
 use crate::auth;
 use crate::base::{limits, stable_hash};
-use crate::config::{
-    Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, Secret, StartAt, TlsConfig,
-};
+use crate::client::{ReadFile, authorization, tls_settings};
+use crate::config::{Config, RemoteWriteConfig, ScrapeConfig, StartAt, TlsConfig};
 use crate::exposition::{Protocol, accept_header};
 use crate::http::Url;
 use crate::mail::{Assignment, EndpointPlan, Job, TlsPlan};
 use crate::model::pack;
 use crate::tls;
 use crate::wire::headers as wire;
-
-/// Reads a file that the configuration names; given from outside, so that this is testable without files.
-pub type ReadFile<'a> = &'a dyn Fn(&Path) -> Result<Vec<u8>, String>;
 
 /// What cannot be helped by going on: the configuration is refused.
 pub type ApplyError = String;
@@ -47,7 +42,7 @@ pub fn assignment(
         let tls = tls_key(&mut made.tls, &scrape.http.tls, read, system_roots)
             .map_err(|error| format!("job {:?}: {error}", scrape.job_name))?;
         let mut made_job = job(scrape, tls);
-        match credentials(&scrape.http, read) {
+        match authorization(&scrape.http, read) {
             Ok(header) => made_job.headers.extend(header),
             Err(error) => {
                 complaints.push(format!("job {:?}: {error}", scrape.job_name));
@@ -60,7 +55,7 @@ pub fn assignment(
         let tls = tls_key(&mut made.tls, &remote.http.tls, read, system_roots)
             .map_err(|error| format!("remote_write {:?}: {error}", remote.name))?;
         let mut plan = endpoint(remote, tls, shards)?;
-        match credentials(&remote.http, read) {
+        match authorization(&remote.http, read) {
             Ok(header) => plan.headers.extend(header),
             Err(error) => complaints.push(format!("remote_write {:?}: {error}", remote.name)),
         }
@@ -162,42 +157,6 @@ fn tell_apart(plan: &mut EndpointPlan, others: &[EndpointPlan]) -> Result<(), Ap
     Ok(())
 }
 
-/// The Authorization header, if there is one.
-fn credentials(
-    http: &HttpClientConfig,
-    read: ReadFile<'_>,
-) -> Result<Option<(String, String)>, String> {
-    let value = match (&http.basic_auth, &http.authorization) {
-        (Some(basic), _) => {
-            let user = secret(&basic.username, read)?;
-            auth::basic(&user, &secret(&basic.password, read)?)
-        }
-        (None, Some(given)) => auth::bearer(&given.kind, &secret(&given.credentials, read)?),
-        (None, None) => return Ok(None),
-    };
-    Ok(Some(("Authorization".to_owned(), value)))
-}
-
-fn secret(secret: &Secret, read: ReadFile<'_>) -> Result<String, String> {
-    match secret {
-        Secret::Inline(text) => Ok(text.clone()),
-        Secret::File(path) => {
-            let bytes = read(path)?;
-            let text =
-                String::from_utf8(bytes).map_err(|_| format!("{}: not text", path.display()))?;
-            Ok(text.trim().to_owned())
-        }
-    }
-}
-
-fn pem(secret: &Option<Secret>, read: ReadFile<'_>) -> Result<Option<Vec<u8>>, String> {
-    match secret {
-        None => Ok(None),
-        Some(Secret::Inline(text)) => Ok(Some(text.clone().into_bytes())),
-        Some(Secret::File(path)) => read(path).map(Some),
-    }
-}
-
 /// Settings keep their key whatever comes and goes beside them.
 fn settings_hash(settings: &tls::Settings, server_name: &str) -> u32 {
     let mut bytes = Vec::new();
@@ -219,20 +178,7 @@ fn tls_key(
     read: ReadFile<'_>,
     system_roots: &[Vec<u8>],
 ) -> Result<u32, String> {
-    let version = |version: crate::config::TlsVersion| match version {
-        crate::config::TlsVersion::Tls10 => tls::Version::Tls10,
-        crate::config::TlsVersion::Tls11 => tls::Version::Tls11,
-        crate::config::TlsVersion::Tls12 => tls::Version::Tls12,
-        crate::config::TlsVersion::Tls13 => tls::Version::Tls13,
-    };
-    let settings = tls::Settings {
-        ca_pem: pem(&config.ca, read)?,
-        cert_pem: pem(&config.cert, read)?,
-        key_pem: pem(&config.key, read)?,
-        insecure_skip_verify: config.insecure_skip_verify,
-        min_version: config.min_version.map(version),
-        max_version: config.max_version.map(version),
-    };
+    let settings = tls_settings(config, read)?;
     let same =
         |plan: &&TlsPlan| plan.settings == settings && plan.server_name == config.server_name;
     if let Some(plan) = plans.iter().find(same) {

@@ -21,5 +21,5 @@ mod truncation;
 pub use adoption::{Epochs, adopters};
 pub use assignment::{USER_AGENT, assignment};
 pub use placement::place;
-pub use start::{native_roots, read_file, run, system_roots};
+pub use start::{run, system_roots};
 pub use truncation::{DiskBudget, decide};

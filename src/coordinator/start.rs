@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use tokio::sync::watch;
 
 use crate::base::{limits, stable_hash};
+use crate::client::{native_roots, read_file};
 use crate::config::{self, Config};
 use crate::coordinator::adoption::adopters;
 use crate::coordinator::assignment::assignment;
@@ -146,10 +147,6 @@ pub fn load_config(path: &Path, logger: &Logger) -> Result<Config, String> {
     Ok(config)
 }
 
-pub fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("unable to read {}: {error}", path.display()))
-}
-
 /// DER certificates of the system, read only when something speaks TLS without a CA of its own.
 pub fn system_roots(config: &Config) -> Vec<Vec<u8>> {
     use crate::model::Scheme;
@@ -166,12 +163,6 @@ pub fn system_roots(config: &Config) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     native_roots()
-}
-
-/// DER certificates of the system.
-pub fn native_roots() -> Vec<Vec<u8>> {
-    let found = rustls_native_certs::load_native_certs();
-    found.certs.into_iter().map(|cert| cert.to_vec()).collect()
 }
 
 fn runtime_choice(flag: RuntimeFlag) -> RuntimeChoice {

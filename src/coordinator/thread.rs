@@ -10,13 +10,14 @@ use crossbeam_channel::{Receiver, select};
 use tokio::sync::{oneshot, watch};
 
 use crate::base::{Instant, Timestamp};
+use crate::client::read_file;
 use crate::config::Config;
 use crate::coordinator::adoption::Epochs;
 use crate::coordinator::assignment::assignment;
 use crate::coordinator::cores::Core;
 use crate::coordinator::cost::cost;
 use crate::coordinator::jobs::Jobs;
-use crate::coordinator::start::{Signal, load_config, read_file, system_roots};
+use crate::coordinator::start::{Signal, load_config, system_roots};
 use crate::coordinator::truncation::{DiskBudget, decide, expire, shares};
 use crate::discovery::{Discovery, Update};
 use crate::disk::Store;

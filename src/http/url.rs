@@ -110,6 +110,21 @@ impl Url {
         Ok(Url { target: without_dots(&parse_target(&target)?), ..self.clone() })
     }
 
+    /// With the password, for whoever has to send it.
+    pub fn revealed(&self) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let mut text = format!("{}://", self.scheme);
+        if let Some((user, password)) = &self.userinfo {
+            encode(user, plain, &mut text);
+            text.push(':');
+            encode(password, plain, &mut text);
+            text.push('@');
+        }
+        text.push_str(&self.authority());
+        text.push_str(&self.target);
+        text
+    }
+
     pub fn is_tls(&self) -> bool {
         self.scheme == "https"
     }
@@ -364,6 +379,7 @@ mod tests {
         let with = url("http://us%65r%40:p%3Aa:ss@a/x");
         assert_eq!(with.userinfo, Some(("user@".to_owned(), "p:a:ss".to_owned())));
         assert_eq!(with.to_string(), "http://user%40:xxxxx@a/x");
+        assert_eq!(with.revealed(), "http://user%40:p%3Aa%3Ass@a/x");
         assert_eq!(format!("{with:?}"), "Url(http://user%40:xxxxx@a/x)");
         assert_eq!(url("http://u@a").to_string(), "http://u@a/");
         assert_eq!(url("http://[::1]:9100/m?a=b").to_string(), "http://[::1]:9100/m?a=b");

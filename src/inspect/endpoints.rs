@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::client::read_file;
 use crate::config;
-use crate::coordinator::{assignment, read_file, system_roots};
+use crate::coordinator::{assignment, system_roots};
 use crate::inspect::error::InspectError;
 use crate::mail::EndpointPlan;
 use crate::relabel::Rule;

@@ -7,7 +7,8 @@ use std::io::Write;
 
 use crate::auth;
 use crate::base::{Instant, limits};
-use crate::coordinator::{USER_AGENT, native_roots};
+use crate::client::native_roots;
+use crate::coordinator::USER_AGENT;
 use crate::disk::StoppedStore;
 use crate::flags::Export;
 use crate::http::{SnappyEncoder, Url, retry_after, snappy};

@@ -7,8 +7,8 @@
 //!
 //! The log is read with the same code as by the agent: `wal` for records, dictionary and cursors.
 //!
-//! May use: base, model, relabel, wire, http, tls, auth, config, mail, wal, send, io, disk, telemetry, flags,
-//! coordinator.
+//! May use: base, model, relabel, wire, http, tls, auth, config, client, mail, wal, send, io, disk, telemetry,
+//! flags, coordinator.
 
 mod dump;
 mod endpoints;

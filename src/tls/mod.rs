@@ -17,4 +17,4 @@ mod verify;
 
 pub use error::TlsError;
 pub use session::{Received, Session};
-pub use settings::{Settings, Version, client_config};
+pub use settings::{RsaKey, Settings, Version, client_config, client_config_named, rsa_key};

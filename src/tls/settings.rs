@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use crate::tls::TlsError;
-use crate::tls::verify::{Authorities, Unverified};
+use crate::tls::verify::{Authorities, Nobody, Renamed, Unverified};
 
 /// `tls_config` with its files read. Equal settings give connections that can be shared.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -57,24 +57,46 @@ pub fn client_config(
     settings: &Settings,
     system_roots: &[Vec<u8>],
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let provider = Arc::new(ring::default_provider());
+    client_config_named(settings, system_roots, "")
+}
+
+/// As [`client_config`]; a `server_name` that is not empty is what the peer has to prove to be, whatever name was asked
+/// for. For a client that takes the name from the URL.
+pub fn client_config_named(
+    settings: &Settings,
+    system_roots: &[Vec<u8>],
+    server_name: &str,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(settings)?)
         .map_err(|_| TlsError::NoVersion)?;
-    let builder = match (settings.insecure_skip_verify, &settings.ca_pem) {
-        (true, _) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified::new(&provider))),
-        (false, Some(pem)) => {
-            builder.dangerous().with_custom_certificate_verifier(authorities(pem, provider)?)
-        }
-        (false, None) => {
-            let mut roots = RootCertStore::empty();
-            let certificates = system_roots.iter().map(|der| CertificateDer::from(der.as_slice()));
-            roots.add_parsable_certificates(certificates);
-            builder.with_root_certificates(roots)
+    let verifier: Arc<dyn ServerCertVerifier> =
+        match (settings.insecure_skip_verify, &settings.ca_pem) {
+            (true, _) => Arc::new(Unverified::new(&provider)),
+            (false, Some(pem)) => authorities(pem, provider)?,
+            (false, None) => {
+                let mut roots = RootCertStore::empty();
+                let certificates =
+                    system_roots.iter().map(|der| CertificateDer::from(der.as_slice()));
+                roots.add_parsable_certificates(certificates);
+                match roots.is_empty() {
+                    true => Arc::new(Nobody::new(&provider)),
+                    false => WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .build()
+                        .map_err(|error| TlsError::BadCa(error.to_string()))?,
+                }
+            }
+        };
+    let verifier = match server_name {
+        "" => verifier,
+        name => {
+            let wrong = || TlsError::ServerName(name.to_owned());
+            let name = ServerName::try_from(name.to_owned()).map_err(|_| wrong())?;
+            Arc::new(Renamed::new(verifier, name))
         }
     };
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = match (&settings.cert_pem, &settings.key_pem) {
         (None, None) => builder.with_no_client_auth(),
         (Some(_), None) => return Err(TlsError::CertificateWithoutKey),
@@ -88,6 +110,22 @@ pub fn client_config(
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// An RSA key as its PEM section holds it, in DER.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RsaKey {
+    Pkcs1(Vec<u8>),
+    Pkcs8(Vec<u8>),
+}
+
+/// The first private key of a PEM text.
+pub fn rsa_key(pem: &[u8]) -> Result<RsaKey, TlsError> {
+    match PrivateKeyDer::from_pem_slice(pem).map_err(|error| TlsError::BadKey(words(&error)))? {
+        PrivateKeyDer::Pkcs1(der) => Ok(RsaKey::Pkcs1(der.secret_pkcs1_der().to_vec())),
+        PrivateKeyDer::Pkcs8(der) => Ok(RsaKey::Pkcs8(der.secret_pkcs8_der().to_vec())),
+        _ => Err(TlsError::BadKey("it is no RSA key".to_owned())),
+    }
 }
 
 fn versions(settings: &Settings) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
