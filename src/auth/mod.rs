@@ -5,5 +5,5 @@
 mod basic;
 mod bearer;
 
-pub use basic::basic;
+pub use basic::{basic, parse_basic};
 pub use bearer::bearer;

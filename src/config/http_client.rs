@@ -232,7 +232,7 @@ pub(super) fn read_tls(
     Ok(TlsConfig { ca, cert, key, server_name, insecure_skip_verify, min_version, max_version })
 }
 
-fn read_version(field: Option<&Field<'_>>) -> Result<Option<TlsVersion>, ConfigError> {
+pub(super) fn read_version(field: Option<&Field<'_>>) -> Result<Option<TlsVersion>, ConfigError> {
     let Some(field) = field else { return Ok(None) };
     let name = field.text()?;
     let all = [TlsVersion::Tls10, TlsVersion::Tls11, TlsVersion::Tls12, TlsVersion::Tls13];

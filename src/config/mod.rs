@@ -24,6 +24,7 @@ mod size;
 mod target;
 mod types;
 mod url;
+mod web;
 mod yaml;
 
 pub use error::{ConfigError, Warning};
@@ -35,3 +36,4 @@ pub use types::{
     Limits, OAuth2, ProxyConfig, QueueConfig, RemoteWriteConfig, ScrapeConfig, Secret, Signature,
     StartAt, TlsConfig, TlsVersion,
 };
+pub use web::{ClientAuth, WebConfig, WebTls, parse_web};

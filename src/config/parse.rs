@@ -19,7 +19,11 @@ pub(super) struct Context<'a> {
     pub(super) warnings: Vec<Warning>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    pub(super) fn new(directory: &'a Path, env: &'a dyn Fn(&str) -> Option<String>) -> Context<'a> {
+        Context { directory, env, warnings: Vec::new() }
+    }
+
     // spec: CFG-5
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
         self.directory.join(path)
@@ -47,7 +51,7 @@ pub fn parse(
 ) -> Result<(Config, Vec<Warning>), ConfigError> {
     let file = path.display().to_string();
     let directory = path.parent().unwrap_or(Path::new(""));
-    let mut context = Context { directory, env, warnings: Vec::new() };
+    let mut context = Context::new(directory, env);
     let node = yaml::read(text, &file)?.unwrap_or_else(Node::null);
     let root = Field { file: &file, line: node.line, path: String::new(), node: &node };
     let mut top = root.section()?;

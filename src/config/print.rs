@@ -41,6 +41,16 @@ impl Config {
     }
 }
 
+impl Config {
+    /// One job as it stands in [`Config::to_yaml`]; `None` if there is none of that name.
+    pub fn job_yaml(&self, name: &str) -> Option<String> {
+        let job = self.scrape_configs.iter().find(|job| job.job_name == name)?;
+        let mut printer = Printer::default();
+        print_scrape(job, self.global.histograms, &mut printer);
+        Some(printer.out)
+    }
+}
+
 /// An entry without a name it was not given: what its derived name is made of.
 pub(super) fn print_remote_write(entry: &RemoteWriteConfig) -> String {
     let mut printer = Printer::default();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::model::{HistogramRules, Labels, Scheme, StatusPolicy, TargetGroup};
 use crate::relabel::Rule;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     pub global: Global,
     /// Job names are unique.

@@ -1,19 +1,21 @@
 //! Targets as the coordinator knows them: groups from discovery become targets, targets are dealt to shards.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::config::{ScrapeConfig, build_targets};
 use crate::coordinator::placement::deal;
 use crate::mail::Order;
-use crate::model::{Labels, Target, TargetGroup};
+use crate::model::{Labels, TargetGroup};
 use crate::telemetry::PoolState;
+use crate::web::{KnownTarget, PoolView};
 
 /// One job's groups and what was made of them.
 #[derive(Debug, Default)]
 pub struct Pool {
     groups: Vec<TargetGroup>,
-    targets: Vec<Target>,
-    dropped: Vec<Labels>,
+    targets: Arc<Vec<KnownTarget>>,
+    dropped: Arc<Vec<Labels>>,
     dropped_count: u64,
     pub state: PoolState,
     /// More targets than the job allows: every scrape fails, with this text.
@@ -61,16 +63,20 @@ impl Jobs {
             pool.state.target_limit_exceeded += 1;
             format!("target_limit exceeded (number of targets: {count}, limit: {limit})")
         });
-        pool.targets = built.targets;
-        pool.dropped_count = built.dropped.len() as u64;
-        pool.dropped = built.dropped;
-        if config.keep_dropped_targets > 0 {
-            pool.dropped.truncate(config.keep_dropped_targets as usize);
-        }
-        let orders = deal(&pool.targets, shards)
+        let orders = deal(&built.targets, shards)
             .into_iter()
             .map(|targets| Order::Targets { job: config.job_name.clone(), targets })
             .collect();
+        let known = built.targets.into_iter();
+        let known =
+            known.map(|target| KnownTarget { identity: target.identity_hash(), target }).collect();
+        pool.targets = Arc::new(known);
+        pool.dropped_count = built.dropped.len() as u64;
+        let mut dropped = built.dropped;
+        if config.keep_dropped_targets > 0 {
+            dropped.truncate(config.keep_dropped_targets as usize);
+        }
+        pool.dropped = Arc::new(dropped);
         (orders, built.errors)
     }
 
@@ -85,12 +91,13 @@ impl Jobs {
 }
 
 impl Pool {
-    pub fn targets(&self) -> &[Target] {
-        &self.targets
-    }
-
-    /// Labels before relabeling of dropped targets, as far as they are kept, and how many there were.
-    pub fn dropped(&self) -> (&[Labels], u64) {
-        (&self.dropped, self.dropped_count)
+    /// For the admin server.
+    pub fn view(&self) -> PoolView {
+        PoolView {
+            job: self.state.job.clone(),
+            targets: Arc::clone(&self.targets),
+            dropped: Arc::clone(&self.dropped),
+            dropped_count: self.dropped_count,
+        }
     }
 }

@@ -10,6 +10,7 @@
 
 mod adoption;
 mod assignment;
+mod cardinality;
 mod thread;
 mod cores;
 mod cost;

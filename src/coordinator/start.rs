@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use tokio::sync::watch;
@@ -64,6 +65,8 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let version = [("version", env!("CARGO_PKG_VERSION").to_owned())];
     logger.info(SOURCE, "Starting Corelane", &version);
     let config = load_config(&flags.config_file, logger).map_err(|error| refuse(2, error))?;
+    let gate = web::Gate::open(flags.web_config_file.as_deref(), *logger)
+        .map_err(|error| refuse(1, error))?;
     let listeners = web::bind(&flags.listen_addresses).map_err(|error| refuse(1, error))?;
     let cores = cores(&flags)?;
     let runtime = runtime(&flags, cores, logger)?;
@@ -81,7 +84,7 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let (asks_in, asks) = unbounded();
     let (phase, phases) = watch::channel(web::Phase::Starting);
     let settings = web_settings(&flags, &listeners)?;
-    let web = web::serve(listeners, settings, asks_in, phases)
+    let web = web::serve(listeners, settings, gate, asks_in, phases)
         .map_err(|error| refuse(1, format!("cannot start the admin server: {error}")))?;
     let signals = signals().map_err(|error| refuse(1, format!("cannot watch signals: {error}")))?;
     let logger = *logger;
@@ -90,7 +93,7 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
         logger,
         clock,
         runtime,
-        config,
+        config: Arc::new(config),
         first,
         system_roots,
         store,
@@ -229,6 +232,7 @@ fn web_settings(
         origins: web::Origins::new(&flags.cors_origin).map_err(|error| refuse(1, error))?,
         port,
         page_title: flags.page_title.clone(),
+        user_assets: flags.user_assets.clone(),
         flags: flags.all(),
     })
 }

@@ -4,6 +4,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, select};
@@ -14,6 +15,7 @@ use crate::client::read_file;
 use crate::config::Config;
 use crate::coordinator::adoption::Epochs;
 use crate::coordinator::assignment::assignment;
+use crate::coordinator::cardinality::cardinality;
 use crate::coordinator::cores::Core;
 use crate::coordinator::cost::cost;
 use crate::coordinator::jobs::Jobs;
@@ -25,7 +27,7 @@ use crate::flags::Flags;
 use crate::io::{Clock, Runtime};
 use crate::mail::{Assignment, Level, Notice, Order, Report};
 use crate::telemetry::{Logger, ProcessState, ReloadState};
-use crate::web::{Ask, KnownTarget, Phase, Snapshot};
+use crate::web::{Ask, Phase, Snapshot};
 
 const SOURCE: &str = "coordinator";
 /// How often the clock is looked at: truncation, budgets, reports.
@@ -48,7 +50,7 @@ pub struct Parts {
     pub logger: Logger,
     pub clock: Clock,
     pub runtime: Runtime,
-    pub config: Config,
+    pub config: Arc<Config>,
     /// The assignment of `config`.
     pub first: Assignment,
     pub system_roots: Vec<Vec<u8>>,
@@ -92,7 +94,6 @@ pub struct Coordinator {
 #[derive(Debug)]
 struct Question {
     number: u64,
-    targets: bool,
     reply: oneshot::Sender<Snapshot>,
     reports: HashMap<u16, Report>,
     until: Instant,
@@ -278,7 +279,14 @@ impl Coordinator {
                 }
                 let until = self.parts.clock.now().instant + PATIENCE;
                 let reports = HashMap::new();
-                self.questions.push(Question { number, targets, reply, reports, until });
+                self.questions.push(Question { number, reply, reports, until });
+            }
+            Ask::Cardinality { reply } => {
+                let directory = self.parts.store.path().to_owned();
+                let count = move || drop(reply.send(cardinality(&directory)));
+                let thread = std::thread::Builder::new().name("cardinality".to_owned());
+                // Without a thread the reply is dropped, which is an answer too.
+                drop(thread.spawn(count));
             }
             // A reply that nobody waits for any more is no loss.
             Ask::Reload { reply } => drop(reply.send(self.reload())),
@@ -295,26 +303,12 @@ impl Coordinator {
         let reports = shards.map(|(number, core)| {
             question.reports.remove(&(number as u16)).unwrap_or_else(|| core.report.clone())
         });
-        let mut snapshot = Snapshot {
+        let snapshot = Snapshot {
             reports: reports.collect(),
             process: self.process_state(),
-            config_yaml: self.parts.config.to_yaml(),
-            ..Snapshot::default()
+            pools: self.jobs.pools().map(|(_, pool)| pool.view()).collect(),
+            config: Arc::clone(&self.parts.config),
         };
-        for (job, pool) in self.jobs.pools() {
-            let (dropped, count) = pool.dropped();
-            snapshot.dropped_counts.push((job.to_owned(), count));
-            if question.targets {
-                snapshot.targets.extend(pool.targets().iter().map(|target| KnownTarget {
-                    job: job.to_owned(),
-                    identity: target.identity_hash(),
-                    target: target.clone(),
-                }));
-                snapshot
-                    .dropped
-                    .extend(dropped.iter().map(|labels| (job.to_owned(), labels.clone())));
-            }
-        }
         // The asker may have given up.
         drop(question.reply.send(snapshot));
     }
@@ -402,7 +396,7 @@ impl Coordinator {
         for complaint in complaints {
             self.parts.logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
         }
-        let before = core::mem::replace(&mut self.parts.config, config);
+        let before = core::mem::replace(&mut self.parts.config, Arc::new(config));
         self.parts.first = made;
         self.parts.system_roots = roots;
         let known: Vec<&str> =

@@ -59,9 +59,18 @@ pub enum FileKind {
 impl StoppedStore {
     /// Opens a directory, unless a running process holds its lock, or it is not ours.
     pub fn open(path: &Path) -> Result<StoppedStore, StoreError> {
-        let shards = shard_dirs(path)?;
         refuse_prometheus(path)?;
         let lock = hold_lock(path)?;
+        StoppedStore::read_page(path, lock)
+    }
+
+    /// Opens the directory of the running process, for itself: files may grow, come and go while they are read.
+    pub fn beside(path: &Path) -> Result<StoppedStore, StoreError> {
+        StoppedStore::read_page(path, None)
+    }
+
+    fn read_page(path: &Path, lock: Option<File>) -> Result<StoppedStore, StoreError> {
+        let shards = shard_dirs(path)?;
         let file = path.join("store");
         let mut damage = Vec::new();
         let page = match read_pages(&file)? {

@@ -68,6 +68,8 @@ pub struct Flags {
     /// As written; empty: the path of the external URL.
     pub route_prefix: String,
     pub enable_lifecycle: bool,
+    pub web_config_file: Option<PathBuf>,
+    pub user_assets: Option<PathBuf>,
     pub page_title: String,
     pub cors_origin: String,
     /// Known names given to `--enable-feature`.
@@ -191,6 +193,11 @@ impl Given {
             Some(value) => value.clone(),
             None => Given::default(name).to_owned(),
         }
+    }
+
+    /// `None`: nothing is written there.
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.text(name)).filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
     fn list(&self, name: &str) -> Vec<String> {
@@ -322,6 +329,8 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
         external_url,
         route_prefix: given.text("web.route-prefix"),
         enable_lifecycle: given.switch("web.enable-lifecycle"),
+        web_config_file: given.path("web.config.file"),
+        user_assets: given.path("web.user-assets"),
         page_title: given.text("web.page-title"),
         cors_origin: given.text("web.cors.origin"),
         features,

@@ -93,7 +93,7 @@ const fn server(name: &'static str, kind: Kind, default: &'static str) -> FlagSp
 }
 
 const NO_GO: &str = "there is no Go runtime here; cores come from --cores";
-const NO_UI: &str = "there is one plain status page and no templates";
+const NO_UI: &str = "the pages are our own, without templates";
 const NO_QUERY: &str = "there is nothing to query or to administer in agent mode";
 const NO_TRUNCATION: &str =
     "the log is freed as endpoints acknowledge, within --storage.agent.max-bytes";
@@ -110,13 +110,13 @@ pub const FLAGS: &[FlagSpec] = &[
     works("config.auto-reload", Switch, "false", "Reload when the configuration file changes."),
     works("config.auto-reload-interval", Time, "30s", "How often to look for a change; 1s or more."),
     works("web.listen-address", List, "0.0.0.0:9090", "Address of the admin server. Repeatable."),
-    refused("web.config.file", Text, "", "TLS and basic authentication of the admin server are missing"),
+    works("web.config.file", Text, "", "TLS, passwords and headers of the admin server."),
     works("web.read-timeout", Time, "5m", "Longest wait for a request, and for the next one."),
     works("web.max-connections", Count, "512", "Connections at once over all listeners."),
     idle("web.max-notifications-subscribers", Count, "16", NO_UI),
     works("web.external-url", Text, "", "URL under which others reach this process."),
     works("web.route-prefix", Text, "", "Prefix of all paths; default: path of the external URL."),
-    idle("web.user-assets", Text, "", NO_UI),
+    works("web.user-assets", Text, "", "Directory whose files are served below /user/."),
     works("web.enable-lifecycle", Switch, "false", "Allow reload and quit by HTTP request."),
     idle("web.enable-admin-api", Switch, "false", NO_QUERY),
     refused("web.enable-remote-write-receiver", Switch, "false", NO_RECEIVER),
@@ -124,7 +124,7 @@ pub const FLAGS: &[FlagSpec] = &[
     refused("web.enable-otlp-receiver", Switch, "false", NO_RECEIVER),
     idle("web.console.templates", Text, "consoles", NO_UI),
     idle("web.console.libraries", Text, "console_libraries", NO_UI),
-    works("web.page-title", Text, "Corelane", "Title of the status page."),
+    works("web.page-title", Text, "Corelane", "Title of the pages."),
     works("web.cors.origin", Text, ".*", "Anchored pattern of origins that may read the API."),
     idle("storage.remote.flush-deadline", Time, "1m", "a stop waits a second at most, and the rest is in the log"),
     works("enable-feature", List, "", "Comma-separated feature names. Repeatable."),

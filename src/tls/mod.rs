@@ -1,4 +1,5 @@
-//! TLS without sockets: settings to a configuration, and one client connection as bytes in and bytes out.
+//! TLS without sockets: settings to a configuration, a client's or the admin server's, and one client connection as bytes
+//! in and bytes out.
 //!
 //! - A peer is either verified against the configured authorities and by its name, or verification was switched off
 //!   in so many words.
@@ -11,10 +12,12 @@
 //! May use: base.
 
 mod error;
+mod server;
 mod session;
 mod settings;
 mod verify;
 
 pub use error::TlsError;
+pub use server::{ClientCheck, ServerSettings, server_config};
 pub use session::{Received, Session};
 pub use settings::{RsaKey, Settings, Version, client_config, client_config_named, rsa_key};

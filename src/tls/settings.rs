@@ -128,7 +128,9 @@ pub fn rsa_key(pem: &[u8]) -> Result<RsaKey, TlsError> {
     }
 }
 
-fn versions(settings: &Settings) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
+pub(super) fn versions(
+    settings: &Settings,
+) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
     let allowed = |version| {
         settings.min_version.is_none_or(|min| min <= version)
             && settings.max_version.is_none_or(|max| version <= max)
@@ -158,7 +160,7 @@ fn authorities(
 }
 
 /// All certificates of a PEM text, at least one.
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match all {
         Ok(all) if all.is_empty() => Err("there is no certificate in the PEM text".to_owned()),
@@ -168,7 +170,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 /// Without the text itself, which may be a key.
-fn words(error: &pem::Error) -> String {
+pub(super) fn words(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a PEM section has no END line",
         pem::Error::IllegalSectionStart { .. } => "a PEM section has a malformed BEGIN line",

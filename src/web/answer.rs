@@ -1,10 +1,19 @@
 //! Answers: status, type and body.
 
-use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderName, LOCATION};
-use axum::http::{HeaderValue, StatusCode};
+use std::io::Write as _;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Query;
+use axum::http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::task::spawn_blocking;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -52,7 +61,7 @@ pub(super) fn failure(status: StatusCode, kind: &'static str, message: &str) -> 
 }
 
 pub(super) fn redirect(to: &str) -> Response {
-    with(text(StatusCode::FOUND, ""), LOCATION, to)
+    with(text(StatusCode::FOUND, format!("<a href=\"{to}\">Found</a>.\n\n")), LOCATION, to)
 }
 
 pub(super) fn wrong_method(allowed: &str) -> Response {
@@ -71,7 +80,55 @@ pub(super) fn with(mut response: Response, name: HeaderName, value: &str) -> Res
     response
 }
 
-fn typed(status: StatusCode, content_type: &'static str, body: String) -> Response {
+/// The query part of a URL; `None` if it is malformed.
+pub(super) fn query<T: DeserializeOwned>(text: &str) -> Option<T> {
+    let uri: Uri = format!("/?{text}").parse().ok()?;
+    Query::<T>::try_from_uri(&uri).ok().map(|Query(query)| query)
+}
+
+/// Bodies that are shorter go as they are.
+const WORTH_BYTES: usize = 1024;
+
+/// Compresses the body where the client takes gzip and it is worth the trouble.
+pub(super) async fn compressed(request: &HeaderMap, response: Response) -> Response {
+    if !takes_gzip(request) || response.headers().contains_key(CONTENT_ENCODING) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    // Bodies are whole in memory.
+    let Ok(bytes) = to_bytes(body, usize::MAX).await else {
+        return text(StatusCode::INTERNAL_SERVER_ERROR, "");
+    };
+    let mut response = Response::from_parts(parts, Body::empty());
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if bytes.len() < WORTH_BYTES {
+        *response.body_mut() = Body::from(bytes);
+        return response;
+    }
+    let squeeze = move || {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&bytes).and_then(|()| encoder.finish())
+    };
+    match spawn_blocking(squeeze).await {
+        Ok(Ok(squeezed)) => {
+            *response.body_mut() = Body::from(squeezed);
+            with(response, CONTENT_ENCODING, "gzip")
+        }
+        _ => text(StatusCode::INTERNAL_SERVER_ERROR, ""),
+    }
+}
+
+/// `gzip` is named, and not with a weight of zero.
+fn takes_gzip(request: &HeaderMap) -> bool {
+    let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f64>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight != Some(0.0)
+    })
+}
+
+pub(super) fn typed(status: StatusCode, content_type: &'static str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

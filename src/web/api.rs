@@ -1,13 +1,17 @@
 //! The read-only API, version 1 (spec: HTTP-20 to HTTP-29).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use axum::extract::Query as UrlQuery;
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::task::spawn_blocking;
 
 use crate::base::Timestamp;
+use crate::model::{Labels, LabelsBuilder};
+use crate::relabel::{Rule, apply};
 use crate::telemetry::{Usage, build, rfc3339};
 use crate::web::server::{Desk, Settings};
 use crate::web::{Snapshot, answer, hostname, targets};
@@ -19,8 +23,11 @@ pub(super) enum Query {
     Config,
     Flags,
     Metadata,
+    Notifications,
+    RelabelSteps,
     RuntimeInfo,
     ScrapePools,
+    ScrapePoolConfig,
     Targets,
     TargetsMetadata,
     WalReplay,
@@ -31,7 +38,9 @@ impl Query {
     pub(super) fn of(path: &str) -> Option<(Query, &'static str)> {
         Some(match path {
             "metadata" => (Query::Metadata, "/api/v1/metadata"),
+            "notifications" => (Query::Notifications, "/api/v1/notifications"),
             "scrape_pools" => (Query::ScrapePools, "/api/v1/scrape_pools"),
+            "scrape_pools/config" => (Query::ScrapePoolConfig, "/api/v1/scrape_pools/config"),
             "status/buildinfo" => (Query::BuildInfo, "/api/v1/status/buildinfo"),
             "status/config" => (Query::Config, "/api/v1/status/config"),
             "status/flags" => (Query::Flags, "/api/v1/status/flags"),
@@ -39,6 +48,7 @@ impl Query {
             "status/walreplay" => (Query::WalReplay, "/api/v1/status/walreplay"),
             "targets" => (Query::Targets, "/api/v1/targets"),
             "targets/metadata" => (Query::TargetsMetadata, "/api/v1/targets/metadata"),
+            "targets/relabel_steps" => (Query::RelabelSteps, "/api/v1/targets/relabel_steps"),
             _ => return None,
         })
     }
@@ -50,59 +60,148 @@ impl Query {
 pub(super) struct Filter {
     pub(super) state: String,
     pub(super) scrape_pool: String,
+    /// JSON: what relabeling begins with.
+    labels: String,
 }
 
 /// `text`: the query part of the URL.
-pub(super) async fn answer(desk: &Desk, query: Query, text: &str) -> Response {
+pub(super) async fn answer(desk: &Arc<Desk>, query: Query, text: &str) -> Response {
     match query {
-        Query::BuildInfo => answer::success(&build_info()),
+        Query::BuildInfo => return answer::success(&build_info()),
         Query::Flags => {
             let flags: BTreeMap<_, _> =
                 desk.settings.flags.iter().map(|(name, value)| (name, value)).collect();
-            answer::success(&flags)
+            return answer::success(&flags);
         }
         // Metadata is not kept, which is what Prometheus says of a family it does not know.
-        Query::Metadata => answer::success(&BTreeMap::<String, String>::new()),
-        Query::TargetsMetadata => answer::success(&Vec::<String>::new()),
+        Query::Metadata => return answer::success(&BTreeMap::<String, String>::new()),
+        Query::TargetsMetadata => return answer::success(&Vec::<String>::new()),
         // There is no replay to wait for: the process is ready whatever the backlog.
         Query::WalReplay => {
-            answer::success(&BTreeMap::from([("min", 0), ("max", 0), ("current", 0)]))
+            return answer::success(&BTreeMap::from([("min", 0), ("max", 0), ("current", 0)]));
         }
-        Query::Config | Query::RuntimeInfo | Query::ScrapePools | Query::Targets => {
-            match desk.snapshot(query == Query::Targets).await {
-                Some(snapshot) => from_snapshot(&desk.settings, query, text, &snapshot),
-                None => answer::failure(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "unavailable",
-                    "the coordinator does not answer",
-                ),
-            }
-        }
+        _ => {}
     }
+    let Some(filter) = answer::query::<Filter>(text) else {
+        return bad("malformed query");
+    };
+    let Some(snapshot) = desk.snapshot(query == Query::Targets).await else {
+        return answer::failure(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "the coordinator does not answer",
+        );
+    };
+    let desk = Arc::clone(desk);
+    // A hundred thousand targets are much text: health must not wait for it.
+    let made = spawn_blocking(move || from_snapshot(&desk.settings, query, &filter, &snapshot));
+    made.await.unwrap_or_else(|_| answer::text(StatusCode::INTERNAL_SERVER_ERROR, ""))
 }
 
-fn from_snapshot(settings: &Settings, query: Query, text: &str, snapshot: &Snapshot) -> Response {
+fn bad(message: &str) -> Response {
+    answer::failure(StatusCode::BAD_REQUEST, "bad_data", message)
+}
+
+fn from_snapshot(
+    settings: &Settings,
+    query: Query,
+    filter: &Filter,
+    snapshot: &Snapshot,
+) -> Response {
     match query {
-        Query::Config => {
-            answer::success(&BTreeMap::from([("yaml", snapshot.config_yaml.as_str())]))
-        }
+        Query::Config => answer::success(&BTreeMap::from([("yaml", snapshot.config.to_yaml())])),
+        Query::Notifications => answer::success(&notifications(snapshot)),
+        Query::RelabelSteps => relabel_steps(snapshot, filter),
         Query::RuntimeInfo => answer::success(&runtime_info(snapshot)),
+        Query::ScrapePoolConfig => match snapshot.config.job_yaml(&filter.scrape_pool) {
+            Some(yaml) => answer::success(&BTreeMap::from([("yaml", yaml)])),
+            None => bad(&no_pool(&filter.scrape_pool)),
+        },
         Query::ScrapePools => {
             let mut pools: Vec<&str> =
                 snapshot.process.pools.iter().map(|pool| pool.job.as_str()).collect();
             pools.sort_unstable();
             answer::success(&BTreeMap::from([("scrapePools", pools)]))
         }
-        _ => match filter(text) {
-            Some(filter) => answer::success(&targets::list(settings, snapshot, &filter)),
-            None => answer::failure(StatusCode::BAD_REQUEST, "bad_data", "malformed query"),
-        },
+        _ => answer::success(&targets::list(settings, snapshot, filter)),
     }
 }
 
-fn filter(text: &str) -> Option<Filter> {
-    let uri: Uri = format!("/?{text}").parse().ok()?;
-    UrlQuery::<Filter>::try_from_uri(&uri).ok().map(|UrlQuery(filter)| filter)
+fn no_pool(name: &str) -> String {
+    format!("scrape pool {name:?} not found")
+}
+
+#[derive(Serialize)]
+struct Notification {
+    text: &'static str,
+    date: String,
+    active: bool,
+}
+
+// spec: HTTP-30
+fn notifications(snapshot: &Snapshot) -> Vec<Notification> {
+    let process = &snapshot.process;
+    let failed = (!process.reload.successful).then(|| Notification {
+        text: "Configuration reload has failed.",
+        date: rfc3339(process.now),
+        active: true,
+    });
+    failed.into_iter().collect()
+}
+
+#[derive(Serialize)]
+struct Steps {
+    steps: Vec<Step>,
+}
+
+#[derive(Serialize)]
+struct Step {
+    rule: BTreeMap<&'static str, Value>,
+    output: BTreeMap<String, String>,
+    keep: bool,
+}
+
+// spec: HTTP-23
+fn relabel_steps(snapshot: &Snapshot, filter: &Filter) -> Response {
+    let jobs = &snapshot.config.scrape_configs;
+    let Some(job) = jobs.iter().find(|job| job.job_name == filter.scrape_pool) else {
+        return bad(&no_pool(&filter.scrape_pool));
+    };
+    let given: BTreeMap<String, String> = match serde_json::from_str(&filter.labels) {
+        Ok(given) => given,
+        Err(error) => return bad(&format!("error parsing labels: {error}")),
+    };
+    let given: Labels = given.iter().collect();
+    let mut labels = LabelsBuilder::new(&given);
+    let mut keep = true;
+    let steps = job.relabel_configs.iter().map(|rule| {
+        keep = keep && apply(std::slice::from_ref(rule), &mut labels);
+        let output = if keep { labels.labels() } else { Labels::new() };
+        let output = output.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Step { rule: shown(rule), output: output.collect(), keep }
+    });
+    answer::success(&Steps { steps: steps.collect() })
+}
+
+/// Fields that say nothing are left out.
+fn shown(rule: &Rule) -> BTreeMap<&'static str, Value> {
+    let source = rule.source();
+    let texts = [
+        ("separator", source.separator.as_str()),
+        ("regex", &source.regex),
+        ("targetLabel", &source.target_label),
+        ("replacement", &source.replacement),
+        ("action", source.action.name()),
+    ];
+    let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
+    let mut fields: BTreeMap<_, _> = texts.map(|(name, text)| (name, Value::from(text))).collect();
+    if !source.source_labels.is_empty() {
+        fields.insert("sourceLabels", source.source_labels.clone().into());
+    }
+    if source.modulus > 0 {
+        fields.insert("modulus", source.modulus.into());
+    }
+    fields
 }
 
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! The admin server: health, metrics, the read-only API and one status page, on a thread of its own.
+//! The admin server: health, metrics, the read-only API and pages for people, on a thread of its own.
 //!
 //! ```text
 //! request -> routes -> Ask -> coordinator -> Snapshot -> JSON, text or HTML
@@ -10,20 +10,24 @@
 //! - A connection that neither finishes its request nor takes its answer within the read timeout is closed, and
 //!   there are never more of them than allowed.
 //!
-//! May use: base, model, relabel, mail, telemetry.
+//! May use: base, model, relabel, tls, auth, config, mail, telemetry.
 
 mod address;
 mod answer;
 mod api;
 mod ask;
+mod asset;
 mod connection;
 mod cors;
-mod page;
+mod gate;
+mod pages;
+mod past;
 mod routes;
 mod server;
 mod targets;
 
 pub use address::{AddressError, ExternalUrl, bind, hostname, route_prefix};
-pub use ask::{Ask, KnownTarget, Phase, Snapshot};
+pub use ask::{Ask, Cardinality, KnownTarget, LabelUse, Phase, PoolView, Snapshot};
 pub use cors::Origins;
+pub use gate::Gate;
 pub use server::{Settings, serve};

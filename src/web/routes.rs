@@ -8,20 +8,27 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 
 use crate::telemetry::{ProcessState, Usage, render};
+use crate::web::pages::Page;
 use crate::web::server::Desk;
-use crate::web::{Phase, answer, api, page};
+use crate::web::{Phase, answer, api, asset, pages};
 
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     Api(api::Query),
+    /// A file of `--web.user-assets`.
+    Asset,
     Federate,
     Healthy,
-    /// Redirects to the status page.
+    /// Redirects to the first page.
     Home,
+    /// Notices as they come.
+    Live,
+    /// What pages load.
+    Look,
     Metrics,
-    /// The status page, by the names that Prometheus's pages have.
-    Page,
+    /// A page for people.
+    Page(Page),
     Quit,
     Ready,
     /// Takes pushes in Prometheus when this flag is set.
@@ -40,6 +47,9 @@ const CHANGE: &str = "POST, PUT";
 impl Route {
     /// With the name that the path has in metrics.
     fn of(path: &str) -> (Route, &'static str) {
+        if let Some((page, name)) = pages::of(path) {
+            return (Route::Page(page), name);
+        }
         if let Some(rest) = path.strip_prefix("/api/v1/") {
             return Route::of_api(rest);
         }
@@ -52,9 +62,8 @@ impl Route {
             "/federate" => (Route::Federate, "/federate"),
             "/metrics" => (Route::Metrics, "/metrics"),
             "/version" => (Route::Version, "/version"),
-            "/agent" | "/targets" | "/config" | "/flags" | "/status" | "/service-discovery" => {
-                (Route::Page, "/agent")
-            }
+            "/assets/corelane.css" | "/assets/corelane.js" => (Route::Look, "/assets/*filepath"),
+            _ if path.starts_with("/user/") => (Route::Asset, "/user/*filepath"),
             _ => (Route::Unknown, "other"),
         }
     }
@@ -68,6 +77,7 @@ impl Route {
             "otlp/v1/metrics" => {
                 (Route::Receiver("web.enable-otlp-receiver"), "/api/v1/otlp/v1/metrics")
             }
+            "notifications/live" => (Route::Live, "/api/v1/notifications/live"),
             // spec: HTTP-32
             "query" | "query_range" | "query_exemplars" | "format_query" | "parse_query"
             | "labels" => (Route::Unavailable(READ_OR_POST), "/api/v1/query"),
@@ -101,7 +111,12 @@ impl Route {
     /// process that does not get ready can be told to quit.
     fn waits(self) -> bool {
         match self {
-            Route::Healthy | Route::Metrics | Route::Quit | Route::Ready | Route::Reload => false,
+            Route::Healthy
+            | Route::Look
+            | Route::Metrics
+            | Route::Quit
+            | Route::Ready
+            | Route::Reload => false,
             Route::Api(query) => query != api::Query::WalReplay,
             _ => true,
         }
@@ -123,16 +138,27 @@ pub(super) async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> R
         _ => return answer::not_found(),
     };
     let (route, name) = Route::of(path);
-    let mut response = respond(&desk, route, &parts.method, uri).await;
+    let rules = desk.gate.rules();
+    let mut response = match desk.gate.admit(&rules, &parts.headers).await {
+        Ok(()) => respond(&desk, route, &parts.method, uri, path).await,
+        Err(refusal) => refusal,
+    };
     if path.starts_with("/api/") {
         response = desk.settings.origins.admit(&parts.headers, response);
     }
     desk.count(name, response.status().as_u16());
-    response
+    answer::compressed(&parts.headers, rules.dress(response)).await
 }
 
-async fn respond(desk: &Desk, route: Route, method: &Method, uri: &Uri) -> Response {
-    let is_api = matches!(route, Route::Api(_) | Route::Receiver(_) | Route::Unavailable(_));
+async fn respond(
+    desk: &Arc<Desk>,
+    route: Route,
+    method: &Method,
+    uri: &Uri,
+    path: &str,
+) -> Response {
+    let is_api =
+        matches!(route, Route::Api(_) | Route::Live | Route::Receiver(_) | Route::Unavailable(_));
     if is_api && method == Method::OPTIONS {
         return answer::text(StatusCode::NO_CONTENT, "");
     }
@@ -149,6 +175,9 @@ async fn respond(desk: &Desk, route: Route, method: &Method, uri: &Uri) -> Respo
     }
     match route {
         Route::Api(query) => api::answer(desk, query, uri.query().unwrap_or("")).await,
+        Route::Asset => asset::answer(desk.settings.user_assets.as_deref(), path).await,
+        // spec: HTTP-30; what the server says to one subscriber too many. The list is at `notifications`.
+        Route::Live => answer::text(StatusCode::NO_CONTENT, ""),
         // spec: HTTP-9
         Route::Federate => answer::text(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -158,8 +187,9 @@ async fn respond(desk: &Desk, route: Route, method: &Method, uri: &Uri) -> Respo
         // spec: HTTP-1
         Route::Home => answer::redirect(&format!("{}/agent", desk.settings.route_prefix)),
         Route::Metrics => metrics(desk).await,
-        Route::Page => match desk.snapshot(true).await {
-            Some(snapshot) => answer::html(page::html(&desk.settings, &snapshot)),
+        Route::Look => pages::asset(path.strip_prefix("/assets/").unwrap_or("")),
+        Route::Page(page) => match pages::answer(desk, page, uri.query().unwrap_or("")).await {
+            Some(page) => page,
             None => not_ready(desk.phase()),
         },
         Route::Ready => match desk.phase() {
@@ -169,7 +199,8 @@ async fn respond(desk: &Desk, route: Route, method: &Method, uri: &Uri) -> Respo
         Route::Quit | Route::Reload => lifecycle(desk, route).await,
         // spec: HTTP-31
         Route::Receiver(flag) => {
-            let text = format!("pushed samples are not received here (--{flag})\n");
+            let what = if flag.contains("otlp") { "otlp" } else { "remote" };
+            let text = format!("{what} write receiver needs to be enabled with --{flag}\n");
             answer::text(StatusCode::NOT_FOUND, text)
         }
         Route::Unavailable(_) => {
@@ -227,6 +258,8 @@ async fn metrics(desk: &Desk) -> Response {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{SocketAddr, TcpStream};
+    use std::path::Path;
+    use std::sync::Arc;
     use std::thread::JoinHandle;
     use std::time::Duration;
 
@@ -235,12 +268,13 @@ mod tests {
     use tokio::sync::watch;
 
     use crate::base::Timestamp;
-    use crate::mail::{EndpointMeters, Report, TargetState};
+    use crate::config::{Config, parse};
+    use crate::mail::{EndpointMeters, Level, Report, TargetState};
     use crate::model::{Labels, Scheme, Target};
-    use crate::telemetry::PoolState;
+    use crate::telemetry::{LogFormat, Logger, PoolState};
     use crate::web::{
-        Ask, ExternalUrl, KnownTarget, Origins, Phase, Settings, Snapshot, bind, route_prefix,
-        serve,
+        Ask, Cardinality, ExternalUrl, Gate, KnownTarget, Origins, Phase, PoolView, Settings,
+        Snapshot, bind, route_prefix, serve,
     };
 
     fn settings() -> Settings {
@@ -253,6 +287,7 @@ mod tests {
             external,
             port: 9090,
             page_title: "A <title>".to_owned(),
+            user_assets: None,
             origins: Origins::new(".*").expect("good"),
             flags: vec![("config.file".to_owned(), "p.yml".to_owned())],
         }
@@ -260,6 +295,12 @@ mod tests {
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         pairs.iter().copied().collect()
+    }
+
+    fn configuration() -> Config {
+        let text = "scrape_configs: [{job_name: node, relabel_configs: [
+            {source_labels: [__address__], target_label: a}, {action: drop, regex: x, source_labels: [a]}]}]";
+        parse(text, Path::new("p.yml"), &|_| None).expect("good").0
     }
 
     fn snapshot() -> Snapshot {
@@ -287,10 +328,13 @@ mod tests {
         let report = Report { targets: vec![state], endpoints: vec![meters], ..Report::default() };
         let mut snapshot = Snapshot {
             reports: vec![report],
-            targets: vec![KnownTarget { job: "node".to_owned(), identity, target }],
-            dropped: vec![("node".to_owned(), labels(&[("__address__", "x:1")]))],
-            dropped_counts: vec![("node".to_owned(), 3)],
-            config_yaml: "global: {}\n".to_owned(),
+            pools: vec![PoolView {
+                job: "node".to_owned(),
+                targets: Arc::new(vec![KnownTarget { identity, target }]),
+                dropped: Arc::new(vec![labels(&[("__address__", "x:1")])]),
+                dropped_count: 3,
+            }],
+            config: Arc::new(configuration()),
             ..Snapshot::default()
         };
         snapshot.process.pools = vec![PoolState { job: "node".to_owned(), ..PoolState::default() }];
@@ -307,15 +351,21 @@ mod tests {
 
     impl Running {
         fn start(settings: Settings) -> Running {
+            let logger = Logger::new(Level::Error, LogFormat::Logfmt);
+            Running::guarded(settings, Gate::open(None, logger).expect("open"))
+        }
+
+        fn guarded(settings: Settings, gate: Gate) -> Running {
             let listeners = bind(&["127.0.0.1:0".to_owned()]).expect("free port");
             let address = listeners[0].local_addr().expect("bound");
             let (asks, asked) = unbounded();
             let (phase, watched) = watch::channel(Phase::Ready);
-            let server = serve(listeners, settings, asks, watched).expect("started");
+            let server = serve(listeners, settings, gate, asks, watched).expect("started");
             std::thread::spawn(move || {
                 for ask in asked {
                     match ask {
                         Ask::Report { reply, .. } => drop(reply.send(snapshot())),
+                        Ask::Cardinality { reply } => drop(reply.send(Ok(Cardinality::default()))),
                         Ask::Reload { reply } => drop(reply.send(Err("no such file".to_owned()))),
                         Ask::Quit { reply } => drop(reply.send(())),
                     }
@@ -326,13 +376,18 @@ mod tests {
 
         /// Status, lower-case head, body.
         fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
+            self.ask_with(method, path, "Origin: http://o")
+        }
+
+        fn ask_with(&self, method: &str, path: &str, header: &str) -> (u16, String, String) {
             let mut stream = TcpStream::connect(self.address).expect("open");
             let request = format!(
-                "{method} {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://o\r\nConnection: close\r\n\r\n"
+                "{method} {path} HTTP/1.1\r\nHost: x\r\n{header}\r\nConnection: close\r\n\r\n"
             );
             stream.write_all(request.as_bytes()).expect("sent");
-            let mut text = String::new();
-            stream.read_to_string(&mut text).expect("read");
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).expect("read");
+            let text = String::from_utf8_lossy(&bytes);
             let (head, body) = text.split_once("\r\n\r\n").expect("whole");
             let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
             (status.expect("status"), head.to_ascii_lowercase(), body.to_owned())
@@ -427,7 +482,7 @@ mod tests {
         }
         for (path, wanted) in [
             ("scrape_pools", json!({"scrapePools": ["node"]})),
-            ("status/config", json!({"yaml": "global: {}\n"})),
+            ("status/config", json!({"yaml": configuration().to_yaml()})),
             ("status/flags", json!({"config.file": "p.yml"})),
             ("status/walreplay", json!({"min": 0, "max": 0, "current": 0})),
             ("metadata", json!({})),
@@ -442,9 +497,128 @@ mod tests {
         }
         assert_eq!(runtime["data"]["reloadConfigSuccess"], json!(true));
         assert_eq!(running.json("/version"), running.json("/api/v1/status/buildinfo")["data"]);
-        let (_, _, page) = running.ask("GET", "/agent");
-        assert!(page.contains("A &lt;title&gt;") && page.contains("&lt;q&gt;"), "{page}");
         running.stop();
+    }
+
+    #[test]
+    fn every_page_is_made_and_shows_nothing_unescaped() {
+        let running = Running::start(settings());
+        for path in [
+            "/agent",
+            "/targets?q=local%20node&sort=took&page=7",
+            "/service-discovery?state=dropped",
+            "/service-discovery/steps?pool=node&labels=__address__%3Dx",
+            "/endpoints",
+            "/cores",
+            "/cardinality",
+            "/config",
+            "/flags?q=file",
+            "/status",
+        ] {
+            let (status, head, page) = running.ask("GET", path);
+            assert_eq!(status, 200, "{path}");
+            assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
+            assert!(page.contains("A &lt;title&gt;") && !page.contains("<q>"), "{path}: {page}");
+        }
+        assert!(running.ask("GET", "/endpoints").2.contains("&lt;q&gt;"));
+        assert!(running.ask("GET", "/targets").2.contains("connection refused"));
+        assert!(running.ask("GET", "/targets?state=up").2.contains("No target fits"));
+        let steps = running.ask("GET", "/service-discovery/steps?labels=__address__%3Dx").2;
+        assert!(steps.contains("dropped here") && !steps.contains("Result"), "{steps}");
+        for (path, kind) in [("css", "text/css"), ("js", "text/javascript")] {
+            let (status, head, _) = running.ask("GET", &format!("/assets/corelane.{path}"));
+            assert!(status == 200 && head.contains(kind), "{head}");
+        }
+        running.stop();
+    }
+
+    // spec: HTTP-23
+    #[test]
+    fn relabeling_is_shown_step_by_step() {
+        let running = Running::start(settings());
+        let query =
+            |labels: &str| format!("/api/v1/targets/relabel_steps?scrapePool=node&labels={labels}");
+        let rule = json!({"sourceLabels": ["__address__"], "separator": ";", "regex": "(.*)",
+            "targetLabel": "a", "replacement": "$1", "action": "replace"});
+        let drop = json!({"sourceLabels": ["a"], "separator": ";", "regex": "x",
+            "replacement": "$1", "action": "drop"});
+        for (address, kept) in [("y", true), ("x", false)] {
+            let answer = running.json(&query(&format!("%7B%22__address__%22:%22{address}%22%7D")));
+            let labels = json!({"__address__": address, "a": address});
+            let last = if kept { labels.clone() } else { json!({}) };
+            let steps = json!([{"rule": rule, "output": labels, "keep": true},
+                {"rule": drop, "output": last, "keep": kept}]);
+            assert_eq!(answer["data"]["steps"], steps);
+        }
+        for wrong in [query("x"), query("{}").replace("=node", "=no")] {
+            let (status, _, body) = running.ask("GET", &wrong);
+            assert!(status == 400 && body.contains("\"errorType\":\"bad_data\""), "{body}");
+        }
+        let pool = running.json("/api/v1/scrape_pools/config?scrapePool=node");
+        assert!(
+            pool["data"]["yaml"].as_str().is_some_and(|yaml| yaml.starts_with("job_name: node"))
+        );
+        assert_eq!(running.ask("GET", "/api/v1/scrape_pools/config?scrapePool=x").0, 400);
+        let notices = running.json("/api/v1/notifications");
+        assert_eq!(notices["data"], json!([]));
+        assert_eq!(running.ask("GET", "/api/v1/notifications/live").0, 204);
+        running.stop();
+    }
+
+    #[test]
+    fn long_answers_are_compressed_for_those_who_take_it() {
+        let running = Running::start(settings());
+        for (header, squeezed) in [
+            ("Accept-Encoding: br, gzip", true),
+            ("Accept-Encoding: gzip;q=0", false),
+            ("Accept: x", false),
+        ] {
+            let (_, head, _) = running.ask_with("GET", "/metrics", header);
+            assert_eq!(head.contains("content-encoding: gzip"), squeezed, "{header}: {head}");
+        }
+        let (_, head, _) = running.ask_with("GET", "/-/healthy", "Accept-Encoding: gzip");
+        assert!(!head.contains("content-encoding"), "{head}");
+        running.stop();
+    }
+
+    // spec: HTTP §6.6
+    #[test]
+    fn nobody_enters_without_a_password_and_guessing_has_a_bound() {
+        let name = format!("corelane-gate-{}", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let hash = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
+        let text = format!(
+            "basic_auth_users: {{a: {hash}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n"
+        );
+        std::fs::write(&file, text).expect("written");
+        let logger = Logger::new(Level::Error, LogFormat::Logfmt);
+        let gate = Gate::open(Some(&file), logger).expect("good");
+        let running = Running::guarded(settings(), gate);
+        let with = |user: &str, password: &str| {
+            format!("Authorization: {}", crate::auth::basic(user, password))
+        };
+        for path in ["/-/healthy", "/metrics", "/api/v1/status/flags", "/nothing"] {
+            let (status, head, body) = running.ask("GET", path);
+            assert_eq!((status, body.as_str()), (401, "Unauthorized\n"), "{path}");
+            assert!(head.contains("www-authenticate: basic"), "{head}");
+            assert!(head.contains("x-frame-options: deny"), "{head}");
+        }
+        for _ in 0..2 {
+            assert_eq!(running.ask_with("GET", "/-/healthy", &with("a", "secret")).0, 200);
+        }
+        // Many at once: some are tried, one after another, and the others are told to come back.
+        let guesses: Vec<u16> = std::thread::scope(|scope| {
+            let guess = || running.ask_with("GET", "/-/healthy", &with("b", "secret")).0;
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(guess)).collect();
+            all.into_iter().map(|guess| guess.join().expect("answered")).collect()
+        });
+        assert!(guesses.iter().all(|status| [401, 429].contains(status)), "{guesses:?}");
+        assert_eq!(running.ask_with("GET", "/-/healthy", &with("a", "secret")).0, 200);
+        running.stop();
+        std::fs::write(&file, "basic_auth_users: {a: b}").expect("written");
+        let wrong = Gate::open(Some(&file), logger).err().expect("refused");
+        assert!(wrong.contains("not a bcrypt hash"), "{wrong}");
+        std::fs::remove_file(&file).expect("removed");
     }
 
     #[test]

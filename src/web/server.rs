@@ -6,22 +6,32 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use axum::Router;
 use crossbeam_channel::Sender;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::web::connection::Doorway;
-use crate::web::{Ask, ExternalUrl, Origins, Phase, Snapshot, routes};
+use crate::web::past::Past;
+use crate::web::{Ask, Cardinality, ExternalUrl, Gate, Origins, Phase, Snapshot, routes};
 
 /// How long answers under way may take once the process ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long the coordinator may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between moments that rates are taken over.
+const MOMENT: Duration = Duration::from_secs(5);
+/// Pages may show what is as old as this.
+const RECENT: Duration = Duration::from_secs(1);
+const COUNTED: Duration = Duration::from_secs(60);
+/// Threads for long answers and for passwords; they end when they have nothing to do.
+const HELPERS: usize = 4;
 
 /// What does not change while the process runs.
 #[derive(Clone, Debug)]
@@ -37,6 +47,8 @@ pub struct Settings {
     /// Our own port, by which targets that are us are recognised.
     pub port: u16,
     pub page_title: String,
+    /// Directory whose files are served below `/user/`.
+    pub user_assets: Option<PathBuf>,
     /// Pages of these origins may read the API.
     pub origins: Origins,
     /// Every flag with its value.
@@ -50,14 +62,29 @@ pub struct Settings {
 pub fn serve(
     listeners: Vec<TcpListener>,
     settings: Settings,
+    gate: Gate,
     asks: Sender<Ask>,
     phase: watch::Receiver<Phase>,
 ) -> io::Result<JoinHandle<()>> {
     for listener in &listeners {
         listener.set_nonblocking(true)?;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let desk = Desk { settings, asks, phase, answered: Mutex::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(HELPERS)
+        .thread_name("web-helper")
+        .build()?;
+    let gate = Arc::new(gate);
+    let desk = Desk {
+        settings,
+        gate,
+        asks,
+        phase,
+        answered: Mutex::default(),
+        past: Mutex::default(),
+        recent: Mutex::default(),
+        counted: AsyncMutex::default(),
+    };
     std::thread::Builder::new().name("web".to_owned()).spawn(move || {
         runtime.block_on(run(listeners, Arc::new(desk)));
     })
@@ -72,14 +99,29 @@ async fn run(listeners: Vec<TcpListener>, desk: Arc<Desk>) {
             continue;
         };
         let (free, patience) = (Arc::clone(&free), desk.settings.read_timeout);
-        let doorway = Doorway { listener, free, patience };
+        let gate = Arc::clone(&desk.gate);
+        let doorway = Doorway { listener, free, patience, gate };
         let router = Router::new().fallback(routes::answer).with_state(Arc::clone(&desk));
         let serving =
             axum::serve(doorway, router).with_graceful_shutdown(ended(desk.phase.clone()));
         tasks.spawn(async move { serving.await.is_ok() });
     }
+    let noting = tokio::spawn(note(Arc::clone(&desk)));
     ended(desk.phase.clone()).await;
+    noting.abort();
     let _ = timeout(FAREWELL, async { while tasks.join_next().await.is_some() {} }).await;
+}
+
+/// Keeps the last minute, for rates.
+async fn note(desk: Arc<Desk>) {
+    loop {
+        if desk.phase() == Phase::Ready
+            && let Some(snapshot) = desk.snapshot(false).await
+        {
+            desk.past.lock().unwrap_or_else(PoisonError::into_inner).note(&snapshot);
+        }
+        sleep(MOMENT).await;
+    }
 }
 
 /// Waits until nobody can change the phase any more.
@@ -90,9 +132,13 @@ async fn ended(mut phase: watch::Receiver<Phase>) {
 /// What handlers work with.
 pub(super) struct Desk {
     pub(super) settings: Settings,
+    pub(super) gate: Arc<Gate>,
     asks: Sender<Ask>,
     phase: watch::Receiver<Phase>,
     answered: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    past: Mutex<Past>,
+    recent: Mutex<Option<(Instant, bool, Arc<Snapshot>)>>,
+    counted: AsyncMutex<Option<(Instant, Result<Cardinality, String>)>>,
 }
 
 impl Desk {
@@ -105,6 +151,41 @@ impl Desk {
         let (reply, answer) = oneshot::channel();
         self.asks.try_send(Ask::Report { targets, reply }).ok()?;
         timeout(PATIENCE, answer).await.ok()?.ok()
+    }
+
+    /// As [`Desk::snapshot`], or one that is not older than a second: who turns pages asks often.
+    pub(super) async fn recent(&self, targets: bool) -> Option<Arc<Snapshot>> {
+        let lock = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock().clone();
+        if let Some((at, with_targets, snapshot)) = kept
+            && at.elapsed() < RECENT
+            && (with_targets || !targets)
+        {
+            return Some(snapshot);
+        }
+        let snapshot = Arc::new(self.snapshot(targets).await?);
+        *lock() = Some((Instant::now(), targets, Arc::clone(&snapshot)));
+        Some(snapshot)
+    }
+
+    pub(super) fn past(&self) -> Past {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counted at most once a minute, and by one at a time.
+    pub(super) async fn cardinality(&self) -> Result<Cardinality, String> {
+        let mut counted = self.counted.lock().await;
+        if let Some((at, found)) = &*counted
+            && at.elapsed() < COUNTED
+        {
+            return found.clone();
+        }
+        let (reply, answer) = oneshot::channel();
+        let gone = || "the coordinator does not answer".to_owned();
+        self.asks.try_send(Ask::Cardinality { reply }).map_err(|_| gone())?;
+        let found = answer.await.unwrap_or_else(|_| Err(gone()));
+        *counted = Some((Instant::now(), found.clone()));
+        found
     }
 
     /// Takes as long as the reload (spec: HTTP-42).

@@ -45,7 +45,7 @@ struct Dropped<'a> {
     scrape_pool: &'a str,
 }
 
-fn map<S: Serializer>(labels: &&Labels, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn map<S: Serializer>(labels: &&Labels, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(labels.iter())
 }
 
@@ -68,29 +68,35 @@ pub(super) fn list<'a>(settings: &Settings, snapshot: &'a Snapshot, filter: &Fil
     let state = filter.state.to_ascii_lowercase();
     let wants = |kind: &str| state.is_empty() || state == "any" || state == kind;
     let in_pool = |job: &str| filter.scrape_pool.is_empty() || filter.scrape_pool == job;
+    let mut pools: Vec<_> = snapshot.pools.iter().filter(|pool| in_pool(&pool.job)).collect();
+    pools.sort_by_key(|pool| &pool.job);
     let (mut active_targets, mut dropped_targets) = (Vec::new(), Vec::new());
     if wants("active") {
         let states = states(snapshot);
-        let known = snapshot.targets.iter().filter(|known| in_pool(&known.job));
-        active_targets.extend(known.map(|known| {
-            active(settings, known, states.get(&(known.job.as_str(), known.identity)).copied())
-        }));
-        active_targets.sort_by_key(|target| target.scrape_pool);
+        for pool in &pools {
+            active_targets.extend(pool.targets.iter().map(|known| {
+                let state = states.get(&(pool.job.as_str(), known.identity)).copied();
+                active(settings, &pool.job, known, state)
+            }));
+        }
     }
     if wants("dropped") {
-        let dropped = snapshot.dropped.iter().filter(|(job, _)| in_pool(job));
-        dropped_targets.extend(
-            dropped.map(|(job, labels)| Dropped { discovered_labels: labels, scrape_pool: job }),
-        );
-        dropped_targets.sort_by_key(|target| target.scrape_pool);
+        for pool in &pools {
+            let dropped = pool.dropped.iter();
+            dropped_targets.extend(
+                dropped.map(|labels| Dropped { discovered_labels: labels, scrape_pool: &pool.job }),
+            );
+        }
     }
-    let counts = || snapshot.dropped_counts.iter().map(|(job, n)| (job.as_str(), *n)).collect();
+    let all = snapshot.pools.iter();
+    let counts = || all.map(|pool| (pool.job.as_str(), pool.dropped_count)).collect();
     let dropped_target_counts = wants("dropped").then(counts);
     List { active_targets, dropped_targets, dropped_target_counts }
 }
 
 fn active<'a>(
     settings: &Settings,
+    job: &'a str,
     known: &'a KnownTarget,
     state: Option<&'a TargetState>,
 ) -> Active<'a> {
@@ -99,7 +105,7 @@ fn active<'a>(
     Active {
         discovered_labels: &target.discovered,
         labels: &target.labels,
-        scrape_pool: &known.job,
+        scrape_pool: job,
         global_url: settings.external.globalize(&url, settings.port),
         scrape_url: url,
         last_error: state.map_or("", |state| &state.error),

@@ -47,7 +47,7 @@ pub const OWNED: &[Owned] = &[
             "send/tests.rs",
         ],
     ),
-    owned("flate2", "flate2", &["http/encoding.rs", "http/gzip.rs"]),
+    owned("flate2", "flate2", &["http/encoding.rs", "http/gzip.rs", "web/answer.rs"]),
     owned("crc32fast", "crc32fast", &["http/gzip.rs"]),
     owned("base64", "base64", &["auth/basic.rs", "client/jwt.rs"]),
     owned("rustls", "rustls", &["io/net.rs", "io/tests.rs", "tls/"]),
@@ -58,6 +58,8 @@ pub const OWNED: &[Owned] = &[
     owned("clap", "clap", &["flags/parse.rs", "flags/wal.rs"]),
     owned("axum", "axum", &["web/"]),
     owned("tokio", "tokio", &["client/", "coordinator/", "web/"]),
+    owned("tokio-rustls", "tokio_rustls", &["web/"]),
+    owned("bcrypt", "bcrypt", &["web/gate.rs"]),
     owned("serde", "serde", &["web/"]),
     owned("serde_json", "serde_json", &["client/", "inspect/dump.rs", "web/"]),
     owned("notify", "notify", &["discovery/watch.rs"]),
@@ -67,8 +69,16 @@ pub const OWNED: &[Owned] = &[
 /// Files that may share state between threads, or within one behind a cell: the edges, and never a core. The log's map
 /// publishes a record by one store that is seen whole by whoever opens the file next; its guard is a signal handler,
 /// which has no owner.
-const SHARING: [&str; 7] =
-    ["client/", "discovery/thread.rs", "io/", "tls/", "wal/guard.rs", "wal/map.rs", "web/"];
+const SHARING: [&str; 8] = [
+    "client/",
+    "coordinator/",
+    "discovery/thread.rs",
+    "io/",
+    "tls/",
+    "wal/guard.rs",
+    "wal/map.rs",
+    "web/",
+];
 const SHARED: [&str; 8] =
     ["Arc", "LazyLock", "Mutex", "OnceLock", "Rc", "RefCell", "RwLock", "thread_local"];
 

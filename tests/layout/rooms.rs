@@ -31,7 +31,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("driver", &["base", "tls", "mail", "wal", "shard", "io", "disk"]),
     ("telemetry", &["base", "model", "mail"]),
     ("discovery", &["base", "model", "config", "mail", "telemetry"]),
-    ("web", &["base", "model", "relabel", "mail", "telemetry"]),
+    ("web", &["base", "model", "relabel", "tls", "auth", "config", "mail", "telemetry"]),
     ("flags", &["base", "mail", "telemetry"]),
     ("coordinator", ALL),
     (

@@ -108,8 +108,10 @@ impl Agent {
             .arg(format!("--config.file={}", self.config.display()))
             .arg(format!("--storage.agent.path={}", self.data.display()))
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
-            .arg("--web.enable-lifecycle")
             .args(&self.flags);
+        if !self.flags.iter().any(|flag| flag == "--no-web.enable-lifecycle") {
+            command.arg("--web.enable-lifecycle");
+        }
         // The whole suite on one runtime, whatever a machine would choose.
         if let Ok(runtime) = std::env::var("CORELANE_RUNTIME")
             && !self.flags.iter().any(|flag| flag.starts_with("--runtime"))

@@ -11,6 +11,7 @@
     reason = "tests of a live program poll it and keep deadlines"
 )]
 
+mod admin;
 mod agent;
 mod doorman;
 mod exporter;

@@ -14,7 +14,7 @@ use crate::wait;
 use crate::web;
 
 /// The bcrypt hash of `secret`, at the lowest cost.
-const SECRET_HASH: &str = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
+pub const SECRET_HASH: &str = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
 
 /// Makes `ca.pem`, and `server.pem` with `server.key` for 127.0.0.1 signed by it, and a stranger's `other.pem`.
 pub fn certificates(scratch: &Scratch) {

@@ -34,7 +34,7 @@ pub fn escape(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-fn request(port: u16, method: &str, path: &str) -> io::Result<Answer> {
+pub fn request(port: u16, method: &str, path: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(wait::DEADLINE))?;
     let head =
