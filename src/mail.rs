@@ -166,6 +166,8 @@ pub struct EndpointPlan {
     pub send_native_histograms: bool,
     /// A new endpoint begins with the oldest sample held, not with the next one.
     pub from_oldest: bool,
+    /// How long a connection tries refused samples one by one before it presumes.
+    pub patience: Duration,
 }
 
 impl fmt::Debug for Job {

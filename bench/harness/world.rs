@@ -356,6 +356,7 @@ fn endpoint() -> EndpointPlan {
         sample_age_limit: Duration::ZERO,
         send_native_histograms: true,
         from_oldest: false,
+        patience: Duration::ZERO,
     }
 }
 

@@ -4,6 +4,7 @@ use core::fmt::Display;
 use core::time::Duration;
 
 use crate::base::format_duration;
+use crate::config::remote::PATIENCE;
 use crate::config::size::format_size;
 use crate::config::types::{
     Config, Global, Grant, HttpClientConfig, HttpHeader, Limits, OAuth2, ProxyConfig, QueueConfig,
@@ -194,7 +195,8 @@ fn print_remote_rest(entry: &RemoteWriteConfig, p: &mut Printer) {
 /// Only what is not as usual, so that what others read has nothing that they do not know.
 fn print_ours(entry: &RemoteWriteConfig, p: &mut Printer) {
     let (policy, oldest) = (&entry.status_policy.0, entry.start_at == StartAt::Oldest);
-    if policy.is_empty() && !oldest {
+    let patience = entry.patience;
+    if policy.is_empty() && !oldest && patience == PATIENCE {
         return;
     }
     p.key("corelane").nested(|p| {
@@ -207,6 +209,9 @@ fn print_ours(entry: &RemoteWriteConfig, p: &mut Printer) {
         }
         if oldest {
             p.plain("start_at", "oldest");
+        }
+        if patience != PATIENCE {
+            p.duration("patience", patience);
         }
     });
 }

@@ -18,6 +18,8 @@ use crate::model::{StatusAction, StatusPolicy};
 
 const EXCLUSIVE: &str = "at most one of basic_auth, authorization, oauth2, sigv4, azuread or \
                          google_iam must be configured";
+/// Usual time for trying refused samples one by one.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 const HEADERS_RESERVED: [&str; 16] = [
     "accept-encoding",
     "connection",
@@ -108,9 +110,9 @@ fn read_remote_write(
     }
     section.refuse(known::DATA_PATH)?;
     let http = read_http_client(&mut section, EXCLUSIVE, context)?;
-    let (status_policy, start_at) = match section.section("corelane")? {
+    let (status_policy, start_at, patience) = match section.section("corelane")? {
         Some(ours) => read_ours(ours)?,
-        None => Default::default(),
+        None => (StatusPolicy::default(), StartAt::Now, PATIENCE),
     };
     section.finish(&[known::REMOTE_WRITE, known::HTTP_CLIENT])?;
     Ok(RemoteWriteConfig {
@@ -125,11 +127,12 @@ fn read_remote_write(
         http,
         status_policy,
         start_at,
+        patience,
     })
 }
 
 /// What Prometheus has no word for, under a name that it will not take.
-fn read_ours(mut section: Section<'_>) -> Result<(StatusPolicy, StartAt), ConfigError> {
+fn read_ours(mut section: Section<'_>) -> Result<(StatusPolicy, StartAt, Duration), ConfigError> {
     let mut policy = StatusPolicy::default();
     if let Some(field) = section.take_written("status_policy") {
         for (name, field) in field.pairs()? {
@@ -154,8 +157,9 @@ fn read_ours(mut section: Section<'_>) -> Result<(StatusPolicy, StartAt), Config
             other => return Err(field.error(format!("{other:?} is neither now nor oldest"))),
         },
     };
+    let patience = section.duration("patience", PATIENCE)?;
     section.finish(&[])?;
-    Ok((policy, start_at))
+    Ok((policy, start_at, patience))
 }
 
 fn read_url(section: &mut Section<'_>, context: &mut Context<'_>) -> Result<String, ConfigError> {

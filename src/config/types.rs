@@ -121,6 +121,8 @@ pub struct RemoteWriteConfig {
     pub status_policy: StatusPolicy,
     /// Ours: where an endpoint begins that has no place in the log yet.
     pub start_at: StartAt,
+    /// Ours: how long a connection tries refused samples one by one before it presumes of their neighbours.
+    pub patience: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

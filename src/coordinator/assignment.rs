@@ -136,6 +136,7 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         sample_age_limit: queue.sample_age_limit,
         send_native_histograms: config.send_native_histograms,
         from_oldest: config.start_at == StartAt::Oldest,
+        patience: config.patience,
     })
 }
 

@@ -78,6 +78,8 @@ pub enum Loss {
     Filtered,
     /// A native histogram, which the endpoint's configuration does not ask for.
     HistogramsOff,
+    /// It stood among samples that the endpoint refused, and there was no time left to try each of them alone.
+    Presumed,
     /// The endpoint refused it for good.
     Rejected,
     /// The disk budget made room for newer samples.
@@ -89,7 +91,7 @@ pub enum Loss {
 }
 
 impl Loss {
-    pub const ALL: [Loss; 8] = [
+    pub const ALL: [Loss; 9] = [
         Loss::Filtered,
         Loss::Rejected,
         Loss::Shed,
@@ -98,6 +100,7 @@ impl Loss {
         Loss::CustomBuckets,
         Loss::HistogramsOff,
         Loss::Expired,
+        Loss::Presumed,
     ];
 
     /// Its place in files. Never another's, whatever becomes of the reason.
@@ -111,6 +114,7 @@ impl Loss {
             Loss::CustomBuckets => 5,
             Loss::HistogramsOff => 6,
             Loss::Expired => 7,
+            Loss::Presumed => 8,
         }
     }
 
@@ -121,6 +125,7 @@ impl Loss {
             Loss::Expired => "expired",
             Loss::Filtered => "dropped_series",
             Loss::HistogramsOff => "histograms_off",
+            Loss::Presumed => "rejected_untried",
             Loss::Rejected => "rejected",
             Loss::Shed => "shed",
             Loss::TooOld => "too_old",

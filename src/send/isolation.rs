@@ -2,11 +2,15 @@
 //! marks, no bytes.
 //!
 //! A refused request is halved, always from its front, until one sample is refused alone: log order is kept, and that
-//! sample only is given up. Where several are refused one after the other (what a receiver has already and is sent again,
-//! or a target that it will not have) the end of the run is looked for by trying single samples further on: few requests
-//! for any number of samples. Nothing is given up before the endpoint has shown that it takes anything at all.
+//! sample only is given up. So every one that is given up was refused alone, as long as there is [`Patience`] for that.
+//! When it is spent, and several are refused one after the other (what a receiver has already and is sent again, or a
+//! target that it will not have), the end of the run is looked for by trying single samples further on: few requests for
+//! any number of samples, which are counted as presumed. Nothing is given up before the endpoint has shown that it takes
+//! anything at all.
 
-use crate::base::Random;
+use core::time::Duration;
+
+use crate::base::{Instant, Random};
 use crate::wal::Mark;
 
 /// Refused alone one after the other before a run is supposed.
@@ -15,9 +19,35 @@ const RUN: u32 = 4;
 const CREDIT: u32 = 4;
 /// How much further each step along a run reaches.
 const REACH: u64 = 4;
+/// How much more is tried together after good samples behind a refused one.
+const STRIDE: u64 = 8;
 /// Samples of one frame that are all tried before it is given up; of a longer one some are, but no more than the second.
 const CHECKS_ALL: u64 = 16;
 const CHECKS_MAX: u64 = 40;
+
+/// Of the time that passes, one part in so many comes back.
+const RECOVERY: u32 = 4;
+
+/// How much time has gone into trying samples one by one: a whole scrape that is refused at every turn must not hold up
+/// everything behind it until the disk budget sheds that.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    spent: Duration,
+    at: Instant,
+}
+
+impl Patience {
+    /// An answer to a trial came now and took so long; `limit` is all that there may be of that.
+    pub fn spend(&mut self, took: Duration, now: Instant, limit: Duration) {
+        let recovered = now.since(self.at) / RECOVERY;
+        self.spent = (self.spent.saturating_sub(recovered) + took).min(limit);
+        self.at = now;
+    }
+
+    pub fn lasts(&self, limit: Duration) -> bool {
+        self.spent < limit
+    }
+}
 
 /// What is to be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +77,8 @@ pub struct Isolation {
     refusals: Option<u32>,
     /// Refused alone, one after the other.
     streak: u32,
+    /// So many samples may be tried together where nothing is known: [`STRIDE`] times as many whenever they are taken.
+    stride: u64,
     credit: u32,
     /// The first sample was refused alone; it is given up when there is credit.
     condemned: bool,
@@ -122,6 +154,7 @@ impl Isolation {
             guilty: 0,
             refusals: Some(0),
             streak: 0,
+            stride: u64::MAX,
             credit: 0,
             condemned: false,
             doubt: None,
@@ -141,7 +174,8 @@ impl Isolation {
         self.doubt.is_some()
     }
 
-    pub fn next(&mut self, random: &mut Random) -> Next {
+    /// `patient`: there is time for trying each sample alone.
+    pub fn next(&mut self, patient: bool, random: &mut Random) -> Next {
         match self.doubt {
             Some(Doubt::Canary) => return Next::Canary,
             Some(Doubt::Sample) => return Next::Piece(1),
@@ -153,14 +187,14 @@ impl Isolation {
         if self.run.is_some() {
             return self.next_of_run(random);
         }
-        if self.streak >= RUN {
+        if self.streak >= RUN && !patient {
             return Next::Measure;
         }
         match self.guilty {
             // Refused and refused again: is it from the front on?
             2.. if self.refusals == Some(2) => Next::Piece(1),
             2.. => Next::Piece(self.guilty.div_ceil(2)),
-            0 if self.streak == 0 => Next::Piece(u64::MAX),
+            0 if self.streak == 0 => Next::Piece(self.stride),
             _ => Next::Piece(1),
         }
     }
@@ -198,6 +232,7 @@ impl Isolation {
             return true;
         }
         self.streak += 1;
+        self.stride = 1;
         self.condemned = self.credit == 0;
         self.credit = self.credit.saturating_sub(1);
         !self.condemned
@@ -207,6 +242,9 @@ impl Isolation {
     pub fn piece_taken(&mut self, samples: u64) {
         self.guilty = self.guilty.saturating_sub(samples);
         self.streak = 0;
+        if self.guilty == 0 {
+            self.stride = self.stride.saturating_mul(STRIDE);
+        }
         self.taken();
     }
 
@@ -292,5 +330,26 @@ impl Isolation {
         self.run_ended();
         self.guilty = 0;
         self.condemned = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_spent_by_answers_and_comes_back_with_time() {
+        let limit = Duration::from_secs(8);
+        let at = |seconds: u64| Instant(0) + Duration::from_secs(seconds);
+        let mut patience = Patience::default();
+        assert!(patience.lasts(limit));
+        patience.spend(Duration::from_secs(7), at(100), limit);
+        assert!(patience.lasts(limit));
+        patience.spend(Duration::from_secs(30), at(100), limit);
+        assert!(!patience.lasts(limit));
+        // However long it went on, half of it is back after as long as that takes.
+        patience.spend(Duration::ZERO, at(116), limit);
+        assert_eq!(patience.spent, Duration::from_secs(4));
+        assert!(!Patience::default().lasts(Duration::ZERO), "none at all may be had");
     }
 }

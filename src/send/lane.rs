@@ -10,7 +10,7 @@ use crate::send::drain::{
     Floors, GivenUp, Request, Rules, Spared, Stop, Tools, oldest_sent, read_on,
 };
 use crate::send::filter::Filter;
-use crate::send::isolation::Isolation;
+use crate::send::isolation::{Isolation, Patience};
 use crate::send::letters::Letters;
 use crate::send::stencils::Stencils;
 use crate::send::verdict::{Verdict, verdict};
@@ -130,12 +130,13 @@ pub struct Lane {
     wire: Vec<u8>,
     sent: usize,
     attempts: u32,
-    written_at: Instant,
+    pub(super) written_at: Instant,
     reader: ResponseReader,
     answer: Vec<u8>,
     backoff: Duration,
     hold: Duration,
     pub(super) isolation: Option<Isolation>,
+    pub(super) patience: Patience,
     pub(super) trial: Trial,
     /// Samples that the next request may have while something is looked for.
     pub(super) piece: u64,
@@ -179,6 +180,7 @@ impl Lane {
             backoff: Duration::ZERO,
             hold: Duration::ZERO,
             isolation: None,
+            patience: Patience::default(),
             trial: Trial::Piece,
             piece: u64::MAX,
             resent_until: Mark::default(),
@@ -564,6 +566,9 @@ impl Lane {
         shared.meters.last_error.clear();
         self.backoff = Duration::ZERO;
         self.hold = Duration::ZERO;
+        if self.isolation.is_some() {
+            self.grow_impatient(shared);
+        }
         if self.trial != Trial::Piece {
             return self.trial_taken(shared);
         }
@@ -668,9 +673,10 @@ impl Lane {
         self.rebuild();
     }
 
-    pub(super) fn reject(&mut self, shared: &mut Shared<'_>) {
-        self.lose(Loss::Rejected, self.request.samples, shared);
-        shared.meters.histograms.lost.add(Loss::Rejected, self.request.histograms);
+    /// What the request holds is given up: as rejected, or as presumed to be.
+    pub(super) fn reject(&mut self, loss: Loss, shared: &mut Shared<'_>) {
+        self.lose(loss, self.request.samples, shared);
+        shared.meters.histograms.lost.add(loss, self.request.histograms);
         self.note_refused(shared);
         self.note_sent(shared);
     }
@@ -686,7 +692,7 @@ impl Lane {
         shared.meters.requests_failed += 1;
         let words = format!("{words}; {} samples dropped", self.request.samples);
         self.say(words, shared);
-        self.reject(shared);
+        self.reject(Loss::Rejected, shared);
         self.next(shared);
         let pause = if *shared.acquainted {
             self.backoff = self.backoff.clamp(shared.plan.backoff_min, shared.plan.backoff_max);

@@ -1,7 +1,7 @@
 //! How a connection carries out what [`Isolation`] wants to be tried.
 
 use crate::base::limits;
-use crate::model::SeriesRef;
+use crate::model::{Loss, SeriesRef};
 use crate::send::drain::{Spared, Stop};
 use crate::send::isolation::{Isolation, Next, Window};
 use crate::send::lane::{Lane, Shared, Trial};
@@ -45,7 +45,8 @@ impl Lane {
             self.due = self.quiet_until;
             return false;
         }
-        match isolation.next(shared.random) {
+        let patient = self.patience.lasts(shared.plan.patience);
+        match isolation.next(patient, shared.random) {
             Next::Piece(samples) => {
                 self.piece = samples;
                 return true;
@@ -92,7 +93,7 @@ impl Lane {
         self.piece = if mark.is_some() { u64::MAX } else { 1 };
         let stop = self.read_on(mark, shared);
         let rejected = self.request.samples;
-        self.reject(shared);
+        self.reject(if mark.is_some() { Loss::Presumed } else { Loss::Rejected }, shared);
         self.next(shared);
         let front = self.progress[self.request.feed].at;
         let reached = stop == Stop::Reached || mark.is_some_and(|mark| front.place > mark.place);
@@ -195,6 +196,7 @@ impl Lane {
     pub(super) fn isolate(&mut self, words: String, shared: &mut Shared<'_>) {
         shared.meters.requests_failed += 1;
         self.say(words, shared);
+        self.grow_impatient(shared);
         let end = self.progress[self.request.feed].at;
         let (trial, samples) = (self.trial, self.request.samples);
         let uncertain = core::mem::take(&mut self.uncertain);
@@ -206,7 +208,7 @@ impl Lane {
                 let found = self.found();
                 let doubted = found.in_doubt();
                 if found.piece_refused(samples, end) {
-                    self.reject(shared);
+                    self.reject(Loss::Rejected, shared);
                     self.next(shared);
                     if doubted {
                         self.quiet_until = self.held_until(shared);
@@ -243,6 +245,11 @@ impl Lane {
         }
         self.uncertain = false;
         self.rebuild();
+    }
+
+    pub(super) fn grow_impatient(&mut self, shared: &Shared<'_>) {
+        let now = shared.now.instant;
+        self.patience.spend(now.since(self.written_at), now, shared.plan.patience);
     }
 
     /// This sample has its verdict; it is counted when the connection comes past it.

@@ -46,7 +46,7 @@ const BY_SHARD: &[Figure] = &[
 ];
 
 fn failed(lost: &Losses) -> u64 {
-    let failures = [Loss::Rejected, Loss::Shed, Loss::Expired, Loss::Unreadable];
+    let failures = [Loss::Rejected, Loss::Presumed, Loss::Shed, Loss::Expired, Loss::Unreadable];
     failures.map(|loss| lost.get(loss)).iter().sum()
 }
 

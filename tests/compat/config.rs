@@ -187,13 +187,17 @@ fn queue_fields_that_are_not_written_are_told_apart() {
 fn our_own_fields_of_an_endpoint_are_obeyed_and_shown() {
     let usual = config(&remote(""));
     assert!(!usual.to_yaml().contains("corelane"));
-    let text = remote("corelane: {status_policy: {409: retry, 404: drop}, start_at: oldest}");
+    let ours = "{status_policy: {409: retry, 404: drop}, start_at: oldest, patience: 5s}";
+    let text = remote(&format!("corelane: {ours}"));
     let read = config(&text);
     let entry = &read.remote_write[0];
     assert_eq!(entry.start_at, StartAt::Oldest);
     let actions = [(404, StatusAction::Drop), (409, StatusAction::Retry)];
     assert_eq!(entry.status_policy.0, actions);
-    assert_eq!(config(&read.to_yaml()).remote_write[0].status_policy.0, actions);
+    assert_eq!(entry.patience, Duration::from_secs(5));
+    let again = config(&read.to_yaml());
+    assert_eq!(again.remote_write[0].status_policy.0, actions);
+    assert_eq!(again.remote_write[0].patience, Duration::from_secs(5));
 }
 
 #[test]

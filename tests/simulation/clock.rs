@@ -9,7 +9,8 @@ use corelane::base::{Instant, Now, Timestamp};
 #[derive(Debug)]
 pub struct Clock {
     pub instant: Instant,
-    wall_offset_ms: i64,
+    /// Since when wall time is so many milliseconds ahead, oldest first; never empty.
+    offsets: Vec<(Instant, i64)>,
     /// The highest wall time ever shown: below it, new samples may be older than appended ones.
     pub highest: Timestamp,
 }
@@ -18,14 +19,19 @@ impl Clock {
     pub fn new(start_ms: i64) -> Clock {
         Clock {
             instant: Instant(1_000_000),
-            wall_offset_ms: start_ms,
+            offsets: vec![(Instant(0), start_ms)],
             highest: Timestamp(start_ms),
         }
     }
 
     pub fn now(&self) -> Now {
-        let ms = (self.instant.0 / 1_000_000) as i64 + self.wall_offset_ms;
-        Now { instant: self.instant, timestamp: Timestamp(ms) }
+        Now { instant: self.instant, timestamp: self.wall_at(self.instant) }
+    }
+
+    /// What the wall clock showed.
+    pub fn wall_at(&self, instant: Instant) -> Timestamp {
+        let before = self.offsets.partition_point(|(since, _)| *since <= instant);
+        Timestamp((instant.0 / 1_000_000) as i64 + self.offsets[before - 1].1)
     }
 
     pub fn advance(&mut self, to: Instant) {
@@ -36,7 +42,8 @@ impl Clock {
     }
 
     pub fn jump(&mut self, by_ms: i64) {
-        self.wall_offset_ms += by_ms;
+        let (_, offset) = self.offsets[self.offsets.len() - 1];
+        self.offsets.push((self.instant, offset + by_ms));
     }
 }
 

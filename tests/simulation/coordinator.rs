@@ -164,6 +164,7 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         sample_age_limit: Duration::ZERO,
         send_native_histograms: true,
         from_oldest: options.from_oldest,
+        patience: options.patience,
     }
 }
 

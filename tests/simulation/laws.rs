@@ -12,7 +12,7 @@ use crate::clock::{ms, us};
 use crate::exporter::{ENDPOINT_DROPS, value_of};
 use crate::net::Peer;
 use crate::reference::{Replay, What, groups, identify};
-use crate::remote::{Remote, Resent, Sender};
+use crate::remote::{Refused, Remote, Resent, Sender};
 use crate::swarm::Options;
 use crate::world::{Books, World};
 
@@ -107,7 +107,7 @@ pub fn full_for_a_reason(options: &Options, disk_full: u64) {
 pub fn count_losses(report: &Report, books: &mut Books) {
     for e in &report.endpoints {
         *books.shed.entry(e.name.clone()).or_default() += e.lost.get(Loss::Shed);
-        *books.rejected.entry(e.name.clone()).or_default() += e.lost.get(Loss::Rejected);
+        *books.presumed.entry(e.name.clone()).or_default() += e.lost.get(Loss::Presumed);
     }
 }
 
@@ -140,15 +140,20 @@ pub fn at_rest(world: &mut World) {
     for (name, shed) in books.shed {
         *world.books.shed.entry(name).or_default() += shed;
     }
+    for (name, presumed) in books.presumed {
+        *world.books.presumed.entry(name).or_default() += presumed;
+    }
     let sheds = world.books.shed.values().any(|&shed| shed > 0);
     let first = &world.remotes[0];
     // Endpoint 0 filters nothing and is there from the start.
     let missing = refused_only(first).len() as u64;
     // What is shed may be read, shed and counted again by the next life, if no cursor said so in time.
     let shed = world.books.shed["endpoint-0"];
+    // It may not have been tried at all.
+    let presumed = world.books.presumed["endpoint-0"];
     // What was refused in company may have been shed before it was tried alone.
     let least = first.stored_samples + if shed > 0 { 0 } else { missing };
-    let most = first.stored_samples + missing + shed;
+    let most = first.stored_samples + missing + shed + presumed;
     // A wall clock that was set back gives the same timestamp twice, and the remote keeps one of the two samples.
     // What was appended since the last sync may be gone with the power.
     let gaps = world.options.jumps_back() || world.disk.was_cut;
@@ -199,33 +204,32 @@ fn log_is_at_its_floor(world: &World, report: &Report) {
 }
 
 /// Samples that were refused and not taken by another request.
-fn refused_only(remote: &Remote) -> Vec<(usize, i64, bool)> {
+fn refused_only(remote: &Remote) -> Vec<(usize, i64, Refused)> {
     let absent = |series: usize, timestamp: i64| {
         let samples = &remote.series[series].samples;
         samples.binary_search_by_key(&timestamp, |sample| sample.timestamp).is_err()
     };
-    let refused =
-        remote.refused.iter().map(|(&(series, timestamp), &knew)| (series, timestamp, knew));
+    let refused = remote.refused.iter();
+    let refused = refused.map(|(&(series, timestamp), &how)| (series, timestamp, how));
     refused.filter(|&(series, timestamp, _)| absent(series, timestamp)).collect()
 }
 
-/// A sample in bad company, sent by one who has been acknowledged before, is not lost, unless power was before it could
-/// be tried alone.
+/// What is given up by one who has been acknowledged before was tried alone and refused, or is counted as presumed to
+/// be; unless power was before it could be tried.
 fn losses_are_just(world: &World, remote: &Remote) {
-    if remote.options.in_order && !remote.timely {
-        return;
-    }
-    for (series, timestamp, knew) in refused_only(remote) {
-        let stored = &remote.series[series];
-        let taken = world.taken.iter().any(|times| times.contains(&timestamp));
-        assert!(
-            !knew
-                || taken
-                || (remote.options.poison && crate::remote::is_poison(stored, timestamp)),
-            "lost in bad company: {:?} at {timestamp}",
-            stored.labels
-        );
-    }
+    let taken = |timestamp| world.taken.iter().any(|times| times.contains(&timestamp));
+    let unjust = refused_only(remote)
+        .into_iter()
+        .filter(|&(_, timestamp, how)| how.knew && !how.alone && !taken(timestamp));
+    let unjust: Vec<_> = unjust.collect();
+    let presumed = world.books.presumed[&format!("endpoint-{}", remote.index)];
+    assert!(
+        unjust.len() as u64 <= presumed,
+        "lost in bad company: {} samples, {presumed} presumed to be refused: {:?} at {}",
+        unjust.len(),
+        remote.series[unjust[0].0].labels,
+        unjust[0].1
+    );
 }
 
 /// L5: what had been acknowledged is sent again only if the cursor that says so had not been stored and was not old yet,

@@ -665,11 +665,11 @@ impl World {
         let kept = in_memory.map(|host| host.kept).min();
         self.disk.was_cut |= kept.is_some();
         let Some(kept) = kept.into_iter().chain(self.disk.forget()).min() else { return };
-        let since = now.timestamp.0 - now.instant.since(kept).as_millis() as i64;
+        let (since, now) = (self.clock.wall_at(kept).0, now.timestamp.0);
         // A scrape has the time at which it began.
         let timeout = self.exporters.iter().map(|exporter| exporter.target.timeout).max();
         let longest = timeout.unwrap_or_default().as_millis() as i64;
-        self.taken.push(since - longest..=now.timestamp.0);
+        self.taken.push(since.min(now) - longest..=since.max(now));
         for page in self.exporters.iter_mut().flat_map(|exporter| &mut exporter.pages) {
             page.certain &= page.committed <= kept;
         }

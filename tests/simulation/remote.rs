@@ -20,6 +20,15 @@ pub struct Sender {
     pub shard: u16,
 }
 
+/// How a sample was refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refused {
+    /// The last time, its sender had every reason to split the request.
+    pub knew: bool,
+    /// It was tried alone.
+    pub alone: bool,
+}
+
 #[derive(Debug)]
 pub struct Remote {
     pub index: usize,
@@ -52,8 +61,8 @@ pub struct Remote {
     pub duplicates: u64,
     /// Duplicates of samples acknowledged to an earlier life.
     pub resent: Vec<Resent>,
-    /// Samples refused with 400, by series and timestamp: true if their sender had every reason to split the request.
-    pub refused: BTreeMap<(usize, i64), bool>,
+    /// Samples refused with 400, by series and timestamp.
+    pub refused: BTreeMap<(usize, i64), Refused>,
     pub stored_samples: u64,
     /// Samples, oldest and newest timestamp of the last request, for the trace.
     pub span: [i64; 3],
@@ -306,11 +315,13 @@ impl Remote {
         sender: Sender,
         stores_rest: bool,
     ) -> Vec<(usize, i64)> {
-        let knows = self.acquainted.contains(&sender.shard);
+        let knew = self.acquainted.contains(&sender.shard);
+        let alone = request.len() == 1;
         request.retain(|&Given { series, timestamp, .. }| {
             let good = stores_rest && !is_poison(&self.series[series], timestamp);
             if !good {
-                self.refused.insert((series, timestamp), knows);
+                let refused = self.refused.entry((series, timestamp)).or_default();
+                (refused.knew, refused.alone) = (knew, refused.alone || alone);
             }
             good
         });

@@ -65,6 +65,7 @@ pub struct RemoteOptions {
     pub batch_deadline: Duration,
     pub timeout: Duration,
     pub from_oldest: bool,
+    pub patience: Duration,
     pub filter: bool,
     /// Thousandths of requests.
     pub error: u64,
@@ -288,7 +289,7 @@ impl ExporterFaults {
 impl RemoteOptions {
     fn new(r: &mut Random, first: bool) -> RemoteOptions {
         let connections = pick(r, &[1, 1, 2, 4]);
-        RemoteOptions {
+        let mut options = RemoteOptions {
             connections,
             samples_max: pick(r, &[1, 7, 100, 2000, 10_000]).max(if connections > 2 {
                 100
@@ -315,6 +316,9 @@ impl RemoteOptions {
             outage_every: some(r, 40, 10, 60),
             outage_max: Duration::from_secs(pick(r, &[3, 20, 60])),
             latency_us: pick(r, &[100, 5_000, 100_000]),
-        }
+            patience: Duration::ZERO,
+        };
+        options.patience = Duration::from_secs([120, 2, 0][options.late as usize % 3]);
+        options
     }
 }

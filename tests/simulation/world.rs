@@ -97,7 +97,7 @@ pub struct Books {
     pub disk_full: u64,
     /// By endpoint.
     pub shed: BTreeMap<String, u64>,
-    pub rejected: BTreeMap<String, u64>,
+    pub presumed: BTreeMap<String, u64>,
     pub lives: u64,
     pub retired: u64,
 }
