@@ -210,6 +210,7 @@ impl Shard {
                 self.ask_disk(DiskRequest::Retire { log: 0, kind, slot, region });
             }
         }
+        self.prompt_endpoints();
     }
 
     pub(super) fn keep_failed(
@@ -231,6 +232,7 @@ impl Shard {
         if let Some(region) = unneeded {
             self.ask_disk(DiskRequest::Release(region));
         }
+        self.prompt_endpoints();
         self.refused_a_file(now, shortage, message);
     }
 

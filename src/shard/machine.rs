@@ -328,10 +328,13 @@ impl Shard {
         }
     }
 
+    /// What is on its way into another file is not asked for: it comes with that.
     fn load_wanted(&mut self) {
+        let moving = self.upkeep.degraded.keeping_samples().map(|seq| (0, seq));
         for (log, seq) in self.wanted.drain(..) {
             let slot = self.feeds[log as usize].log.slot(seq);
-            if let (Some(slot), false) = (slot, self.loading.contains(&(log, seq))) {
+            let waits = self.loading.contains(&(log, seq)) || moving == Some((log, seq));
+            if let (Some(slot), false) = (slot, waits) {
                 self.loading.push((log, seq));
                 self.effects.push_back(Effect::Disk(DiskRequest::Load { log, seq, slot }));
             }

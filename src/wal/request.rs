@@ -49,9 +49,9 @@ pub enum DiskRequest {
         slot: u16,
         region: Option<Region>,
     },
-    /// Also the ledger's page.
     /// Everything written so far is to survive power loss. Answered by [`DiskAnswer::Synced`].
     Sync,
+    /// Also the ledger's page.
     StoreCursor {
         log: u16,
         file: String,
