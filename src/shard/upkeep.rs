@@ -31,6 +31,8 @@ pub struct Upkeep {
     /// Segments were retired since series were last swept.
     retired: bool,
     next_sweep: Instant,
+    /// Not before then are mapped pages let go of again.
+    next_release: Instant,
     /// Offset in the oldest dictionary segment up to which it has been cleaned.
     cleaned: Option<u32>,
     /// An adopted log whose accounts are being stored elsewhere before it goes.
@@ -40,6 +42,8 @@ pub struct Upkeep {
 }
 
 pub(super) const RETRY_SPARE: Duration = Duration::from_secs(1);
+/// An idle core does not wake for it: pages go with the next thing that happens.
+const RELEASE_EVERY: Duration = Duration::from_millis(250);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Definitions moved in one turn.
 const CLEANED_A_TURN: usize = 256;
@@ -91,6 +95,10 @@ impl Shard {
         if self.upkeep.retired && self.upkeep.next_sweep <= now.instant && safe {
             self.upkeep.next_sweep = now.instant + SWEEP_EVERY;
             self.sweep(now);
+        }
+        if self.upkeep.next_release <= now.instant {
+            self.upkeep.next_release = now.instant + RELEASE_EVERY;
+            self.release_pages();
         }
         self.clean_dictionary(now);
         self.give_up_removed(now);
@@ -198,6 +206,15 @@ impl Shard {
                     endpoint.forget(series);
                 }
             }
+        }
+    }
+
+    /// Labels are read while a stencil is learned and at the beginning of a request, records once or twice: mapped pages
+    /// that stayed would be the greatest part of this process's memory, and of no use.
+    fn release_pages(&self) {
+        for feed in &self.feeds {
+            feed.log.release_pages();
+            feed.dictionary.release_pages();
         }
     }
 

@@ -420,6 +420,12 @@ impl Dictionary {
         Some(Retired { slot, region, samples: tail.map_or(0, |tail| u64::from(tail.count)) })
     }
 
+    /// Takes what is mapped out of the process's memory, to come back page by page when it is used.
+    pub fn release_pages(&self) {
+        let regions = self.entries().filter_map(|entry| entry.segment.region.as_ref());
+        regions.for_each(Region::release);
+    }
+
     /// Slot and bytes of everything, the spare included: what a simulated disk takes its snapshots
     /// from.
     pub fn regions(&self) -> impl Iterator<Item = (u16, &Region)> {

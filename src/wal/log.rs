@@ -581,6 +581,14 @@ impl Log {
         safe.filter_map(|segment| segment.region.take()).collect()
     }
 
+    /// Takes what is mapped out of the process's memory, to come back page by page when it is used.
+    pub fn release_pages(&self) {
+        self.segments
+            .iter()
+            .filter_map(|segment| segment.region.as_ref())
+            .for_each(Region::release);
+    }
+
     /// Forgets segments below `below`, never the newest: it carries the sequence and the running
     /// total to the next start.
     pub fn retire(&mut self, below: Seq) -> Vec<Retired> {

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{Advice, Mmap, MmapMut};
+use memmap2::{Advice, Mmap, MmapMut, UncheckedAdvice};
 
 use crate::base::limits::PAGE_BYTES;
 use crate::wal::guard::Guard;
@@ -142,9 +142,9 @@ impl Region {
         self.bytes().is_empty()
     }
 
-    /// Faults the pages in, so that the core which gets the region does not wait for the disk. Best
-    /// effort. It reads only: populating for writing would dirty, and so write to the disk, every
-    /// page of a spare.
+    /// Has the pages read into the kernel's memory, so that the core which gets the region does not wait for the disk;
+    /// into this process they come when they are used. Best effort. It reads only: populating for writing would
+    /// dirty, and so write to the disk, every page of a spare.
     pub fn populate(&self) {
         let advised = match &self.0 {
             Backing::Fixed(_) | Backing::Heap(_) | Backing::Written { .. } => Ok(()),
@@ -155,6 +155,25 @@ impl Region {
         };
         // Kernels before 5.14 do not know the advice; pages then fault in on first use.
         advised.unwrap_or_default();
+        self.release();
+    }
+
+    /// Takes the pages out of this process; the kernel keeps them as long as it sees fit, and they come back when they
+    /// are read or written. Only what a file can give back goes. Best effort.
+    pub(super) fn release(&self) {
+        let done = match &self.0 {
+            // Pages of zeros that the guard put there are nowhere else.
+            _ if self.has_failed() => Ok(()),
+            // SAFETY: a shared mapping of a file: what was stored is in the kernel's pages of the file, not in ours,
+            // and the next access maps those again.
+            Backing::Mapped(_, map) | Backing::Fused(_, map, _) => unsafe {
+                map.unchecked_advise(UncheckedAdvice::DontNeed)
+            },
+            // SAFETY: as above, and nothing was stored.
+            Backing::ReadOnly(_, map) => unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) },
+            _ => Ok(()),
+        };
+        done.unwrap_or_default();
     }
 
     /// True if no file stands behind it.
