@@ -36,7 +36,6 @@ pub struct Moment<'a> {
     pub last: u32,
     /// A series that it might have something in common with.
     pub guess: u32,
-    pub epoch: u16,
     /// There is as much before it as copies can reach.
     pub deep: bool,
     /// How far back the key of a series is from a key of so many bytes; 0 if out of reach.
@@ -57,7 +56,7 @@ impl Learner {
 
     /// False if there can be no stencil.
     pub fn learn(&mut self, moment: &Moment<'_>, labels: Labels<'_>) -> bool {
-        let Moment { series, last, guess, epoch, .. } = *moment;
+        let Moment { series, last, guess, .. } = *moment;
         // What was learned last is mostly what was written last.
         let has_last = self.own_is.take() == Some(SeriesRef(last));
         if has_last {
@@ -102,9 +101,8 @@ impl Learner {
         ];
         let learned = Learned {
             shallow: !moment.deep && own >= LABEL_MIN,
-            epoch,
+            own: series.0,
             series: sources,
-            distances: sources.map(distance),
             ends: [first, second].map(|other| other.map_or(0, |(key, _)| key.bytes.len())),
         };
         write(&self.parts, &self.own.bytes, &learned, &mut self.stencil);

@@ -126,6 +126,17 @@ impl Ops {
         self.len += len;
     }
 
+    /// Appends elements in two words, lowest byte first: `split` bytes of the first, what is missing from `len` of the
+    /// second.
+    #[inline]
+    pub fn words(&mut self, first: u128, split: usize, second: u128, len: usize) {
+        self.close();
+        let room = &mut self.bytes[self.len..self.len + 32];
+        room[..16].copy_from_slice(&first.to_le_bytes());
+        room[split..split + 16].copy_from_slice(&second.to_le_bytes());
+        self.len += len;
+    }
+
     /// Lets the copy of three bytes that was written last go on for up to `more` bytes; gives how many.
     #[inline]
     pub fn extend(&mut self, more: u8) -> u8 {

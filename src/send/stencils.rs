@@ -12,24 +12,51 @@
 
 use core::ops::Range;
 
-use crate::base::uvarint_len;
+use crate::base::{limits, uvarint_len};
 use crate::http::{SnappyEncoder, snappy};
 use crate::model::SeriesRef;
 use crate::send::body::Body;
 use crate::send::learner::{Labels, Learner, Moment};
 use crate::send::ops::{Ops, REACH};
-use crate::send::stencil::{Blocks, Header, NOBODY, Piece, SECOND, Stencil};
+use crate::send::stencil::{FIRST, Header, Kept, NOBODY, Piece, SECOND, Shelf, Stencil};
 use crate::wire::remote_v1::put_sample;
 
-/// Where a series was written last.
+/// Of one series: its stencil, and where it was written last.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spot {
-    /// Of its key.
+    stencil: Kept,
+    /// Place of its key.
     at: u32,
-    /// Epoch in which its ref was last given up: stencils that are older meant another series.
+    /// In which its stencil was learned.
+    epoch: u16,
+    /// The four low bits: low bytes of its value there that are zero. The others: epoch in which its ref was last given
+    /// up; stencils that are older meant another series.
     since: u16,
-    /// Low bytes of its value there that are zero.
-    zeros: u8,
+}
+
+const ZERO_BITS: u32 = 4;
+/// Epochs that there is room for.
+const EPOCHS: u16 = u16::MAX >> ZERO_BITS;
+
+impl Spot {
+    fn begun(epoch: u16) -> Spot {
+        Spot { since: epoch << ZERO_BITS, ..Spot::default() }
+    }
+
+    #[inline]
+    fn since(self) -> u16 {
+        self.since >> ZERO_BITS
+    }
+
+    #[inline]
+    fn zeros(self) -> u8 {
+        self.since as u8 & ((1 << ZERO_BITS) - 1)
+    }
+
+    #[inline]
+    fn set_zeros(&mut self, zeros: u8) {
+        self.since = self.since >> ZERO_BITS << ZERO_BITS | u16::from(zeros);
+    }
 }
 
 /// The samples just written.
@@ -77,7 +104,7 @@ const LEARN_EVERY: u32 = 16 << 10;
 #[derive(Debug)]
 pub struct Stencils {
     spots: Vec<Spot>,
-    blocks: Blocks,
+    shelf: Shelf,
     epoch: u16,
     /// Refs were given up in the epoch to come.
     forgotten: bool,
@@ -103,7 +130,7 @@ impl Default for Stencils {
     fn default() -> Stencils {
         Stencils {
             spots: Vec::new(),
-            blocks: Blocks::default(),
+            shelf: Shelf::default(),
             epoch: 0,
             forgotten: false,
             at: START,
@@ -130,22 +157,22 @@ impl Stencils {
     /// The ref will be given to another series.
     pub fn forget(&mut self, series: SeriesRef) {
         if let Some(spot) = self.spots.get_mut(series.0 as usize) {
-            self.blocks.remove(series);
-            *spot = Spot { at: 0, since: self.epoch + 1, zeros: 0 };
+            self.shelf.release(spot.stencil);
+            *spot = Spot::begun(self.epoch + 1);
             self.forgotten = true;
         }
     }
 
     /// Bytes of memory in use.
     pub fn held(&self) -> usize {
-        self.blocks.held() + self.spots.capacity() * size_of::<Spot>()
+        self.shelf.held() + self.spots.capacity() * size_of::<Spot>()
     }
 
     /// Samples are about to be added to this body. Nothing that was written to another since can be referred to.
     pub fn open(&mut self, body: &Body) {
         if core::mem::take(&mut self.forgotten) {
             self.epoch += 1;
-            if self.epoch == u16::MAX {
+            if self.epoch == EPOCHS {
                 self.clear();
             }
         }
@@ -175,7 +202,7 @@ impl Stencils {
         if !TIMES.contains(&time) {
             return None;
         }
-        Some(self.blocks.get(series)?.key_len() + VALUE + STAMP)
+        Some(self.kept(series)?.0.key_len() + VALUE + STAMP)
     }
 
     /// Adds a sample. False, and nothing is added, if `labels` does not know the series.
@@ -189,12 +216,12 @@ impl Stencils {
         labels: Labels<'_>,
     ) -> bool {
         if TIMES.contains(&time)
-            && let Some(stencil) = self.blocks.get(series)
+            && let Some((stencil, epoch)) = self.kept(series)
         {
             let header = stencil.header();
-            let (distances, zeros) = self.sight(&header);
-            let aimed = distances.map(|distance| distance as u16) == header.distances;
-            if aimed && header.plain() && self.at <= TURN && self.plain.is_empty() {
+            let (distances, zeros) = self.sight(series, &header, epoch);
+            let seen = [FIRST, SECOND].into_iter().all(|of| distances[of] > 0 || !header.has(of));
+            if seen && header.plain() && self.at <= TURN && self.plain.is_empty() {
                 let extra = zeros.min(zero_bytes(value));
                 let skip = self.emit(stencil, &header, distances, extra, body);
                 self.follow(body, series, header.key_len, value, time, skip);
@@ -217,8 +244,8 @@ impl Stencils {
         if self.at > TURN {
             self.begin_anew();
         }
-        let kept = self.blocks.get(series).map(Stencil::header);
-        if !TIMES.contains(&time) || kept.is_none() && self.blocks.full() {
+        let kept = self.kept(series).map(|(stencil, epoch)| (stencil.header(), epoch));
+        if !TIMES.contains(&time) || kept.is_none() && self.full() {
             return self.put_plain(body, series, value, time, labels);
         }
         if !self.plain.is_empty() {
@@ -226,27 +253,25 @@ impl Stencils {
         }
         let deep = self.at - self.window > REACH;
         let may_learn = deep && self.at - self.learned_at > LEARN_EVERY;
-        let kept = kept.filter(|header| !may_learn || !(header.shallow() || self.missing(header)));
+        let missing =
+            |it: &Stencils, (header, epoch): &(Header, u16)| it.missing(series, header, *epoch);
+        let kept = kept.filter(|kept| !may_learn || !(kept.0.shallow() || missing(self, kept)));
         let mut learner = core::mem::take(&mut self.learner);
         let known = match &kept {
             None => self.learn(&mut learner, series, deep, labels),
-            Some(header) if header.spelled() || self.missing(header) => {
+            Some(kept) if kept.0.spelled() || missing(self, kept) => {
                 learner.spell(series, labels).is_some()
             }
-            Some(header) => {
-                let (distances, _) = self.sight(header);
-                self.blocks.aim(series, distances);
-                true
-            }
+            Some(_) => true,
         };
         let done = known.then(|| {
-            let stencil = match self.blocks.get(series) {
-                Some(stencil) if kept.is_some() => stencil,
-                _ => Stencil(&learner.stencil),
+            let (stencil, epoch) = match self.kept(series) {
+                Some(found) if kept.is_some() => found,
+                _ => (Stencil(&learner.stencil), self.epoch),
             };
             let header = stencil.header();
-            let (distances, zeros) = self.sight(&header);
-            let skip = if header.spelled() || self.missing(&header) {
+            let (distances, zeros) = self.sight(series, &header, epoch);
+            let skip = if header.spelled() || self.missing(series, &header, epoch) {
                 self.spell(stencil, &header, distances, learner.key(), body);
                 0
             } else {
@@ -267,20 +292,33 @@ impl Stencils {
         }
     }
 
+    /// The stencil of a series, and the epoch in which it was learned.
+    #[inline]
+    fn kept(&self, series: SeriesRef) -> Option<(Stencil<'_>, u16)> {
+        let spot = self.spots.get(series.0 as usize)?;
+        Some((self.shelf.get(spot.stencil)?, spot.epoch))
+    }
+
+    /// No more stencils are kept.
+    fn full(&self) -> bool {
+        self.held() > limits::STENCIL_BYTES
+    }
+
     /// How far back the keys are that the stencil speaks of, 0 if out of reach; and the low bytes that are zero in the
     /// value that stands where its last copy comes from.
     #[inline]
-    fn sight(&self, header: &Header) -> ([u32; 2], u8) {
+    fn sight(&self, series: SeriesRef, header: &Header, epoch: u16) -> ([u32; 2], u8) {
         let place = (self.at, header.key_len);
-        let seen = header.series.map(|series| seen(&self.spots, series, header.epoch, place));
+        let seen =
+            [FIRST, SECOND].map(|of| seen(&self.spots, header.series(of, series.0), epoch, place));
         let zeros = header.ends_with().map_or(0, |of| seen[of].1);
         (seen.map(|seen| seen.0), zeros)
     }
 
     /// A series that it speaks of is out of reach.
-    fn missing(&self, header: &Header) -> bool {
-        let (distances, _) = self.sight(header);
-        [0, 1].into_iter().any(|of| distances[of] == 0 && header.series[of] != NOBODY)
+    fn missing(&self, series: SeriesRef, header: &Header, epoch: u16) -> bool {
+        let (distances, _) = self.sight(series, header, epoch);
+        [FIRST, SECOND].into_iter().any(|of| distances[of] == 0 && header.has(of))
     }
 
     /// Writes what the sample before has still to come, and the key; of the value after it, up to `extra` bytes. Gives
@@ -294,15 +332,14 @@ impl Stencils {
         extra: u8,
         body: &mut Body,
     ) -> u8 {
-        let (len, elements) = stencil.elements();
         let ops = &mut body.ops;
-        ops.reserve(4, header.head + len + VALUE + STAMP);
+        ops.reserve(4, header.head + stencil.elements_len() + VALUE + STAMP);
         let distance = distances[header.head_of()];
         let ahead = self.lead_in(if header.head > 0 { distance } else { 0 }, ops);
         if header.head > 0 {
             ops.copy(distance, ahead + header.head);
         }
-        ops.elements(len, elements);
+        stencil.write_to(header, distances, ops);
         if extra > 0 { ops.extend(extra) } else { 0 }
     }
 
@@ -316,7 +353,7 @@ impl Stencils {
         body: &mut Body,
     ) {
         let ops = &mut body.ops;
-        ops.reserve(stencil.elements().0 + 4, header.key_len + VALUE + STAMP);
+        ops.reserve(stencil.elements_len() + 4, header.key_len + VALUE + STAMP);
         let mut done = header.head;
         if header.head > 0 {
             let distance = distances[header.head_of()];
@@ -337,8 +374,7 @@ impl Stencils {
                 }
                 Piece::Copy(of, distance, len) => {
                     if distances[of] > 0 {
-                        let back = u32::from(distance) + distances[of];
-                        ops.copy(back - u32::from(header.distances[of]), len);
+                        ops.copy(distances[of].wrapping_add_signed(distance), len);
                     } else {
                         ops.literal(&key[done..done + len]);
                     }
@@ -379,21 +415,30 @@ impl Stencils {
         deep: bool,
         labels: Labels<'_>,
     ) -> bool {
-        let before = self.blocks.get(SeriesRef(self.last)).map(|it| it.header().series[SECOND]);
+        let before = self.kept(SeriesRef(self.last));
+        let before = before.map(|(it, _)| it.header().series(SECOND, self.last));
         let Stencils { spots, epoch, at, last, .. } = &*self;
         let moment = Moment {
             series,
             last: *last,
             guess: before.filter(|it| *it != NOBODY).map_or(NOBODY, |second| second + 1),
-            epoch: *epoch,
             deep,
             distance: &|series, key_len| seen(spots, series, *epoch, (*at, key_len)).0,
         };
         let known = learner.learn(&moment, labels);
         if known {
-            self.blocks.keep(series, &learner.stencil);
+            self.keep(series, &learner.stencil);
         }
         known
+    }
+
+    /// Keeps it, in place of the one before; not if memory is used up.
+    fn keep(&mut self, series: SeriesRef, stencil: &[u8]) {
+        let kept = self.shelf.keep(stencil);
+        let spot = spot(&mut self.spots, series);
+        let before = core::mem::replace(&mut spot.stencil, kept.unwrap_or_default());
+        spot.epoch = self.epoch;
+        self.shelf.release(before);
     }
 
     /// Adds a sample without a stencil.
@@ -455,12 +500,9 @@ impl Stencils {
         time: i64,
         skip: u8,
     ) {
-        let slot = series.0 as usize;
-        if slot >= self.spots.len() {
-            self.spots.resize(slot + 1, Spot::default());
-        }
-        let spot = &mut self.spots[slot];
-        (spot.at, spot.zeros) = (self.at, zero_bytes(value));
+        let spot = spot(&mut self.spots, series);
+        spot.at = self.at;
+        spot.set_zeros(zero_bytes(value));
         let run = &mut self.run;
         if time != run.time {
             (run.time, run.stamp, run.since) = (time, stamp(time), u32::MAX);
@@ -483,13 +525,22 @@ impl Stencils {
     }
 }
 
+#[inline]
+fn spot(spots: &mut Vec<Spot>, series: SeriesRef) -> &mut Spot {
+    let slot = series.0 as usize;
+    if slot >= spots.len() {
+        spots.resize(slot + 1, Spot::default());
+    }
+    &mut spots[slot]
+}
+
 /// How far back the key of a series is from a key of so many bytes at `at`, and the zeros in the value behind it.
 /// Nothing if it is out of reach, or was another series in that epoch.
 #[inline]
 fn seen(spots: &[Spot], series: u32, epoch: u16, (at, key_len): (u32, usize)) -> (u32, u8) {
     match spots.get(series as usize) {
-        Some(spot) if at - spot.at + key_len as u32 <= REACH && spot.since <= epoch => {
-            (at - spot.at, spot.zeros)
+        Some(spot) if at - spot.at + key_len as u32 <= REACH && spot.since() <= epoch => {
+            (at - spot.at, spot.zeros())
         }
         _ => (0, 0),
     }
@@ -675,7 +726,7 @@ mod tests {
         pair.stencils.spots.iter_mut().for_each(|spot| spot.at = 0);
         pair.scrape(&all, TIME);
         assert!(pair.stencils.at < 1 << 20);
-        pair.stencils.epoch = u16::MAX - 2;
+        pair.stencils.epoch = EPOCHS - 2;
         for _ in 0..3 {
             pair.stencils.forget(SeriesRef(7));
             pair.scrape(&all, TIME);

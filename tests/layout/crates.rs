@@ -63,7 +63,7 @@ pub const OWNED: &[Owned] = &[
     owned("serde", "serde", &["web/"]),
     owned("serde_json", "serde_json", &["client/", "inspect/dump.rs", "web/"]),
     owned("notify", "notify", &["discovery/watch.rs"]),
-    owned("hashbrown", "hashbrown", &["series/table.rs"]),
+    owned("hashbrown", "hashbrown", &["send/stencil.rs"]),
 ];
 
 /// Files that may share state between threads, or within one behind a cell: the edges, and never a core. The log's map
