@@ -1,26 +1,31 @@
 //! Labels → ref, and per ref: newest timestamp, place of the labels, segment of the newest sample.
 
 use core::marker::PhantomData;
-use std::collections::BTreeSet;
-
-use hashbrown::HashTable;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::Timestamp;
 use crate::base::seeded_hash;
 use crate::model::SeriesRef;
+use crate::series::index::Index;
 use crate::wal::{At, Dictionary, Full, Seq};
 
-/// All series of one log. Columns, so that checking a scrape's timestamps touches 8 bytes a series.
+/// All series of one log. Columns, so that checking a scrape's timestamps touches few bytes a series.
 #[derive(Debug)]
 pub struct Table {
-    newest: Vec<i64>,
+    /// Newest timestamp, in milliseconds since `base`; or [`NOTHING`], or [`ELSEWHERE`].
+    newest: Vec<u32>,
+    base: i64,
+    /// How often a timestamp was too far from the base, since that was chosen.
+    distant: u64,
+    /// Newest timestamps that are too far from the base.
+    elsewhere: BTreeMap<u32, i64>,
     at: Vec<At>,
     hashes: Vec<u32>,
     /// Segment of the newest sample, `Seq(0)` for a free ref.
     segments: Vec<Seq>,
     /// Lane of the target that the series was first met on.
     homes: Vec<u8>,
-    index: HashTable<u32>,
+    index: Index,
     free: Vec<u32>,
     seed: u64,
     pub created: u64,
@@ -30,21 +35,25 @@ pub struct Table {
 
 /// Newest timestamp of a series that has none.
 const NONE: i64 = i64::MIN;
-
-/// Spreads the 32 hash bits kept per series over the 64 that the index wants.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
+/// Instead of milliseconds: there is none.
+const NOTHING: u32 = 0;
+/// It is among those that are too far from the base.
+const ELSEWHERE: u32 = u32::MAX;
+/// How far before a timestamp the base is put: 25 days.
+const STRIDE: i64 = 1 << 31;
 
 impl Table {
     pub fn new(seed: u64) -> Table {
         Table {
             newest: Vec::new(),
+            base: NONE,
+            distant: 0,
+            elsewhere: BTreeMap::new(),
             at: Vec::new(),
             hashes: Vec::new(),
             segments: Vec::new(),
             homes: Vec::new(),
-            index: HashTable::new(),
+            index: Index::new(),
             free: Vec::new(),
             seed,
             created: 0,
@@ -74,11 +83,11 @@ impl Table {
         now: Timestamp,
     ) -> Result<(SeriesRef, bool), Full> {
         let hash = seeded_hash(self.seed, labels) as u32;
-        let known = self.index.find(spread(hash), |&candidate| {
+        let known = self.index.find(hash, |candidate| {
             let slot = candidate as usize;
             self.hashes[slot] == hash && dictionary.labels(self.at[slot]) == labels
         });
-        if let Some(&found) = known {
+        if let Some(found) = known {
             let last = &mut self.segments[found as usize];
             *last = segment.max(*last);
             return Ok((SeriesRef(found), false));
@@ -116,7 +125,7 @@ impl Table {
     }
 
     fn grow(&mut self, len: usize) {
-        self.newest.resize(len, NONE);
+        self.newest.resize(len, NOTHING);
         self.at.resize(len, At(0));
         self.hashes.resize(len, 0);
         self.segments.resize(len, Seq(0));
@@ -129,12 +138,9 @@ impl Table {
         if self.segments.get(slot).is_none_or(|&segment| segment == Seq(0)) {
             return;
         }
-        let hash = spread(self.hashes[slot]);
-        if let Ok(entry) = self.index.find_entry(hash, |&candidate| candidate == series.0) {
-            entry.remove();
-        }
+        self.index.remove(self.hashes[slot], series.0, &self.hashes);
         self.segments[slot] = Seq(0);
-        self.newest[slot] = NONE;
+        self.set_newest(slot, NONE);
     }
 
     /// Lets a removed ref be given out again.
@@ -181,9 +187,9 @@ impl Table {
         segment: Seq,
     ) -> Admission {
         let slot = series.0 as usize;
-        let newest = self.newest[slot];
+        let newest = self.newest(slot);
         if timestamp > newest {
-            self.newest[slot] = timestamp;
+            self.set_newest(slot, timestamp);
             self.segments[slot] = segment;
             return Admission::Admitted;
         }
@@ -201,7 +207,7 @@ impl Table {
     pub fn recover_sample(&mut self, series: SeriesRef, timestamp: i64) {
         let slot = series.0 as usize;
         if slot < self.newest.len() && self.segments[slot] != Seq(0) {
-            self.newest[slot] = self.newest[slot].max(timestamp);
+            self.set_newest(slot, self.newest(slot).max(timestamp));
         }
     }
 
@@ -221,18 +227,86 @@ impl Table {
         self.newest.len()
     }
 
+    #[inline]
+    fn newest(&self, slot: usize) -> i64 {
+        match self.newest[slot] {
+            NOTHING => NONE,
+            ELSEWHERE => self.elsewhere.get(&(slot as u32)).copied().unwrap_or(NONE),
+            since => self.base + i64::from(since),
+        }
+    }
+
+    #[inline]
+    fn set_newest(&mut self, slot: usize, timestamp: i64) {
+        match self.near(timestamp) {
+            Some(since) if self.newest[slot] != ELSEWHERE => self.newest[slot] = since,
+            _ => self.set_distant(slot, timestamp),
+        }
+    }
+
+    /// Milliseconds since the base, if there is room for them.
+    #[inline]
+    fn near(&self, timestamp: i64) -> Option<u32> {
+        let since = u32::try_from(timestamp.checked_sub(self.base)?).ok()?;
+        (since != NOTHING && since != ELSEWHERE).then_some(since)
+    }
+
+    /// A timestamp that is far from the base, or of a series whose last one was.
+    #[cold]
+    fn set_distant(&mut self, slot: usize, timestamp: i64) {
+        if self.newest[slot] == ELSEWHERE {
+            self.elsewhere.remove(&(slot as u32));
+        }
+        self.newest[slot] = NOTHING;
+        if timestamp == NONE {
+            return;
+        }
+        if self.near(timestamp).is_none() {
+            self.distant += 1;
+            let ahead = timestamp.saturating_sub(self.base);
+            let time_went_on = (ELSEWHERE.into()..i64::from(ELSEWHERE) + STRIDE).contains(&ahead);
+            let unset = self.base == NONE;
+            if unset || time_went_on || self.distant > self.newest.len() as u64 {
+                self.move_base(timestamp.saturating_sub(STRIDE));
+            }
+        }
+        self.keep_newest(slot, timestamp);
+    }
+
+    fn keep_newest(&mut self, slot: usize, timestamp: i64) {
+        self.newest[slot] = self.near(timestamp).unwrap_or(ELSEWHERE);
+        if self.newest[slot] == ELSEWHERE {
+            self.elsewhere.insert(slot as u32, timestamp);
+        }
+    }
+
+    /// Happens every 25 days, or when so many timestamps were far from the base that it pays.
+    fn move_base(&mut self, base: i64) {
+        let before = core::mem::replace(&mut self.base, base);
+        self.distant = 0;
+        let elsewhere = core::mem::take(&mut self.elsewhere);
+        for slot in 0..self.newest.len() {
+            let since = self.newest[slot];
+            if since != NOTHING && since != ELSEWHERE {
+                self.keep_newest(slot, before + i64::from(since));
+            }
+        }
+        for (slot, timestamp) in elsewhere {
+            self.keep_newest(slot as usize, timestamp);
+        }
+    }
+
     fn place(&mut self, series: u32, hash: u32, home: u8, at: At, segment: Seq) {
         let slot = series as usize;
         if slot >= self.newest.len() {
             self.grow(slot + 1);
         }
-        self.newest[slot] = NONE;
+        self.set_newest(slot, NONE);
         self.at[slot] = at;
         self.homes[slot] = home;
         self.hashes[slot] = hash;
         self.segments[slot] = segment.max(Seq(1));
-        let hashes = &self.hashes;
-        self.index.insert_unique(spread(hash), series, |&other| spread(hashes[other as usize]));
+        self.index.insert(hash, series, &self.hashes);
     }
 }
 
@@ -242,4 +316,56 @@ pub enum Admission {
     Admitted,
     Duplicate,
     OutOfOrder,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_near_and_far_are_kept_to_the_millisecond() {
+        let mut table = Table::new(1);
+        let now = 1_790_000_000_000;
+        let day = 86_400_000;
+        table.grow(3);
+        // In the past, now, years on, back again; each more often than there are series.
+        for days in [0, -9000, 1, 30, 60, 90, 4000, 4001, 10, -400_000, 12] {
+            for round in 0..5 {
+                for (slot, more) in [(0, 0), (1, 7 * day), (2, -10 * day)] {
+                    let time = now + days * day + more + round;
+                    table.set_newest(slot, time);
+                    assert_eq!(table.newest(slot), time, "{days}");
+                }
+                let first = now + days * day + round;
+                assert_eq!(
+                    [0, 1, 2].map(|slot| table.newest(slot) - first),
+                    [0, 7 * day, -10 * day]
+                );
+            }
+            assert!(table.elsewhere.is_empty(), "{days}");
+        }
+        for time in [i64::MAX, NONE + 1, NONE, 0, 1] {
+            table.set_newest(1, time);
+            assert_eq!(table.newest(1), time);
+        }
+    }
+
+    #[test]
+    fn a_series_is_admitted_by_its_newest_timestamp() {
+        let mut table = Table::new(1);
+        table.grow(1);
+        let mut admit = |time, window| table.admit(SeriesRef(0), time, window, Seq(1));
+        for (time, window, wanted) in [
+            (NONE + 1, 0, Admission::Admitted),
+            (1_000, 0, Admission::Admitted),
+            (1_000, 0, Admission::Duplicate),
+            (999, 0, Admission::OutOfOrder),
+            (999, 10, Admission::Admitted),
+            (990, 10, Admission::OutOfOrder),
+            (1_790_000_000_000, 0, Admission::Admitted),
+            (1_000, 0, Admission::OutOfOrder),
+        ] {
+            assert_eq!(admit(time, window), wanted, "{time}");
+        }
+    }
 }
