@@ -26,6 +26,7 @@ mod learner;
 mod letters;
 mod ops;
 mod search;
+mod spot;
 mod stencil;
 mod stencils;
 #[cfg(test)]

@@ -108,7 +108,7 @@ fn part_of(hash: u32) -> usize {
 /// The slot of a hash, if nobody else has it.
 fn home(hash: u32, slots: usize) -> usize {
     let place = u64::from(hash & ((1 << PLACE_BITS) - 1));
-    (place * slots as u64 >> PLACE_BITS) as usize
+    ((place * slots as u64) >> PLACE_BITS) as usize
 }
 
 fn tag(hash: u32) -> u8 {
