@@ -58,6 +58,7 @@ pub struct Agent {
     pub binary: PathBuf,
     /// Further flags.
     pub flags: Vec<String>,
+    pub cores: usize,
 }
 
 impl Agent {
@@ -84,20 +85,25 @@ impl Agent {
         Some(format!("{}, version {version}", self.kind.name()))
     }
 
-    /// Starts the agent on one CPU with its files below `dir`. The caller's thread is on `home` afterwards.
+    /// Starts the agent on these CPUs with its files below `dir`. The caller's thread is on `home` afterwards.
     pub fn start(
         &self,
         dir: &Path,
         config: &Config<'_>,
-        cpu: Option<usize>,
-        home: Option<usize>,
+        cpus: &[usize],
+        home: &[usize],
     ) -> Result<Running, Box<dyn Error>> {
         let yaml = config.yaml(self.kind != Kind::Vmagent);
         // A child inherits the mask of the thread that starts it.
-        cpu.map_or(Ok(()), system::pin)?;
-        let cores = self.kind.cores(1);
-        let started = self.launch(dir, &yaml, &config.sink_url(), &cores);
-        home.map_or(Ok(()), system::pin)?;
+        system::pin(cpus)?;
+        let mut more = self.kind.cores(self.cores);
+        if self.kind == Kind::Vmagent {
+            let further = config.sinks.iter().skip(1);
+            more.extend(further.map(|port| format!("-remoteWrite.url={}", sink_url(*port))));
+        }
+        let first = config.sinks.first().copied().unwrap_or_default();
+        let started = self.launch(dir, &yaml, &sink_url(first), &more);
+        system::pin(home)?;
         started
     }
 
@@ -152,26 +158,31 @@ impl Agent {
 pub struct Config<'a> {
     pub scenario: &'a Scenario,
     pub exporters_port: u16,
-    pub sink_port: u16,
+    /// Ports of the sinks, one for each endpoint.
+    pub sinks: Vec<u16>,
+}
+
+fn sink_url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}/api/v1/write")
 }
 
 impl Config<'_> {
-    fn sink_url(&self) -> String {
-        format!("http://127.0.0.1:{}/api/v1/write", self.sink_port)
-    }
-
     fn yaml(&self, with_remote_write: bool) -> String {
         let interval = self.scenario.interval_ms;
         let mut yaml = format!(
             "global:\n  scrape_interval: {interval}ms\n  scrape_timeout: {interval}ms\n\
-             scrape_configs:\n  - job_name: load\n    static_configs:\n      - targets:\n"
+             scrape_configs:\n  - job_name: load\n    static_configs:\n      - targets: {}\n",
+            if self.scenario.targets == 0 { "[]" } else { "" }
         );
         for target in 0..self.scenario.targets {
             let address = exporters::address(target, self.exporters_port);
             yaml.push_str(&format!("          - {address}\n"));
         }
         if with_remote_write {
-            yaml.push_str(&format!("remote_write:\n  - url: {}\n", self.sink_url()));
+            yaml.push_str("remote_write:\n");
+            for port in &self.sinks {
+                yaml.push_str(&format!("  - url: {}\n", sink_url(*port)));
+            }
         }
         yaml
     }

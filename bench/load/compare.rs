@@ -8,8 +8,11 @@ use clap::ArgMatches;
 
 use crate::agent::{Agent, Kind};
 use crate::flags;
+use crate::ramp;
 use crate::report::{self, Finding};
 use crate::run;
+use crate::scenario::Scenario;
+use crate::system;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -48,9 +51,10 @@ fn print_table(findings: &[Finding], runs: usize) {
         return;
     };
     println!("{}\n", first.scenario.describe());
+    let (_, cpus, _) = system::machine();
     println!(
-        "{}, Linux {}, agent on one core, {runs} run(s) each\n",
-        first.cpu_model, first.kernel
+        "{}, {cpus} CPUs, Linux {}, agent on {} of them; of {runs} run(s) the one with median CPU per sample\n",
+        first.cpu_model, first.kernel, first.cores
     );
     println!("{}", report::table_head());
     for finding in findings {
@@ -74,12 +78,18 @@ fn measure(matches: &ArgMatches, kind: Kind, binary: Option<PathBuf>) -> Outcome
             .get_many::<String>("flags")
             .map(|flags| flags.cloned().collect())
             .unwrap_or_default(),
+        cores: flags::number::<usize>(matches, "cores").max(1),
     };
     let scratch = given("dir").unwrap_or_else(run::scratch_dir);
-    let finding = run::run(&scenario, &agent, &scratch, &flags::faults(matches))?;
-    let out = given("out").unwrap_or_else(report::default_dir);
-    let saved = finding.save(&out)?;
-    eprintln!("  raw findings in {}", Path::new(&saved).display());
+    let out = given("out").unwrap_or_else(|| report::default_dir(&scenario.name));
+    let faults = flags::faults(matches);
+    let one = |scenario: &Scenario| -> Outcome<Finding> {
+        let finding = run::run(scenario, &agent, &scratch, &faults)?;
+        let saved = finding.save(&out)?;
+        eprintln!("  raw findings in {}", Path::new(&saved).display());
+        Ok(finding)
+    };
+    let finding = if scenario.ramp { ramp::climb(&scenario, one)? } else { one(&scenario)? };
     if given("dir").is_none() {
         drop(std::fs::remove_dir_all(&scratch));
     }

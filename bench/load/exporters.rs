@@ -30,6 +30,8 @@ pub struct Load {
     pub series: usize,
     /// Share of the pods replaced at each serving, 0 to 1.
     pub churn_per_serving: f64,
+    /// Bytes of one more label on every line.
+    pub width: usize,
     /// Compress for those who accept it.
     pub gzip: bool,
     /// 0 takes a free port.
@@ -90,7 +92,10 @@ pub fn start(load: &Load) -> io::Result<Exporters> {
     let (asker, mail) = mailbox(poll.registry(), MAIL)?;
     let port = listener.local_addr()?.port();
     let pages = (0..load.targets)
-        .map(|target| Page::new(target, load.series, load.churn_per_serving))
+        .map(|target| match load.width {
+            0 => Page::new(target, load.series, load.churn_per_serving),
+            width => Page::wide(target, load.series, load.churn_per_serving, width),
+        })
         .collect();
     let room = Room {
         poll,

@@ -31,12 +31,16 @@ pub fn command() -> Command {
         .arg(Arg::new("corelane").long("corelane").help("Our binary; else target/release/corelane"))
         .arg(
             number_flag("runs", "Runs of each agent; the one with median CPU is shown")
-                .default_value("1"),
+                .default_value("3"),
         );
+    let growth = Command::new("growth")
+        .about("Writes a table and plots of what `scripts/growth` has measured")
+        .arg(Arg::new("runs").required(true).help("Folder of raw findings"))
+        .arg(Arg::new("docs").long("docs").default_value("docs").help("Where to write"));
     Command::new("load")
         .about("Load for scraping agents, and the account of what arrived")
         .subcommand_required(true)
-        .subcommands([compare, crash::flags(), exporters, run, sink])
+        .subcommands([compare, crash::flags(), exporters, growth, run, sink])
 }
 
 fn with_scenario(command: Command) -> Command {
@@ -45,12 +49,14 @@ fn with_scenario(command: Command) -> Command {
             Arg::new("scenario")
                 .long("scenario")
                 .default_value("quick")
-                .help("S1 to S7, or quick; the other flags change it"),
+                .help("S1 to S7, S7-small, idle or quick, with -gzip or x3 behind it; the other flags change it"),
         )
         .arg(number_flag("targets", "Targets"))
         .arg(number_flag("series", "Series of each target"))
         .arg(number_flag("interval-ms", "Scrape interval"))
         .arg(number_flag("churn-percent", "Percent of the pods replaced in a minute"))
+        .arg(number_flag("label-bytes", "Bytes of one more label on every line"))
+        .arg(number_flag("endpoints", "Endpoints that get the same, each a sink of its own"))
         .arg(Arg::new("gzip").long("gzip").action(ArgAction::SetTrue).help("Compressed pages"))
 }
 
@@ -58,6 +64,15 @@ fn with_runs(command: Command) -> Command {
     with_scenario(command)
         .arg(number_flag("warmup-s", "Seconds before the window"))
         .arg(number_flag("window-s", "Seconds that are measured"))
+        .arg(
+            number_flag("cores", "CPUs that the agent may use; all of them if there are no more")
+                .default_value("1"),
+        )
+        .arg(
+            Arg::new("name")
+                .long("name")
+                .help("What the findings are filed under; else the scenario"),
+        )
         .arg(fault_flag())
         .arg(
             Arg::new("peers")
@@ -108,13 +123,18 @@ pub fn scenario(matches: &ArgMatches) -> Result<Scenario, String> {
     change(matches, "series", &mut scenario.series)?;
     change(matches, "interval-ms", &mut scenario.interval_ms)?;
     change(matches, "churn-percent", &mut scenario.churn_percent)?;
+    change(matches, "label-bytes", &mut scenario.label_bytes)?;
+    change(matches, "endpoints", &mut scenario.endpoints)?;
     scenario.gzip |= matches.get_flag("gzip");
     if matches.try_contains_id("window-s").is_ok() {
         change(matches, "warmup-s", &mut scenario.warmup_s)?;
         change(matches, "window-s", &mut scenario.window_s)?;
     }
-    if scenario.targets == 0 || scenario.series == 0 || scenario.interval_ms == 0 {
-        return Err(String::from("targets, series and interval must be at least 1"));
+    if let Some(name) = matches.try_get_one::<String>("name").ok().flatten() {
+        name.clone_into(&mut scenario.name);
+    }
+    if scenario.series == 0 || scenario.interval_ms == 0 || scenario.endpoints == 0 {
+        return Err(String::from("series, interval and endpoints must be at least 1"));
     }
     Ok(scenario)
 }

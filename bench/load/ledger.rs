@@ -99,11 +99,16 @@ pub struct Ledger {
     latency: Histogram<u64>,
     interval_ms: i64,
     page_series: u64,
+    /// One request in so many is looked into.
+    look_every: u64,
+    /// Of those: bytes of the messages, and samples of pages in them.
+    looked: (u64, u64),
 }
 
 impl Ledger {
     /// An empty account of series that are scraped every `interval_ms`.
-    pub fn new(interval_ms: i64) -> Ledger {
+    /// `look_every`: see `Scenario`; 1 makes the account exact.
+    pub fn new(interval_ms: i64, look_every: u64) -> Ledger {
         Ledger {
             series: HashMap::default(),
             total: Counts::default(),
@@ -111,6 +116,8 @@ impl Ledger {
             latency: Histogram::new_with_max(LATENCY_US_MAX, 3).expect("these bounds are valid"),
             interval_ms: interval_ms.max(1),
             page_series: 0,
+            look_every: look_every.max(1),
+            looked: (0, 0),
         }
     }
 
@@ -178,8 +185,25 @@ impl Account for Ledger {
             self.sample(labels, sample, arrived_us, &mut counts);
         });
         counts.malformed += u64::from(outcome.is_err());
+        self.looked.0 += counts.message_bytes;
+        self.looked.1 += counts.distinct;
         self.add(&counts);
         if outcome.is_ok() { 204 } else { 400 }
+    }
+
+    fn skips(&mut self, message_bytes: usize, wire_bytes: usize) -> bool {
+        if self.total.requests.is_multiple_of(self.look_every) {
+            return false;
+        }
+        let (bytes, samples) = self.looked;
+        self.add(&Counts {
+            distinct: (message_bytes as f64 * samples as f64 / bytes.max(1) as f64) as u64,
+            requests: 1,
+            wire_bytes: wire_bytes as u64,
+            message_bytes: message_bytes as u64,
+            ..Counts::default()
+        });
+        true
     }
 
     fn malformed(&mut self) {

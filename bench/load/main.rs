@@ -2,6 +2,8 @@
 //!
 //!   load run --scenario S1 --agent corelane      one agent, one scenario
 //!   load compare --scenario S7                   corelane, prometheus and vmagent in turn
+//!   load compare --scenario S3                   the same at a rising rate, until one core is saturated
+//!   load growth bench/runs/FOLDER                a table and plots of runs that differ in one thing
 //!   load exporters --targets 10 --series 1000    the exporters alone
 //!   load crash --agent corelane --kills 300      kills, outages and restarts; every sample looked for
 //!   load sink --fault refuse@20..80              the sink alone, statistics on its control port
@@ -19,9 +21,11 @@ mod decode;
 mod exporters;
 mod fault;
 mod flags;
+mod growth;
 mod ledger;
 mod mailbox;
 mod page;
+mod ramp;
 mod report;
 mod run;
 mod scenario;
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match matches.subcommand() {
         Some(("compare", matches)) => compare::compare(matches),
         Some(("crash", matches)) => crash::crash(matches),
+        Some(("growth", matches)) => growth::growth(matches),
         Some(("exporters", matches)) => serve_exporters(matches),
         Some(("run", matches)) => compare::one(matches),
         Some(("sink", matches)) => serve_sink(matches),
@@ -59,6 +64,7 @@ fn serve_exporters(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
         targets: scenario.targets,
         series: scenario.series,
         churn_per_serving: scenario.churn_per_serving(),
+        width: scenario.label_bytes,
         gzip: scenario.gzip,
         port: flags::number(matches, "port"),
     };
@@ -81,7 +87,7 @@ fn serve_exporters(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
 fn serve_sink(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     let interval_ms: u64 = flags::number(matches, "interval-ms");
     let faults = flags::faults(matches);
-    let account = ledger::Ledger::new(interval_ms as i64);
+    let account = ledger::Ledger::new(interval_ms as i64, 1);
     let sink = sink::start(flags::number(matches, "port"), account, faults)?;
     println!("http://127.0.0.1:{}/api/v1/write", sink.port);
     control::serve(flags::number(matches, "control-port"), |method, path| match (method, path) {

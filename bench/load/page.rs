@@ -86,6 +86,7 @@ pub struct Page {
     markers: Vec<u32>,
     /// Ends of the pod name in every line, grouped by pod; empty unless the page churns.
     names: Vec<Vec<u32>>,
+    width: usize,
     churn_per_serving: f64,
     churn_due: f64,
     churn_next: usize,
@@ -96,7 +97,13 @@ impl Page {
     /// The page of target number `target` with `samples` lines. `churn_per_serving` is the share (0 to 1) of
     /// the pods that are replaced by new ones at each serving.
     pub fn new(target: usize, samples: usize, churn_per_serving: f64) -> Page {
+        Page::wide(target, samples, churn_per_serving, 0)
+    }
+
+    /// As [`Page::new`], with one more label of so many bytes on every line; none for 0.
+    pub fn wide(target: usize, samples: usize, churn_per_serving: f64, width: usize) -> Page {
         let mut page = Page {
+            width,
             bytes: Vec::new(),
             body_at: 0,
             samples,
@@ -259,6 +266,11 @@ impl Page {
         let team = TEAMS[random as usize % TEAMS.len()];
         let service = TEAMS[(random >> 8) as usize % TEAMS.len()];
         let uid = (random >> 16) & 0xffff_ffff;
+        let width = self.width.saturating_sub("padding=\"\",".len());
+        let padding = match width {
+            0 => String::new(),
+            width => format!("padding=\"{:0width$x}\",", random & 0xffff),
+        };
         Pod {
             labels_head: format!(
                 "container=\"{service}\",id=\"/kubepods/pod{uid:08x}-{pod:04}\",\
@@ -266,7 +278,7 @@ impl Page {
                 random % 90 + 10,
             ),
             labels_tail: format!(
-                "namespace=\"{team}-prod\",node=\"node-{target:05}\",pod=\"{service}-{}",
+                "namespace=\"{team}-prod\",node=\"node-{target:05}\",{padding}pod=\"{service}-{}",
                 suffix(next_random(random ^ pod as u64)),
             ),
         }

@@ -37,6 +37,10 @@ pub struct Finding {
     /// Samples received in a second of the window.
     pub samples_per_s: f64,
     pub cpu_us_per_sample: f64,
+    /// Of one CPU.
+    pub cpu_percent: f64,
+    /// CPUs that it could use.
+    pub cores: usize,
     /// At the end of the window.
     pub memory: Memory,
     pub rss_peak: u64,
@@ -68,7 +72,7 @@ pub struct Finding {
     pub ticks: Vec<Tick>,
 }
 
-const COLUMNS: &str = "| agent | samples/s | CPU µs/sample | RSS MB | peak MB | B/series | wire B | disk B | p50 ms \
+const COLUMNS: &str = "| agent | samples/s | CPU µs/sample | CPU % | RSS MB | peak MB | B/series | wire B | disk B | p50 ms \
                        | p99 ms | p99.9 ms | req/s | missed % | lost | dup | inverted | first s | harness CPU % | other CPU % |";
 
 /// The head of a table of findings.
@@ -91,11 +95,12 @@ impl Finding {
             _ => String::new(),
         };
         format!(
-            "| {} | {:.0} | {:.3} | {:.1} | {:.1} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} \
+            "| {} | {:.0} | {:.3} | {:.2} | {:.1} | {:.1} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} \
              | {} | {} | {} | {:.2} | {:.1} | {:.1} |{after}",
             self.agent,
             self.samples_per_s,
             self.cpu_us_per_sample,
+            self.cpu_percent,
             megabytes(self.memory.rss),
             megabytes(self.rss_peak),
             self.rss_bytes_per_series,
@@ -129,11 +134,15 @@ impl Finding {
     }
 }
 
-/// Where runs of this machine and day belong.
-pub fn default_dir() -> PathBuf {
+/// Where runs of a scenario, on this machine and day, belong.
+pub fn default_dir(scenario: &str) -> PathBuf {
     let (model, cpus, _) = system::machine();
     let words = model.to_lowercase();
     let words = words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let machine: Vec<&str> = words.collect();
-    Path::new("bench/runs").join(format!("{}-{cpus}x-{}", system::today(), machine.join("-")))
+    Path::new("bench/runs").join(format!(
+        "{}-{cpus}x-{}-{scenario}",
+        system::today(),
+        machine.join("-")
+    ))
 }

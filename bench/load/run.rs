@@ -20,6 +20,8 @@ const FIRST_SAMPLE_S_MAX: u64 = 120;
 /// An agent that delivers nothing for so long after the load has stopped will not.
 const IDLE_S_MAX: u64 = 20;
 const DRAIN_S_MAX: u64 = 300;
+/// Of the requests to a further endpoint, one in so many.
+const LOOK_RARELY: u64 = 64;
 /// Into the window.
 const OUTAGE_FROM_S: f64 = 10.0;
 
@@ -28,8 +30,11 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Runs and reports. Files go below `dir`, which is emptied first.
 pub fn run(scenario: &Scenario, agent: &Agent, dir: &Path, faults: &[Fault]) -> Outcome<Finding> {
     let (_, cpus, _) = system::machine();
-    let (home, away) = if cpus > 1 { (Some(0), Some(1)) } else { (None, None) };
-    home.map_or(Ok(()), system::pin)?;
+    let away: Vec<usize> = match agent.cores {
+        cores if cores < cpus => (1..=cores).collect(),
+        _ => (0..cpus).collect(),
+    };
+    system::pin(&[0])?;
     system::raise_files();
     drop(fs::remove_dir_all(dir));
     fs::create_dir_all(dir)?;
@@ -38,18 +43,31 @@ pub fn run(scenario: &Scenario, agent: &Agent, dir: &Path, faults: &[Fault]) -> 
         targets: scenario.targets,
         series: scenario.series,
         churn_per_serving: scenario.churn_per_serving(),
+        width: scenario.label_bytes,
         gzip: scenario.gzip,
         port: 0,
     })?;
-    let sink = sink::start(0, Ledger::new(scenario.interval_ms as i64), faults.to_vec())?;
-    let config = Config { scenario, exporters_port: exporters.port, sink_port: sink.port };
-    let running = agent.start(dir, &config, away, home)?;
+    let ledger = |look_every| Ledger::new(scenario.interval_ms as i64, look_every);
+    let sink = sink::start(0, ledger(scenario.look_every), faults.to_vec())?;
+    // All endpoints get the same: one is looked at closely.
+    let others = (1..scenario.endpoints).map(|_| sink::start(0, ledger(LOOK_RARELY), Vec::new()));
+    let others = others.collect::<Result<Vec<_>, _>>()?;
+    let config = Config {
+        scenario,
+        exporters_port: exporters.port,
+        sinks: [sink.port].into_iter().chain(others.iter().map(|sink| sink.port)).collect(),
+    };
+    let running = agent.start(dir, &config, &away, &[0])?;
     let mut rig = Rig { scenario, exporters, sink, running };
-    let first_sample_s = rig.first_sample()?;
+    let first_sample_s = if scenario.targets > 0 { rig.first_sample()? } else { 0.0 };
     eprintln!("  first sample after {first_sample_s:.2} s");
     rig.wait("warm-up", Duration::from_secs(scenario.warmup_s))?;
     let window = rig.window()?;
-    let (served_at_end, books_at_end) = rig.drain()?;
+    let (served_at_end, books_at_end) = match scenario {
+        // Whether all of it can be sent is not the question.
+        Scenario { ramp: true, .. } | Scenario { targets: 0, .. } => (window.served, window.books),
+        _ => rig.drain()?,
+    };
     let log_bytes_per_sample = rig.log_bytes_per_sample();
     let stop_s = rig.running.stop()?.as_secs_f64();
     let ends = Ends { first_sample_s, log_bytes_per_sample, stop_s, served_at_end, books_at_end };
@@ -85,6 +103,8 @@ fn finding(scenario: &Scenario, agent: &Agent, window: Window, ends: Ends) -> Fi
         first_sample_s: ends.first_sample_s,
         samples_per_s: samples / seconds,
         cpu_us_per_sample: cpu_ns / samples / 1000.0,
+        cpu_percent: percent(cpu_ns),
+        cores: agent.cores,
         memory: last.memory,
         rss_peak: window.ticks.iter().map(|tick| tick.memory.rss).max().unwrap_or(0),
         rss_bytes_per_series: last.memory.rss as f64 / window.books.series.max(1) as f64,
@@ -93,8 +113,11 @@ fn finding(scenario: &Scenario, agent: &Agent, window: Window, ends: Ends) -> Fi
         written_bytes_per_sample: window.written_bytes as f64 / samples,
         log_bytes_per_sample: ends.log_bytes_per_sample,
         switches_per_s: window.switches as f64 / seconds,
-        missed_percent: (100.0 * (1.0 - window.pages as f64 / due)).max(0.0),
-        lost: ends.served_at_end.samples as i64 - ends.books_at_end.total.distinct as i64,
+        missed_percent: (100.0 * (1.0 - window.pages as f64 / due.max(1.0))).max(0.0),
+        lost: match scenario.look_every {
+            1 => ends.served_at_end.samples as i64 - ends.books_at_end.total.distinct as i64,
+            _ => 0,
+        },
         harness_cpu_percent: percent(window.harness_ns as f64),
         other_cpu_percent: percent(other_ns.max(0.0)),
         resumed_s: window.resumed_s,

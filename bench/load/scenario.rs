@@ -15,6 +15,14 @@ pub struct Scenario {
     /// Percent of the pods replaced in a minute.
     pub churn_percent: f64,
     pub gzip: bool,
+    /// Bytes of one more label on every line; 0 for none.
+    pub label_bytes: usize,
+    /// Entries of `remote_write` that are all sent the same, each to a sink of its own.
+    pub endpoints: usize,
+    /// The sink looks into one request in so many and takes the others for like it, so that it costs little.
+    pub look_every: u64,
+    /// Series are added from run to run until the agent cannot keep up.
+    pub ramp: bool,
     /// Seconds between the first sample and the window.
     pub warmup_s: u64,
     pub window_s: u64,
@@ -23,15 +31,22 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The scenario of a name, or nothing.
+    /// The scenario of a name, or nothing. `-gzip` behind a name: pages are compressed; `x3`: three endpoints.
     pub fn named(name: &str) -> Option<Scenario> {
-        let (targets, series, interval_s, warmup_s, window_s) = match name {
+        let (plain, gzip) = name.strip_suffix("-gzip").map_or((name, false), |name| (name, true));
+        let (plain, endpoints) = match plain.split_once('x') {
+            Some((plain, endpoints)) => (plain, endpoints.parse().ok().filter(|n| *n > 0)?),
+            None => (plain, 1),
+        };
+        let (targets, series, interval_s, warmup_s, window_s) = match plain {
             "S1" | "S4" => (100, 5000, 10, 40, 60),
             "S2" => (200, 5000, 15, 50, 60),
-            "S3" => (50, 8000, 1, 15, 30),
+            "S3" => (50, 4000, 1, 10, 15),
             "S5" => (5000, 50, 10, 40, 60),
             "S6" => (100, 5000, 10, 30, 110),
             "S7" => (10, 1000, 1, 10, 30),
+            "S7-small" => (5, 100, 1, 10, 30),
+            "idle" => (0, 1, 10, 5, 30),
             "quick" => (10, 1000, 1, 5, 10),
             _ => return None,
         };
@@ -40,11 +55,15 @@ impl Scenario {
             targets,
             series,
             interval_ms: interval_s * 1000,
-            churn_percent: if name == "S4" { 5.0 } else { 0.0 },
-            gzip: false,
+            churn_percent: if plain == "S4" { 5.0 } else { 0.0 },
+            gzip,
+            label_bytes: 0,
+            endpoints,
+            look_every: if plain == "S3" { 16 } else { 1 },
+            ramp: plain == "S3",
             warmup_s,
             window_s,
-            outage_s: if name == "S6" { 60 } else { 0 },
+            outage_s: if plain == "S6" { 60 } else { 0 },
         })
     }
 
@@ -73,9 +92,39 @@ impl Scenario {
         if self.gzip {
             text.push_str(", gzip");
         }
+        if self.label_bytes > 0 {
+            text.push_str(&format!(", a label of {} bytes more", self.label_bytes));
+        }
+        if self.endpoints > 1 {
+            text.push_str(&format!(", {} endpoints", self.endpoints));
+        }
         if self.outage_s > 0 {
             text.push_str(&format!(", sink down for {} s", self.outage_s));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_differs() {
+        let of = |name: &str| {
+            let scenario = Scenario::named(name)?;
+            Some((scenario.targets, scenario.gzip, scenario.endpoints, scenario.ramp))
+        };
+        for (name, wanted) in [
+            ("S1", Some((100, false, 1, false))),
+            ("S1-gzip", Some((100, true, 1, false))),
+            ("S1x3", Some((100, false, 3, false))),
+            ("S3", Some((50, false, 1, true))),
+            ("idle", Some((0, false, 1, false))),
+            ("S1x0", None),
+            ("S9", None),
+        ] {
+            assert_eq!(of(name), wanted, "{name}");
+        }
     }
 }

@@ -26,6 +26,10 @@ pub trait Account: Send + 'static {
     /// Books a request of `wire_bytes` that had fully arrived at `arrived_us`; `message` is its decompressed body.
     /// Gives the status to answer.
     fn book(&mut self, message: &[u8], wire_bytes: usize, arrived_us: u64) -> u16;
+    /// True if it took a request for like others, by the lengths alone, and does not want to see it.
+    fn skips(&mut self, _message_bytes: usize, _wire_bytes: usize) -> bool {
+        false
+    }
     /// A request that could not be decompressed.
     fn malformed(&mut self);
     /// A request that a fault refused.
@@ -270,6 +274,9 @@ impl<A: Account> Room<A> {
                 return 400;
             }
         };
+        if self.account.skips(length, body.len()) {
+            return 204;
+        }
         if self.message.len() < length {
             self.message.resize(length, 0);
         }

@@ -16,12 +16,17 @@ pub fn unix_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }
 
-/// Pins the calling thread, and every thread and process it starts from now on, to one CPU.
-pub fn pin(cpu: usize) -> io::Result<()> {
+/// Pins the calling thread, and every thread and process it starts from now on, to these CPUs; not if there are none.
+pub fn pin(cpus: &[usize]) -> io::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
     // SAFETY: an all-zero cpu_set_t is the empty set.
     let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
-    // SAFETY: CPU_SET checks the bound of the set it is given.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
+    for cpu in cpus {
+        // SAFETY: CPU_SET checks the bound of the set it is given.
+        unsafe { libc::CPU_SET(*cpu, &mut set) };
+    }
     // SAFETY: the set lives through the call and its size is given.
     let code = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) };
     if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -47,11 +47,7 @@ pub fn flags() -> Command {
 pub fn crash(matches: &ArgMatches) -> Outcome<()> {
     system::raise_files();
     let scratch = given(matches, "dir").unwrap_or_else(scratch_dir);
-    let out = given(matches, "out").unwrap_or_else(|| {
-        let mut name = default_dir().into_os_string();
-        name.push("-crash");
-        PathBuf::from(name)
-    });
+    let out = given(matches, "out").unwrap_or_else(|| default_dir("crash"));
     let (mut findings, mut faults) = (Vec::new(), Vec::new());
     for trials in trials(matches, &scratch)? {
         let threads: Vec<_> = trials
@@ -141,6 +137,7 @@ fn trials(matches: &ArgMatches, scratch: &Path) -> Outcome<Vec<Vec<Trial>>> {
                 Some(flags) if number == 0 => flags.cloned().collect(),
                 _ => Vec::new(),
             },
+            cores: 1,
         })
         .collect();
     let trial = |scenario: Scenario, agent: &Agent| Trial {

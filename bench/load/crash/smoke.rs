@@ -20,7 +20,7 @@ mod tests {
     fn survives(scenario: Scenario) {
         let name = format!("corelane-crash-{}-{}", std::process::id(), scenario.name());
         let trial = Trial {
-            agent: Agent { kind: Kind::Corelane, binary: program(), flags: Vec::new() },
+            agent: Agent { kind: Kind::Corelane, binary: program(), flags: Vec::new(), cores: 1 },
             scenario,
             measure: Measure { seed: 1, kills: 6, life_ms: (50, 600) },
             receiver: receiver::Kind::Sink,
