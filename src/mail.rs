@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::base::{Histogram, Timestamp};
 use crate::http::Url;
-use crate::model::{Losses, Refusals, Shortage, StatusPolicy, Target};
+use crate::model::{Losses, Refusals, RemoteMessage, Shortage, StatusPolicy, Target};
 use crate::relabel::Rule;
 use crate::tls;
 
@@ -143,7 +143,7 @@ pub struct EndpointPlan {
     /// What an entry with the same URL and without a name would go by: its place is taken over where there is no other.
     pub formerly: Option<String>,
     pub url: Url,
-    /// All request headers but Host, Content-Length and Retry-Attempt.
+    /// All request headers but Host, Content-Length, Retry-Attempt and those that name the message.
     pub headers: Vec<(String, String)>,
     pub tls: u32,
     pub relabel: Vec<Rule>,
@@ -162,8 +162,14 @@ pub struct EndpointPlan {
     pub status_policy: StatusPolicy,
     /// Zero: no limit.
     pub sample_age_limit: Duration,
+    /// What is sent, unless the endpoint shows that it does not know it.
+    pub message: RemoteMessage,
     /// Native histograms are sent; else each is counted as lost.
     pub send_native_histograms: bool,
+    /// How often types, helps and units are sent to an endpoint of 1.0; `None`: never.
+    pub metadata_interval: Option<Duration>,
+    /// In one request, at least one.
+    pub metadata_max: usize,
     /// A new endpoint begins with the oldest sample held, not with the next one.
     pub from_oldest: bool,
     /// How long a connection tries refused samples one by one before it presumes.
@@ -306,6 +312,7 @@ pub struct EndpointMeters {
     pub retried: u64,
     /// Native histograms among the samples attempted, retried and lost.
     pub histograms: HistogramMeters,
+    pub metadata: MetadataMeters,
     pub requests: u64,
     pub requests_failed: u64,
     pub bytes_sent: u64,
@@ -329,6 +336,16 @@ pub struct EndpointMeters {
     /// Sequence number of the lowest segment still needed.
     pub cursor_segment: u64,
     pub ledger: EndpointLedger,
+}
+
+/// Families in requests of their own (MET 7.1).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MetadataMeters {
+    pub attempted: u64,
+    pub retried: u64,
+    pub failed: u64,
+    /// Compressed.
+    pub bytes_sent: u64,
 }
 
 /// What became of an endpoint's samples since it is known, over all starts: `entered + vanished = acknowledged + lost +

@@ -3,7 +3,7 @@
 use corelane::base::Timestamp;
 use corelane::exposition::{Entry, Format, Parser};
 use corelane::model::{LabelsBuilder, SeriesRef, pack};
-use corelane::series::{Feed, Table};
+use corelane::series::{Descriptions, Feed, Table};
 use corelane::wal::{Dictionary, Identity, Log, Region, Seq};
 
 use crate::harness::Page;
@@ -17,6 +17,7 @@ pub fn feed() -> Feed {
         log: Log::open(identity, SEGMENT_BYTES, Vec::new(), Seq(0), 1, &mut |_, _| {}),
         dictionary: Dictionary::open(identity, SEGMENT_BYTES, Vec::new(), 2, &mut |_| None),
         table: Table::new(3),
+        descriptions: Descriptions::default(),
     };
     feed.dictionary.give_spare(0, Region::heap(SEGMENT_BYTES));
     refill(&mut feed);
@@ -39,7 +40,7 @@ pub fn intern(feed: &mut Feed, page: &Page) -> Vec<SeriesRef> {
     for packed in series_texts(page).iter().map(|text| packed(text)) {
         let (series, _) = feed
             .table
-            .intern(&mut feed.dictionary, &packed, 0, Seq(1), Timestamp(0))
+            .intern(&mut feed.dictionary, &packed, 0, 0, Seq(1), Timestamp(0))
             .expect("the dictionary has room");
         refs.push(series);
     }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use corelane::base::{Conn, Instant, Now, Timestamp, limits, stable_hash};
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Notice, Order, Report};
-use corelane::model::{HistogramRules, Labels, Scheme, StatusPolicy, Target, pack};
+use corelane::model::{HistogramRules, Labels, RemoteMessage, Scheme, StatusPolicy, Target, pack};
 use corelane::shard::{Effect, Event, FoundLog, Plan, Shard};
 use corelane::wal::{DiskAnswer, DiskRequest, Identity, Region};
 
@@ -336,12 +336,7 @@ fn endpoint() -> EndpointPlan {
         identity: url.to_owned(),
         formerly: None,
         url: Url::parse(url).expect("a URL"),
-        headers: owned(&[
-            ("Content-Encoding", "snappy"),
-            ("Content-Type", "application/x-protobuf"),
-            ("User-Agent", "bench/1"),
-            ("X-Prometheus-Remote-Write-Version", "0.1.0"),
-        ]),
+        headers: owned(&[("Content-Encoding", "snappy"), ("User-Agent", "bench/1")]),
         tls: 0,
         relabel: Vec::new(),
         connections: 1,
@@ -354,7 +349,10 @@ fn endpoint() -> EndpointPlan {
         retry_429: true,
         status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
+        message: RemoteMessage::V1,
         send_native_histograms: true,
+        metadata_interval: None,
+        metadata_max: 1,
         from_oldest: false,
         patience: Duration::ZERO,
     }

@@ -310,7 +310,7 @@ mod tests {
     use super::*;
     use crate::base::{Instant, limits};
     use crate::model::pack_label;
-    use crate::series::Table;
+    use crate::series::{Descriptions, Table};
     use crate::wal::{Decoded, Dictionary, Identity, Log, Region, Step, decode_samples, lane_of};
 
     const SEGMENT: usize = limits::SEGMENT_BYTES_MIN;
@@ -321,14 +321,14 @@ mod tests {
         log.give_spare(0, Region::heap(SEGMENT));
         let mut dictionary = Dictionary::open(identity, SEGMENT, vec![], 1, &mut |_| None);
         dictionary.give_spare(0, Region::heap(SEGMENT));
-        Feed { log, dictionary, table: Table::new(1) }
+        Feed { log, dictionary, table: Table::new(1), descriptions: Descriptions::default() }
     }
 
     fn intern(feed: &mut Feed, name: &str, home: u8) -> SeriesRef {
         let mut labels = Vec::new();
         pack_label(&mut labels, b"__name__", name.as_bytes());
         let dictionary = &mut feed.dictionary;
-        let interned = feed.table.intern(dictionary, &labels, home, Seq(1), Timestamp(0));
+        let interned = feed.table.intern(dictionary, &labels, home, 0, Seq(1), Timestamp(0));
         interned.expect("room").0
     }
 

@@ -67,7 +67,6 @@ pub(super) const DISCOVERY: &[Known] = &[
 pub(super) const REMOTE_WRITE: &[Known] = &[
     ("azuread", Harmless::Empty),
     ("google_iam", Harmless::Empty),
-    ("protobuf_message", Harmless::Text("prometheus.WriteRequest")),
     // It only adds debug lines about 2.0 requests.
     ("failed_request_logging", Harmless::Flag),
     ("round_robin_dns", Harmless::False),

@@ -182,13 +182,17 @@ fn print_remote_rest(entry: &RemoteWriteConfig, p: &mut Printer) {
         });
     }
     p.list("write_relabel_configs", &entry.write_relabel_configs, print_rule);
-    p.text("protobuf_message", "prometheus.WriteRequest");
+    p.text("protobuf_message", entry.message.name());
     if entry.send_native_histograms {
         p.plain("send_native_histograms", true);
     }
     print_http(&entry.http, p);
     p.key("queue_config").nested(|p| print_queue(&entry.queue, p));
-    p.key("metadata_config").nested(|p| p.plain("send", false));
+    p.key("metadata_config").nested(|p| {
+        p.plain("send", entry.metadata.send);
+        p.duration("send_interval", entry.metadata.send_interval);
+        p.plain("max_samples_per_send", entry.metadata.max_samples_per_send);
+    });
     print_ours(entry, p);
 }
 

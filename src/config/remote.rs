@@ -12,9 +12,9 @@ use crate::config::parse::Context;
 use crate::config::print::print_remote_write;
 use crate::config::reader::{Field, Section};
 use crate::config::rules::read_rules;
-use crate::config::types::{QueueConfig, RemoteWriteConfig, StartAt};
+use crate::config::types::{MetadataConfig, QueueConfig, RemoteWriteConfig, StartAt};
 use crate::config::url::{check_url, redacted};
-use crate::model::{StatusAction, StatusPolicy};
+use crate::model::{RemoteMessage, StatusAction, StatusPolicy};
 
 const EXCLUSIVE: &str = "at most one of basic_auth, authorization, oauth2, sigv4, azuread or \
                          google_iam must be configured";
@@ -100,14 +100,16 @@ fn read_remote_write(
         "write_relabel_configs",
         "empty or null relabeling rule in remote write config",
     )?;
+    let message = read_message(&mut section)?;
     let send_native_histograms = section.flag("send_native_histograms", false)?;
     let queue = match section.section("queue_config")? {
         Some(queue) => read_queue(queue)?,
         None => QueueConfig::default(),
     };
-    if let Some(field) = section.take_written("metadata_config") {
-        check_metadata(&field)?;
-    }
+    let metadata = match section.section("metadata_config")? {
+        Some(metadata) => read_metadata(metadata)?,
+        None => MetadataConfig::default(),
+    };
     section.refuse(known::DATA_PATH)?;
     let http = read_http_client(&mut section, EXCLUSIVE, context)?;
     let (status_policy, start_at, patience) = match section.section("corelane")? {
@@ -122,7 +124,9 @@ fn read_remote_write(
         remote_timeout,
         headers,
         write_relabel_configs,
+        message,
         send_native_histograms,
+        metadata,
         queue,
         http,
         status_policy,
@@ -160,6 +164,17 @@ fn read_ours(mut section: Section<'_>) -> Result<(StatusPolicy, StartAt, Duratio
     let patience = section.duration("patience", PATIENCE)?;
     section.finish(&[])?;
     Ok((policy, start_at, patience))
+}
+
+fn read_message(section: &mut Section<'_>) -> Result<RemoteMessage, ConfigError> {
+    let Some(field) = section.take_written("protobuf_message") else {
+        return Ok(RemoteMessage::V1);
+    };
+    let name = field.text()?;
+    RemoteMessage::from_name(&name).ok_or_else(|| {
+        let known = RemoteMessage::ALL.map(RemoteMessage::name).join(", ");
+        field.error(format!("unknown remote write protobuf message {name}, supported: {known}"))
+    })
 }
 
 fn read_url(section: &mut Section<'_>, context: &mut Context<'_>) -> Result<String, ConfigError> {
@@ -258,15 +273,31 @@ fn read_queue(mut section: Section<'_>) -> Result<QueueConfig, ConfigError> {
     })
 }
 
-/// Metadata is not sent yet, so whoever configures it must say that it need not be.
-fn check_metadata(field: &Field<'_>) -> Result<(), ConfigError> {
-    let mut section = field.section()?;
-    let send = section.take("send");
-    if send.as_ref().map_or(Ok(true), Field::flag)? {
-        let message = "sending metadata is not supported yet: write `send: false`";
-        return Err(section.error_at(send.as_ref(), message));
+impl Default for MetadataConfig {
+    fn default() -> MetadataConfig {
+        MetadataConfig {
+            send: true,
+            send_interval: Duration::from_secs(60),
+            max_samples_per_send: 2000,
+        }
     }
-    section.duration("send_interval", Duration::ZERO)?;
-    section.number("max_samples_per_send", 0)?;
-    section.finish(&[])
+}
+
+// spec: CFG §2.6
+fn read_metadata(mut section: Section<'_>) -> Result<MetadataConfig, ConfigError> {
+    let default = MetadataConfig::default();
+    let send = section.flag("send", default.send)?;
+    let interval = section.take("send_interval");
+    let send_interval = interval.as_ref().map_or(Ok(default.send_interval), Field::duration)?;
+    if send_interval.is_zero() {
+        return Err(section.error_at(interval.as_ref(), "must be more than 0"));
+    }
+    let samples = section.take("max_samples_per_send");
+    let max_samples_per_send =
+        samples.as_ref().map_or(Ok(default.max_samples_per_send), Field::number)?;
+    if max_samples_per_send == 0 {
+        return Err(section.error_at(samples.as_ref(), "must be positive"));
+    }
+    section.finish(&[])?;
+    Ok(MetadataConfig { send, send_interval, max_samples_per_send })
 }

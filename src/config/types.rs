@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use crate::model::{HistogramRules, Labels, Scheme, StatusPolicy, TargetGroup};
+use crate::model::{HistogramRules, Labels, RemoteMessage, Scheme, StatusPolicy, TargetGroup};
 use crate::relabel::Rule;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -114,7 +114,9 @@ pub struct RemoteWriteConfig {
     /// Sorted by name; none that the protocol itself sets.
     pub headers: Vec<(String, String)>,
     pub write_relabel_configs: Vec<Rule>,
+    pub message: RemoteMessage,
     pub send_native_histograms: bool,
+    pub metadata: MetadataConfig,
     pub queue: QueueConfig,
     pub http: HttpClientConfig,
     /// Ours: answers that are not treated as usual.
@@ -123,6 +125,16 @@ pub struct RemoteWriteConfig {
     pub start_at: StartAt,
     /// Ours: how long a connection tries refused samples one by one before it presumes of their neighbours.
     pub patience: Duration,
+}
+
+/// How types, helps and units are sent where they do not go with every series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataConfig {
+    pub send: bool,
+    /// More than zero.
+    pub send_interval: Duration,
+    /// Families in one request, at least one.
+    pub max_samples_per_send: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -105,8 +105,6 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         .map_err(|error| format!("remote_write {:?}: url: {error}", config.name))?;
     let mut headers = vec![
         ("Content-Encoding".to_owned(), wire::CONTENT_ENCODING.to_owned()),
-        ("Content-Type".to_owned(), wire::CONTENT_TYPE_V1.to_owned()),
-        (wire::VERSION.to_owned(), wire::VERSION_V1.to_owned()),
         ("User-Agent".to_owned(), USER_AGENT.to_owned()),
     ];
     headers.extend(config.headers.iter().cloned());
@@ -134,7 +132,10 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         retry_429: queue.retry_on_http_429.unwrap_or(true),
         status_policy: config.status_policy.clone(),
         sample_age_limit: queue.sample_age_limit,
+        message: config.message,
         send_native_histograms: config.send_native_histograms,
+        metadata_interval: config.metadata.send.then_some(config.metadata.send_interval),
+        metadata_max: config.metadata.max_samples_per_send.min(1 << 20) as usize,
         from_oldest: config.start_at == StartAt::Oldest,
         patience: config.patience,
     })

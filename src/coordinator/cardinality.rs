@@ -50,6 +50,7 @@ fn read(store: &StoppedStore, dir: &Path, count: &mut Count) -> Result<(), Strin
     let dictionary =
         Dictionary::open(store.identity(), 0, definitions, 0, &mut |entry| match entry {
             DictionaryEntry::Define { series, at, .. } => defined.insert(series, at),
+            DictionaryEntry::Describe { .. } => None,
             DictionaryEntry::Forget { series } => defined.remove(&series),
         });
     defined.into_values().for_each(|at| count.add(PackedLabels(dictionary.labels(at))));

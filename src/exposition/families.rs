@@ -14,7 +14,9 @@ use crate::exposition::histogram::HistogramMessage;
 use crate::exposition::labels::Gathering;
 use crate::exposition::message::{Message, Taken, Value, take, varint};
 use crate::exposition::number::canonical;
-use crate::model::{Classic, HistogramRules, LabelsBuilder, NativeHistogram, pack};
+use crate::model::{
+    Classic, Description, HistogramRules, LabelsBuilder, MetricType, NativeHistogram, pack,
+};
 
 /// How a sample's name and labels come from its family and metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,8 @@ pub struct Families {
     /// Number of its type; one that is not written is a counter.
     kind: u64,
     help_is_text: bool,
+    help: String,
+    unit: String,
     /// A metric of it has been read.
     begun: bool,
     /// Room for form and bound, the length of the family's name, the name; then the labels of the present metric.
@@ -107,9 +111,26 @@ impl Families {
         self.left = bytes;
         self.kind = COUNTER;
         self.help_is_text = true;
+        self.help.clear();
+        self.unit.clear();
         self.begun = false;
         self.name(&[]);
         self.points.clear();
+    }
+
+    /// What the present family says of itself, as far as it stands before its metrics; `None` once one of them was read.
+    pub fn description(&self) -> Option<Description<'_>> {
+        let (name, _) = written_name(&self.text).filter(|_| !self.begun)?;
+        let name = std::str::from_utf8(name).ok()?;
+        let metric_type = match self.kind {
+            COUNTER => MetricType::Counter,
+            GAUGE => MetricType::Gauge,
+            SUMMARY => MetricType::Summary,
+            HISTOGRAM => MetricType::Histogram,
+            GAUGE_HISTOGRAM => MetricType::GaugeHistogram,
+            _ => MetricType::Unknown,
+        };
+        Some(Description { name, metric_type, unit: &self.unit, help: &self.help })
     }
 
     /// Name of the present family, for messages; cut short if it is long.
@@ -174,7 +195,12 @@ impl Families {
                 }
                 self.name(name);
             }
-            2 => self.help_is_text = std::str::from_utf8(value.bytes()?).is_ok(),
+            2 => {
+                let help = std::str::from_utf8(value.bytes()?);
+                self.help_is_text = help.is_ok();
+                self.help.clear();
+                self.help.push_str(help.unwrap_or_default());
+            }
             3 => {
                 let kind = value.varint()?;
                 if self.begun && kind != self.kind {
@@ -183,7 +209,9 @@ impl Families {
                 self.kind = kind;
             }
             5 => {
-                value.bytes()?;
+                let unit = std::str::from_utf8(value.bytes()?);
+                self.unit.clear();
+                self.unit.push_str(unit.unwrap_or_default());
             }
             _ => {}
         }

@@ -56,6 +56,7 @@ impl ShardReader {
         let mut defined = HashMap::new();
         let dictionary = Dictionary::open(identity, 0, definitions, 0, &mut |entry| match entry {
             DictionaryEntry::Define { series, at, .. } => defined.insert(series, at),
+            DictionaryEntry::Describe { .. } => None,
             DictionaryEntry::Forget { series } => defined.remove(&series),
         });
         let log = Log::open(identity, 0, samples, Seq(0), 0, &mut |_, _| {});

@@ -4,6 +4,7 @@
 
 mod histogram;
 mod label;
+mod message;
 mod metadata;
 mod packed;
 mod packed_histogram;
@@ -17,8 +18,9 @@ pub use histogram::{
     Side, Span, schema_of_factor,
 };
 pub use label::{Label, Labels, LabelsBuilder};
-pub use metadata::MetricType;
-pub use packed::{PackedLabels, merge_packed, pack, pack_label};
+pub use message::RemoteMessage;
+pub use metadata::{Description, MetricType};
+pub use packed::{PackedLabels, merge_packed, pack, pack_label, packed_label};
 pub use packed_histogram::{HistogramSummary, is_packed_custom, pack_histogram};
 pub use policy::{StatusAction, StatusPolicy};
 pub use reason::{Loss, Losses, Refusal, Refusals, Shortage};

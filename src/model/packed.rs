@@ -50,6 +50,13 @@ impl<'a> PackedLabels<'a> {
     }
 }
 
+/// Name and value of the first label, and the bytes that it takes.
+#[inline]
+pub fn packed_label(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+    let (name, value, entry) = next_label(&mut Reader::new(bytes))?;
+    Some((name, value, entry.len()))
+}
+
 /// Name, value and the whole entry's bytes.
 fn next_label<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
     let before = reader.rest();

@@ -5,6 +5,7 @@ use crate::exposition::{ParseError, Parser};
 use crate::mail::Job;
 use crate::model::{Labels, LabelsBuilder, pack};
 use crate::relabel;
+use crate::scrape::family::Family;
 use crate::series::Feed;
 use crate::wal::{Seq, home_of_lane};
 
@@ -46,6 +47,7 @@ impl Resolver {
         parser: &Parser,
         job: &Job,
         target: &Labels,
+        family: &mut Family,
         feed: &mut Feed,
         lane: u32,
         now: Timestamp,
@@ -56,6 +58,7 @@ impl Resolver {
             ParseError::OpenQuote => Broken::OpenQuote,
             error => Broken::Text(error.to_string()),
         })?;
+        let about = family.number(self.labels.get("__name__"), feed, now);
         if job.honor_labels {
             self.honor(target);
         } else {
@@ -73,7 +76,7 @@ impl Resolver {
         if self.packed.len() > limits::LABELS_BYTES {
             return Ok(Resolved::TooLong);
         }
-        Ok(intern(feed, &self.packed, lane, now))
+        Ok(intern(feed, &self.packed, lane, about, now))
     }
 
     /// The page's labels win; one that is there but empty takes the target's label away.
@@ -111,10 +114,10 @@ impl Resolver {
 }
 
 /// Labels that already are as they shall be, as those of report series.
-pub fn intern(feed: &mut Feed, packed: &[u8], lane: u32, now: Timestamp) -> Resolved {
+pub fn intern(feed: &mut Feed, packed: &[u8], lane: u32, about: u16, now: Timestamp) -> Resolved {
     // The first sample may land in the segment after the present one.
     let segment = Seq(feed.log.end().seq().0.saturating_add(1));
-    match feed.table.intern(&mut feed.dictionary, packed, home_of_lane(lane), segment, now) {
+    match feed.intern(packed, home_of_lane(lane), about, segment, now) {
         Ok((series, new)) => Resolved::Series(series, new),
         Err(_) => Resolved::DiskFull,
     }

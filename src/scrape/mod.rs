@@ -13,6 +13,7 @@
 
 mod cache;
 mod convert;
+mod family;
 mod labels;
 mod page;
 mod pieces;

@@ -9,6 +9,7 @@ use crate::mail::Job;
 use crate::model::{HistogramRules, Labels, Refusal, Refusals, SeriesRef};
 use crate::scrape::cache::{Cache, Entry, Pass};
 use crate::scrape::convert::Converter;
+use crate::scrape::family::Family;
 use crate::scrape::labels::{Broken, Resolved, Resolver};
 use crate::series::Feed;
 
@@ -39,6 +40,9 @@ pub struct Page {
     pub(super) parser: Parser,
     pub(super) converter: Converter,
     pub(super) families: Families,
+    pub family: Family,
+    /// The cache has forgotten its texts, though not its series.
+    pub relearns: bool,
     decoder: Decoder,
     /// Body bytes taken from the network and not decoded yet.
     undecoded: Vec<u8>,
@@ -93,6 +97,8 @@ impl Default for Page {
             parser: Parser::new(Format::Text),
             converter: Converter::default(),
             families: Families::default(),
+            family: Family::default(),
+            relearns: false,
             decoder: Decoder::Identity,
             undecoded: Vec::new(),
             plain: Vec::new(),
@@ -124,6 +130,8 @@ impl Page {
         self.partial.clear();
         self.done = 0;
         self.families.reset();
+        self.family.reset();
+        self.relearns = false;
         self.converter.reset();
         self.pass = Pass::default();
         self.line = 0;
@@ -347,11 +355,13 @@ impl Page {
                 Ok(())
             }
             Ok(item) if around.histograms.convert => {
+                self.family.line(&item, line);
                 self.converted(&item, around)?;
                 self.hold_line(line);
                 Ok(())
             }
-            Ok(_) => {
+            Ok(item) => {
+                self.family.line(&item, line);
                 self.joins = 0;
                 Ok(())
             }
@@ -451,6 +461,7 @@ impl Page {
             made.as_ref().unwrap_or(&self.parser),
             around.job,
             around.target,
+            &mut self.family,
             around.feed,
             self.batch.lane,
             around.now.timestamp,
@@ -458,8 +469,8 @@ impl Page {
         let own_time = series.timestamp_ms.is_some() && around.job.honor_timestamps;
         let tracked = !own_time || around.job.track_timestamps_staleness;
         let entry = match resolved {
-            Ok(Resolved::Series(found, _)) => {
-                self.added += 1;
+            Ok(Resolved::Series(found, new)) => {
+                self.added += u64::from(new || !self.relearns);
                 Entry::new(found, tracked)
             }
             Ok(Resolved::Filtered) => Entry::DROPPED,

@@ -55,6 +55,9 @@ impl Page {
             let piece = families.piece(rest).map_err(|error| broken(families, error))?;
             let Some(piece) = piece else { break };
             if let Some(metric) = piece.metric() {
+                if let Some(said) = families.description() {
+                    self.family.of_messages(&said);
+                }
                 families
                     .metric(metric, around.histograms)
                     .map_err(|error| broken(families, error))?;

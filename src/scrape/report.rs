@@ -26,7 +26,7 @@ pub fn report_refs(target: &Labels, feed: &mut Feed, lane: u32, now: Timestamp) 
         labels.set("__name__", name);
         packed.clear();
         pack(labels.iter(), &mut packed);
-        match intern(feed, &packed, lane, now) {
+        match intern(feed, &packed, lane, 0, now) {
             Resolved::Series(found, _) => *series = found,
             _ => return None,
         }

@@ -9,6 +9,7 @@ use crate::http::{Part, ResponseReader, Url, write_request};
 use crate::mail::{Job, ScrapeMeters, TargetState};
 use crate::model::{SeriesRef, Target, stale_marker};
 use crate::scrape::cache::Cache;
+use crate::scrape::family::Said;
 use crate::scrape::labels::Resolver;
 use crate::scrape::page::{Around, Page, PageError};
 use crate::scrape::report::{ReportRefs, report_refs};
@@ -59,6 +60,9 @@ pub struct Scrape {
     paused: bool,
     /// The page being read was begun under other rules.
     relearn: bool,
+    /// What its families said of themselves, and whether its series are being looked at again because of that.
+    said: Said,
+    renews: bool,
     next_tick: Instant,
     /// Timestamp that the next tick should have (SCR-3).
     ideal: Timestamp,
@@ -97,6 +101,8 @@ impl Scrape {
             keep_alive: false,
             paused: false,
             relearn: false,
+            said: Said::default(),
+            renews: false,
             next_tick,
             ideal,
             started: Instant(0),
@@ -467,10 +473,11 @@ impl Scrape {
     }
 
     fn page(&mut self, shared: &mut Shared<'_>) -> &mut Page {
-        let (lane, timestamp) = (self.lane, self.timestamp);
+        let (lane, timestamp, renews) = (self.lane, self.timestamp, self.renews);
         self.page.get_or_insert_with(|| {
             let mut page = shared.pages.pop().unwrap_or_default();
             page.reset();
+            page.relearns = renews;
             page.batch.begin(lane, timestamp);
             page
         })
@@ -520,7 +527,8 @@ impl Scrape {
         match &outcome {
             Ok(()) => {
                 self.cache.accept(pass, shared.vanished);
-                if core::mem::take(&mut self.relearn) {
+                self.renews = self.said.changes(page.family.hash());
+                if core::mem::take(&mut self.relearn) || self.renews {
                     self.cache.forget_texts();
                 }
             }

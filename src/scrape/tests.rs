@@ -11,7 +11,7 @@ use crate::model::{
 use crate::scrape::cache::Cache;
 use crate::scrape::labels::Resolver;
 use crate::scrape::page::{Around, Page, PageError};
-use crate::series::{Feed, Table};
+use crate::series::{Descriptions, Feed, Table};
 use crate::wal::{Decoded, Dictionary, Identity, Log, Region, Seq, Step, decode_samples};
 
 const SEGMENT: usize = limits::SEGMENT_BYTES_MIN;
@@ -39,7 +39,12 @@ impl World {
         let mut dictionary = Dictionary::open(identity, SEGMENT, vec![], 1, &mut |_| None);
         dictionary.give_spare(0, Region::heap(SEGMENT));
         World {
-            feed: Feed { log, dictionary, table: Table::new(1) },
+            feed: Feed {
+                log,
+                dictionary,
+                table: Table::new(1),
+                descriptions: Descriptions::default(),
+            },
             cache: Cache::default(),
             resolver: Resolver::default(),
             job: Job { honor_timestamps: true, ..Job::default() },
@@ -59,7 +64,7 @@ impl World {
             pack_label(&mut labels, b"__name__", &[b'x'; 1000]);
             pack_label(&mut labels, b"n", format!("{number}").as_bytes());
             let (dictionary, table) = (&mut self.feed.dictionary, &mut self.feed.table);
-            if table.intern(dictionary, &labels, 0, Seq(1), Timestamp(0)).is_err() {
+            if table.intern(dictionary, &labels, 0, 0, Seq(1), Timestamp(0)).is_err() {
                 return;
             }
         }
@@ -293,4 +298,28 @@ fn limits_of_buckets_reduce_the_resolution_or_fail_the_page() {
     world.job.bucket_limit = 1;
     let page = "# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_bucket{le=\"2\"} 4\n";
     assert_eq!(world.scrape(Format::Text, page.as_bytes()), Err(PageError::BucketLimit));
+}
+
+#[test]
+fn series_are_known_by_what_their_page_says_of_them() {
+    let page = "# HELP h Sizes,\\nall of them.\n# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_sum 1\nh_count 3\n\
+                other 1\n# TYPE g gauge\ng 2\n# HELP c Ticks\n# TYPE c counter\nc_total 5";
+    let mut world = World::new(HistogramRules::default());
+    world.scrape(Format::Text, page.as_bytes()).expect("a good page");
+    let said = |world: &World, name: &str| {
+        let feed = &world.feed;
+        let mut all = (0..feed.table.bound() as u32).map(SeriesRef);
+        let named = |series: &SeriesRef| {
+            let labels = feed.labels(*series).unwrap_or_default();
+            PackedLabels(labels).get("__name__") == name
+        };
+        let series = all.find(named).expect("a series");
+        feed.description(series).map(|it| (it.metric_type.name(), it.help.to_owned()))
+    };
+    for name in ["h_bucket", "h_sum", "h_count"] {
+        assert_eq!(said(&world, name), Some(("histogram", "Sizes,\nall of them.".to_owned())));
+    }
+    assert_eq!(said(&world, "other"), None);
+    assert_eq!(said(&world, "g"), Some(("gauge", String::new())));
+    assert_eq!(said(&world, "c_total"), Some(("counter", "Ticks".to_owned())));
 }

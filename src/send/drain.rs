@@ -3,7 +3,7 @@
 
 use crate::base::{Timestamp, limits};
 use crate::mail::EndpointPlan;
-use crate::model::{Loss, Losses, SeriesRef, is_packed_custom};
+use crate::model::{Loss, Losses, RemoteMessage, SeriesRef, is_packed_custom};
 use crate::send::body::Body;
 use crate::send::filter::Filter;
 use crate::send::stencils::Stencils;
@@ -11,6 +11,7 @@ use crate::series::Feed;
 use crate::wal::{Decoded, Mark, Place, Seq, Step, decode_samples, is_histograms, lane_of};
 use crate::wire::histogram::{histogram_len, put_histogram};
 use crate::wire::remote_v1::sample_len;
+use crate::wire::remote_v2::{Content, Entry, MetadataRefs};
 
 /// Lanes that a cursor tells apart: targets by hash. Connection `c` of `n` serves the lanes whose number is `c` modulo
 /// `n`, so another number of connections leaves the cursor what it is.
@@ -44,7 +45,7 @@ pub(super) fn lane_number(payload: &[u8]) -> usize {
 /// Samples on their way to the endpoint, and what was found unsendable among them.
 #[derive(Debug, Default)]
 pub struct Request {
-    /// The `WriteRequest`, compressed.
+    /// The message, compressed or about to be.
     pub body: Body,
     pub feed: usize,
     pub from: Mark,
@@ -101,12 +102,16 @@ impl Request {
 }
 
 /// Why a histogram is not sent to this endpoint.
-// spec: conformance 3.1, RW-19
-pub(super) fn unsendable(packed: &[u8], plan: &EndpointPlan) -> Option<Loss> {
+// spec: conformance 3.1, RW-19; remote-write 2.0 has a place for custom buckets
+pub(super) fn unsendable(
+    packed: &[u8],
+    plan: &EndpointPlan,
+    message: RemoteMessage,
+) -> Option<Loss> {
     if !plan.send_native_histograms {
         return Some(Loss::HistogramsOff);
     }
-    is_packed_custom(packed).then_some(Loss::CustomBuckets)
+    (message == RemoteMessage::V1 && is_packed_custom(packed)).then_some(Loss::CustomBuckets)
 }
 
 /// Frames of segments below these are given up, and why.
@@ -311,9 +316,13 @@ fn add_frame(
 ) -> bool {
     let oldest = oldest_sent(rules.plan, rules.now);
     let searched = rules.until.is_some() || !rules.spared.is_empty();
+    let message = request.body.message();
+    // Nearly every frame: floats for a message of 1.0.
+    let plain = message == RemoteMessage::V1 && tools.decoded.is_plain();
     for index in at.skip as usize..tools.decoded.refs.len() {
         let time = tools.decoded.times[index];
-        let histogram = tools.decoded.histogram(index);
+        let histogram = if plain { None } else { tools.decoded.histogram(index) };
+        let is_histogram = histogram.is_some();
         if searched {
             let mark = Mark { place, skip: index as u32 };
             if rules.until.is_some_and(|until| mark >= until) {
@@ -321,7 +330,7 @@ fn add_frame(
                 return false;
             }
             if let Some(spared) = rules.spared.iter().find(|spared| spared.mark == mark) {
-                step_over(request, spared, histogram.is_some());
+                step_over(request, spared, is_histogram);
                 continue;
             }
         }
@@ -330,33 +339,73 @@ fn add_frame(
             return false;
         }
         if time < oldest {
-            request.lose(Loss::TooOld, histogram.is_some());
+            request.lose(Loss::TooOld, is_histogram);
             continue;
         }
-        if let Some(loss) = histogram.and_then(|packed| unsendable(packed, rules.plan)) {
-            request.lose(loss, histogram.is_some());
+        if let Some(loss) = histogram.and_then(|packed| unsendable(packed, rules.plan, message)) {
+            request.lose(loss, is_histogram);
             continue;
         }
-        match add_sample(request, index, feed, tools, rules) {
+        let added = match plain {
+            true => add_sample(request, index, feed, tools, rules),
+            false => add_other(request, index, feed, tools, rules),
+        };
+        match added {
             Ok(true) => {}
             Ok(false) => {
                 at.skip = index as u32;
                 return false;
             }
             Err(loss) => {
-                request.lose(loss, tools.decoded.histogram(index).is_some());
+                request.lose(loss, is_histogram);
                 continue;
             }
         }
         request.samples += 1;
-        request.histograms += u64::from(tools.decoded.histogram(index).is_some());
+        request.histograms += u64::from(is_histogram);
         request.newest = request.newest.max(Timestamp(time));
         request.oldest = request.oldest.min(Timestamp(time));
     }
     true
 }
 
-/// Adds one decoded sample. False if it does not fit any more; an error if it cannot be sent.
+/// Adds what is not a float for a message of 1.0. Results as those of [`add_sample`].
+#[inline(never)]
+fn add_other(
+    request: &mut Request,
+    index: usize,
+    feed: &Feed,
+    tools: &mut Tools<'_>,
+    rules: &Rules<'_>,
+) -> Result<bool, Loss> {
+    let Tools { filter, stencils, decoded } = tools;
+    let (series, time) = (decoded.refs[index], decoded.times[index]);
+    let histogram = decoded.histogram(index);
+    let labels = match (histogram, request.body.message()) {
+        (None, RemoteMessage::V1) => return add_sample(request, index, feed, tools, rules),
+        _ => labels(series, feed, filter, rules)?,
+    };
+    let body = &mut request.body;
+    let bytes_max = if request.samples == 0 { usize::MAX } else { rules.bytes_max };
+    if body.message() == RemoteMessage::V2 {
+        let content = match histogram {
+            Some(packed) => Content::Histogram(packed),
+            None => Content::Float(decoded.values[index]),
+        };
+        let metadata = MetadataRefs::default();
+        let entry = Entry { content, time, start: 0, exemplars: &[], metadata };
+        let about = feed.descriptions.of(series);
+        return Ok(body.put_second(labels, entry, about, || feed.description(series), bytes_max));
+    }
+    let packed = histogram.unwrap_or_default();
+    if body.raw_len() + histogram_len(labels.len(), packed.len(), time) > bytes_max {
+        return Ok(false);
+    }
+    stencils.put_entry(body, |out| put_histogram(out, labels, packed, time));
+    Ok(true)
+}
+
+/// Adds one decoded float to a message of 1.0. False if it does not fit any more; an error if it cannot be sent.
 #[inline]
 fn add_sample(
     request: &mut Request,
@@ -369,20 +418,12 @@ fn add_sample(
     let (series, time) = (decoded.refs[index], decoded.times[index]);
     let body = &mut request.body;
     let room = |len: usize, more: usize| request.samples == 0 || len + more <= rules.bytes_max;
-    if let Some(packed) = decoded.histogram(index) {
-        let labels = labels(series, feed, filter, rules)?;
-        if !room(body.raw_len(), histogram_len(labels.len(), packed.len(), time)) {
-            return Ok(false);
-        }
-        stencils.put_entry(body, |out| put_histogram(out, labels, packed, time));
-        return Ok(true);
-    }
     // A series with a stencil has labels and passes the filter.
     let more = match stencils.entry_len(series, time) {
         Some(len) => len,
         None => sample_len(labels(series, feed, filter, rules)?.len(), time),
     };
-    if !room(body.raw_len(), more) {
+    if !room(body.raw_len, more) {
         return Ok(false);
     }
     let mut append = |series, out: &mut Vec<u8>| {

@@ -3,6 +3,7 @@
 use crate::base::{Dialer, Instant, Now, Random, Timestamp};
 use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
 use crate::model::{Loss, SeriesRef};
+use crate::send::body::Packer;
 use crate::send::cursors::{Cursor, cursor_file};
 use crate::send::drain::{Floors, GivenUp, LANES, Spared};
 use crate::send::filter::Filter;
@@ -33,13 +34,14 @@ pub struct Outlook<'a> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub decoded: Decoded,
+    pub packer: Packer,
     /// Of each feed, for endpoints that send labels as they are stored, external ones added.
     pub stencils: Vec<Stencils>,
 }
 
 impl Scratch {
     pub fn new(feeds: usize) -> Scratch {
-        Scratch { decoded: Decoded::default(), stencils: stencils(feeds) }
+        Scratch { stencils: stencils(feeds), ..Scratch::default() }
     }
 
     /// The ref of the shard's own log will be given to another series.
@@ -64,6 +66,8 @@ pub struct Endpoint {
     cursors: Vec<Cursor>,
     pub meters: EndpointMeters,
     acquainted: bool,
+    /// It does not know the message that the plan says. Known until the program or the plan is another.
+    fallen_back: bool,
     bytes_max: usize,
     given_up: Vec<GivenUp>,
     /// Segments of later epochs may not be sent yet.
@@ -99,6 +103,7 @@ impl Endpoint {
             cursors: Vec::new(),
             meters: EndpointMeters::default(),
             acquainted: false,
+            fallen_back: false,
             bytes_max: usize::MAX,
             given_up: vec![GivenUp::default(); feeds.len()],
             epoch_max: 0,
@@ -175,9 +180,13 @@ impl Endpoint {
             self.filters.iter_mut().for_each(Filter::clear);
             self.stencils.iter_mut().for_each(Stencils::clear);
         }
+        let (other_url, other_message) =
+            (before.url != self.plan.url, before.message != self.plan.message);
+        self.fallen_back &= !other_url && !other_message;
         if before.connections != self.plan.connections {
             self.deal_lanes(dialer);
-        } else if before.url != self.plan.url
+        } else if other_url
+            || other_message
             || before.tls != self.plan.tls
             || before.relabel != self.plan.relabel
             || external_changed
@@ -318,6 +327,8 @@ impl Endpoint {
             random: &mut self.random,
             stencils,
             decoded: &mut outlook.scratch.decoded,
+            packer: &mut outlook.scratch.packer,
+            fallen_back: &mut self.fallen_back,
             acquainted: &mut self.acquainted,
             bytes_max: &mut self.bytes_max,
             wanted: outlook.wanted,
@@ -372,6 +383,12 @@ impl Endpoint {
 
     pub fn cursor_name(&self) -> &str {
         self.cursors.first().map_or("", |cursor| cursor.file())
+    }
+
+    /// It is sent 1.0 although the plan says 2.0.
+    #[cfg(test)]
+    pub(super) fn has_fallen_back(&self) -> bool {
+        self.fallen_back
     }
 
     /// The first cursor of the shard's own log is stored: from here on nothing appended can be missed by a restart.

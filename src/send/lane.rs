@@ -5,7 +5,9 @@ use core::time::Duration;
 use crate::base::{Conn, Dialer, Instant, Now, Owner, Random, limits};
 use crate::http::{HttpError, Part, ResponseReader, retry_after, write_request};
 use crate::mail::{EndpointMeters, EndpointPlan};
-use crate::model::Loss;
+use crate::model::{Loss, RemoteMessage};
+use crate::send::announce::Announcement;
+use crate::send::body::Packer;
 use crate::send::drain::{
     Floors, GivenUp, Request, Rules, Spared, Stop, Tools, oldest_sent, read_on,
 };
@@ -14,9 +16,10 @@ use crate::send::isolation::{Isolation, Patience};
 use crate::send::letters::Letters;
 use crate::send::stencils::Stencils;
 use crate::send::verdict::{Verdict, verdict};
+use crate::send::written::Written;
 use crate::series::Feed;
 use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq, pages_lost};
-use crate::wire::headers::RETRY_ATTEMPT;
+use crate::wire::headers::{RETRY_ATTEMPT, of_message};
 
 /// What the connections of an endpoint share, lent for one event.
 #[derive(Debug)]
@@ -37,6 +40,9 @@ pub struct Shared<'a> {
     /// One each for every feed.
     pub stencils: &'a mut [Stencils],
     pub decoded: &'a mut Decoded,
+    pub packer: &'a mut Packer,
+    /// The endpoint does not know the message that it is to be sent: it gets 1.0.
+    pub fallen_back: &'a mut bool,
     /// The endpoint has acknowledged something, ever.
     pub acquainted: &'a mut bool,
     /// Limit learned from 413, in uncompressed bytes.
@@ -47,6 +53,13 @@ pub struct Shared<'a> {
     pub letters: &'a mut Letters,
     /// When frames of the shard's own log were committed, oldest first.
     pub commits: &'a [(Place, Instant)],
+}
+
+impl Shared<'_> {
+    /// What the endpoint is sent now.
+    pub fn message(&self) -> RemoteMessage {
+        if *self.fallen_back { RemoteMessage::V1 } else { self.plan.message }
+    }
 }
 
 /// A line for the log.
@@ -105,6 +118,8 @@ pub(super) enum Trial {
     Probe(u64, Mark),
     /// No sample: to see whether anything is taken.
     Canary,
+    /// So many families, the last with this number.
+    Metadata(u64, u16),
 }
 
 /// Pause after a refusal by an endpoint that never acknowledged anything.
@@ -152,6 +167,7 @@ pub struct Lane {
     pub(super) more: bool,
     /// Refused a moment ago: nothing is sent before.
     pub(super) quiet_until: Instant,
+    pub(super) announcement: Announcement,
 }
 
 impl Lane {
@@ -189,6 +205,7 @@ impl Lane {
             waiting_since: None,
             more: true,
             quiet_until: Instant(0),
+            announcement: Announcement::new(),
         }
     }
 
@@ -217,6 +234,7 @@ impl Lane {
     pub fn wake(&self, now: Instant) -> Instant {
         match self.state {
             State::Idle if self.more => now,
+            State::Idle => self.due.min(self.announcement.due),
             _ => self.due,
         }
     }
@@ -229,14 +247,16 @@ impl Lane {
     /// Whatever is due.
     pub fn tick(&mut self, shared: &mut Shared<'_>) {
         let due = self.due <= shared.now.instant;
+        let announces = self.announcement.due <= shared.now.instant;
         match self.state {
-            State::Idle if self.more || due => self.gather(shared),
+            State::Idle if self.more || due || announces => self.gather(shared),
             State::Waiting if due => {
                 let attempts = self.attempts;
+                let other = self.request.body.message() != shared.message();
                 if self.given_up(shared) {
                     self.rebuild();
-                } else if self.too_old(shared) {
-                    // It is the same request without them, not a new one.
+                } else if other || self.too_old(shared) {
+                    // It is the same request without those, or in other words, not a new one.
                     self.rebuild();
                     self.attempts = attempts;
                 } else {
@@ -270,6 +290,9 @@ impl Lane {
         self.due = Instant::NEVER;
         if self.request.samples == 0 {
             self.settle_unsendable(shared);
+            if self.announce(shared) {
+                return;
+            }
             let feed = self.choose_feed(shared);
             let from = self.progress[feed].at;
             self.request.begin(feed, from);
@@ -309,6 +332,9 @@ impl Lane {
     /// Adds to the request what may go into it, up to a mark if there is one.
     pub(super) fn read_on(&mut self, until: Option<Mark>, shared: &mut Shared<'_>) -> Stop {
         let feed = self.request.feed;
+        if self.request.samples == 0 {
+            self.request.body.begin(shared.message());
+        }
         let unreadable = self.request.lost.get(Loss::Unreadable);
         let Progress { at, floors, spared, .. } = &mut self.progress[feed];
         let from = at.place;
@@ -384,7 +410,7 @@ impl Lane {
         shared.totals[self.request.feed].acked += self.request.spared;
     }
 
-    fn lose(&self, loss: Loss, samples: u64, shared: &mut Shared<'_>) {
+    pub(super) fn lose(&self, loss: Loss, samples: u64, shared: &mut Shared<'_>) {
         shared.meters.lost.add(loss, samples);
         shared.totals[self.request.feed].lost.add(loss, samples);
     }
@@ -418,6 +444,10 @@ impl Lane {
         shared.meters.requests += 1;
         shared.meters.attempted += self.request.samples;
         shared.meters.histograms.attempted += self.request.histograms;
+        shared.meters.metadata.attempted += self.families();
+        if self.families() > 0 {
+            shared.meters.metadata.bytes_sent += self.request.body.block_len() as u64;
+        }
         self.due = shared.now.instant + shared.plan.timeout;
         self.written_at = shared.now.instant;
         match self.conn {
@@ -432,10 +462,13 @@ impl Lane {
 
     /// Head and body as they go out.
     fn write_wire(&mut self, shared: &mut Shared<'_>) -> Result<(), HttpError> {
+        if self.trial == Trial::Canary {
+            self.request.body.begin(shared.message());
+        }
+        self.request.body.seal(shared.packer);
         let plan = shared.plan;
-        let headers = plan.headers.iter();
-        let mut headers: Vec<(&str, &str)> =
-            headers.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut headers = of_message(self.request.body.message()).to_vec();
+        headers.extend(plan.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let attempts = self.attempts.to_string();
         if self.attempts > 0 {
             headers.push((RETRY_ATTEMPT, &attempts));
@@ -539,7 +572,9 @@ impl Lane {
         let after = head.header("retry-after");
         let after = after.and_then(|value| retry_after(value, shared.now.timestamp));
         let after = after.map(|after| after.min(RETRY_AFTER_MAX));
-        let words = if (200..300).contains(&status) {
+        let written = Written::of(head);
+        let words = if (200..300).contains(&status) && !self.nothing_written(written) {
+            self.refusal = (status, String::new());
             String::new()
         } else {
             let body = String::from_utf8_lossy(&self.answer);
@@ -552,7 +587,13 @@ impl Lane {
         shared.meters.held = false;
         let about_samples = *shared.acquainted || self.uncertain || self.isolation.is_some();
         let plan = shared.plan;
+        if self.misunderstood(status, written) {
+            return self.fall_back(status, shared);
+        }
         match verdict(status, &plan.status_policy, plan.retry_429, after, about_samples) {
+            Verdict::Acknowledge if self.nothing_written(written) => self.refused(words, shared),
+            Verdict::Acknowledge | Verdict::Isolate | Verdict::Drop
+                if self.partly(status, written, shared) => {}
             Verdict::Acknowledge => self.acknowledged(shared),
             Verdict::Retry { after } => self.retry(after, words, shared),
             Verdict::Hold => self.hold_back(words, shared),
@@ -618,6 +659,7 @@ impl Lane {
     fn retry(&mut self, after: Option<Duration>, words: String, shared: &mut Shared<'_>) {
         shared.meters.retried += self.request.samples;
         shared.meters.histograms.retried += self.request.histograms;
+        shared.meters.metadata.retried += self.families();
         shared.meters.requests_failed += 1;
         self.uncertain |= self.sent > 0;
         self.say(words, shared);
@@ -642,6 +684,7 @@ impl Lane {
     fn hold_back(&mut self, words: String, shared: &mut Shared<'_>) {
         shared.meters.retried += self.request.samples;
         shared.meters.histograms.retried += self.request.histograms;
+        shared.meters.metadata.retried += self.families();
         shared.meters.requests_failed += 1;
         self.say(words, shared);
         self.attempts += 1;

@@ -14,6 +14,7 @@
 //!
 //! May use: base, model, mail, wire, http, series, wal, relabel.
 
+mod announce;
 mod body;
 mod cursors;
 mod drain;
@@ -29,12 +30,14 @@ mod search;
 mod spot;
 mod stencil;
 mod stencils;
+mod symbols;
 #[cfg(test)]
 mod tests;
 mod verdict;
 mod walk;
+mod written;
 
-pub use body::Body;
+pub use body::{Body, Packer};
 pub use cursors::{cursor_file, endpoint_key};
 pub use endpoint::{Endpoint, Outlook, Scratch};
 pub use filter::Filter;

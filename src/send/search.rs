@@ -153,6 +153,7 @@ impl Lane {
         let feed = self.request.feed;
         let walk = Walk {
             plan: shared.plan,
+            message: shared.message(),
             external: shared.external,
             now: shared.now.timestamp,
             feed: &shared.feeds[feed],
@@ -174,7 +175,7 @@ impl Lane {
         let end = self.progress[self.request.feed].at;
         let (from, end) = match self.trial {
             Trial::Probe(_, mark) => (mark, Mark { skip: mark.skip + 1, ..mark }),
-            Trial::Piece | Trial::Canary => (self.request.from, end),
+            Trial::Piece | Trial::Canary | Trial::Metadata(..) => (self.request.from, end),
         };
         let endpoint = &shared.plan.name;
         let refusal = Refusal { endpoint, status: self.refusal.0, words: &self.refusal.1 };
@@ -227,6 +228,10 @@ impl Lane {
                 self.found().canary_refused();
                 self.quiet_until = self.held_until(shared);
             }
+            Trial::Metadata(families, last) => {
+                shared.meters.metadata.failed += families;
+                self.announcement.past(last);
+            }
         }
         self.rebuild();
     }
@@ -241,6 +246,7 @@ impl Lane {
                 self.found().probe_settled(index, mark, true);
             }
             Trial::Canary => self.found().canary_taken(),
+            Trial::Metadata(_, last) => self.announcement.past(last),
             Trial::Piece => {}
         }
         self.uncertain = false;

@@ -8,11 +8,14 @@ use prost::Message as _;
 use crate::base::{Ask, Dialer, Instant, Now, Timestamp};
 use crate::http::Url;
 use crate::mail::EndpointPlan;
-use crate::model::{Loss, SeriesRef, StatusAction, StatusPolicy, pack_label};
+use crate::model::{Loss, RemoteMessage, SeriesRef, StatusAction, StatusPolicy, pack_label};
 use crate::send::{Endpoint, Letters, Outlook, Scratch};
-use crate::series::{Feed, Table};
+use crate::series::{Descriptions, Feed, Table};
 use crate::wal::{CursorPage, Dictionary, DiskRequest, Identity, Log, Region, Samples, Seq};
 use crate::wire::remote_v1::WriteRequest;
+
+#[path = "tests_second.rs"]
+mod second;
 
 const SEGMENT: usize = 4 << 20;
 
@@ -36,7 +39,7 @@ fn feed(series: u32) -> Feed {
     }
     let mut log = Log::open(identity, SEGMENT, vec![], Seq(0), 1, &mut |_, _| {});
     log.give_spare(0, Region::heap(SEGMENT));
-    Feed { log, dictionary, table }
+    Feed { log, dictionary, table, descriptions: Descriptions::default() }
 }
 
 fn plan() -> EndpointPlan {
@@ -58,7 +61,10 @@ fn plan() -> EndpointPlan {
         retry_429: true,
         status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
+        message: RemoteMessage::V1,
         send_native_histograms: true,
+        metadata_interval: None,
+        metadata_max: 1,
         from_oldest: true,
         patience: Duration::from_secs(120),
     }
@@ -82,6 +88,12 @@ struct Bench {
     empty: u64,
     /// The header `Retry-Attempt` of the last request.
     attempt: String,
+    /// The message of the last request, by its content type.
+    message: RemoteMessage,
+    /// Families in the last request, told of by themselves.
+    families: usize,
+    /// Lines for the head of an answer to 2.0, made of the number of samples and whether they are kept.
+    written: fn(usize, bool) -> String,
     /// What was kept, in the order of its coming.
     kept: Vec<Key>,
     newest: BTreeMap<u32, i64>,
@@ -108,6 +120,9 @@ impl Bench {
             requests: 0,
             empty: 0,
             attempt: String::new(),
+            message: RemoteMessage::V1,
+            families: 0,
+            written: |_, _| String::new(),
             kept: Vec::new(),
             newest: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -184,8 +199,8 @@ impl Bench {
         let attempt = head.lines().find_map(|line| line.strip_prefix("Retry-Attempt: "));
         self.attempt = attempt.unwrap_or_default().to_owned();
         let raw = snap::raw::Decoder::new().decompress_vec(&bytes[body..]).expect("Snappy");
-        let message = WriteRequest::decode(&raw[..]).expect("a message");
-        let samples: Vec<Key> = message.timeseries.iter().map(key).collect();
+        let (message, samples, families) = second::decode(&head, &raw);
+        (self.message, self.families) = (message, families);
         self.requests += 1;
         self.empty += u64::from(samples.is_empty());
         let Answer(status, keeps) = receiver(&samples, self);
@@ -199,10 +214,14 @@ impl Bench {
             }
         }
         self.now = self.now + self.takes;
+        let written = match message {
+            RemoteMessage::V1 => String::new(),
+            RemoteMessage::V2 => (self.written)(samples.len(), keeps),
+        };
         let answer = match status {
             0 => return,
-            204 => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
-            status => format!("HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno"),
+            204 => format!("HTTP/1.1 204 No Content\r\n{written}\r\n"),
+            status => format!("HTTP/1.1 {status} No\r\n{written}Content-Length: 2\r\n\r\nno"),
         };
         self.with(|endpoint, outlook| endpoint.read(0, answer.as_bytes(), outlook));
     }

@@ -2,7 +2,7 @@
 
 use crate::base::Timestamp;
 use crate::mail::EndpointPlan;
-use crate::model::SeriesRef;
+use crate::model::{RemoteMessage, SeriesRef};
 use crate::send::drain::{FRAMES_A_TURN, GivenUp, lane_number, oldest_sent, unsendable};
 use crate::send::filter::Filter;
 use crate::send::lane::Progress;
@@ -13,6 +13,8 @@ use crate::wal::{Decoded, Mark, Step, decode_samples};
 #[derive(Debug)]
 pub struct Walk<'a> {
     pub plan: &'a EndpointPlan,
+    /// What is sent now.
+    pub message: RemoteMessage,
     pub external: &'a [u8],
     pub now: Timestamp,
     pub feed: &'a Feed,
@@ -73,9 +75,9 @@ impl Walk<'_> {
                 let (series, time) = (decoded.refs[index], decoded.times[index]);
                 let mark = Mark { place, skip: index as u32 };
                 let histogram = decoded.histogram(index);
-                let off = histogram.is_some_and(|packed| unsendable(packed, self.plan).is_some());
+                let off = histogram.and_then(|packed| unsendable(packed, self.plan, self.message));
                 let settled = progress.spared.iter().any(|spared| spared.mark == mark);
-                if off || settled || time < oldest {
+                if off.is_some() || settled || time < oldest {
                     continue;
                 }
                 let Some(stored) = feed.labels(series) else { continue };

@@ -8,9 +8,11 @@
 //!
 //! May use: base, model, wal.
 
+mod descriptions;
 mod feed;
 mod index;
 mod table;
 
+pub use descriptions::Descriptions;
 pub use feed::Feed;
 pub use table::{Admission, Table};

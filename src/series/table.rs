@@ -72,13 +72,15 @@ impl Table {
     }
 
     /// The ref of these packed labels; defines them in the dictionary if they are new (then the flag is true).
-    /// `home` is the lane of who asks; a known series keeps its own. `segment` is where its first sample will go at the
+    /// `home` is the lane of who asks; a known series keeps its own, and so it does its description, for which see
+    /// `Descriptions`. `segment` is where its first sample will go at the
     /// earliest.
     pub fn intern(
         &mut self,
         dictionary: &mut Dictionary,
         labels: &[u8],
         home: u8,
+        about: u16,
         segment: Seq,
         now: Timestamp,
     ) -> Result<(SeriesRef, bool), Full> {
@@ -93,7 +95,7 @@ impl Table {
             return Ok((SeriesRef(found), false));
         }
         let series = self.free.last().copied().unwrap_or(self.newest.len() as u32);
-        let at = dictionary.define(SeriesRef(series), home, labels, now)?;
+        let at = dictionary.define_described(SeriesRef(series), home, about, labels, now)?;
         self.free.pop();
         self.place(series, hash, home, at, segment);
         self.created += 1;

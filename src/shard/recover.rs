@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::mail::Recovery;
-use crate::series::{Feed, Table};
+use crate::series::{Descriptions, Feed, Table};
 use crate::shard::FoundLog;
 use crate::wal::{Decoded, Dictionary, DictionaryEntry, Identity, Log, Seq, decode_samples};
 
@@ -11,6 +11,7 @@ use crate::wal::{Decoded, Dictionary, DictionaryEntry, Identity, Log, Seq, decod
 /// timestamps, and for refs that they mention.
 pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64) -> Feed {
     let mut table = Table::new(seed);
+    let mut descriptions = Descriptions::default();
     // No series' newest sample lies later than in the segment that comes next (R1).
     let written = found.samples.iter().map(|segment| segment.header.seq).max();
     let newest = written.unwrap_or_default().max(found.highest_seq);
@@ -22,11 +23,16 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
         found.dictionary,
         seed ^ 0x6469_6374,
         &mut |entry| match entry {
-            DictionaryEntry::Define { series, home, at, labels } => {
+            DictionaryEntry::Define { series, home, about, at, labels } => {
                 forgotten.remove(&series.0);
+                descriptions.recover_series(series, about);
                 table.recover(series, home, at, labels, newest)
             }
+            DictionaryEntry::Describe { about, at, content } => {
+                descriptions.recover(about, at, content)
+            }
             DictionaryEntry::Forget { series } => {
+                descriptions.recover_series(series, 0);
                 forgotten.insert(series.0);
                 let before = table.at(series);
                 table.remove(series);
@@ -56,7 +62,8 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
     bound = bound.max(log.refs_bound()).max(table.bound() as u32);
     table.recovered(&forgotten, bound);
     log.set_refs_bound(bound);
-    Feed { log, dictionary, table }
+    descriptions.recovered();
+    Feed { log, dictionary, table, descriptions }
 }
 
 /// What was found, for whoever started us. `vanished`: samples that the ledgers knew and the logs do not.
@@ -75,7 +82,7 @@ pub fn summary(feeds: &[Feed], vanished: u64) -> Recovery {
 mod tests {
     use super::*;
     use crate::base::{Timestamp, limits};
-    use crate::model::{SeriesRef, pack_label};
+    use crate::model::{Description, SeriesRef, pack_label};
     use crate::wal::{FoundSegment, Header, Region, Samples};
 
     const SEGMENT: usize = limits::SEGMENT_BYTES_MIN;
@@ -124,5 +131,47 @@ mod tests {
         let newest = feed.log.segments().map(|segment| segment.seq).max().expect("some");
         feed.log.retire(newest);
         assert_eq!(feed.table.outlived(feed.log.start().seq(), |_| false), []);
+    }
+
+    #[test]
+    fn what_series_were_said_to_be_survives_a_restart_and_cleaning() {
+        let identity = Identity { store: [1; 16], shard: 0, start: 1, epoch: 1 };
+        let mut feed = feed(identity, SEGMENT, FoundLog::default(), 1);
+        feed.dictionary.give_spare(0, Region::heap(SEGMENT));
+        let content = |help: &str| {
+            let mut content = Vec::new();
+            Description { name: "up", help, ..Description::default() }.encode(&mut content);
+            content
+        };
+        let mut labels = Vec::new();
+        let about = feed.describe(&content("first"), Timestamp(0));
+        for number in 0..3u32 {
+            labels.clear();
+            pack_label(&mut labels, b"__name__", number.to_string().as_bytes());
+            let about = if number == 0 { 0 } else { about };
+            feed.intern(&labels, 2, about, Seq(1), Timestamp(0)).expect("room");
+        }
+        // The last one is said to be something else.
+        let about = feed.describe(&content("second"), Timestamp(0));
+        feed.intern(&labels, 5, about, Seq(1), Timestamp(0)).expect("room");
+        let help =
+            |feed: &Feed, series| feed.description(SeriesRef(series)).map(|it| it.help.to_owned());
+        let check = |feed: &Feed| {
+            assert_eq!(help(feed, 0), None);
+            assert_eq!(help(feed, 1).as_deref(), Some("first"));
+            assert_eq!(help(feed, 2).as_deref(), Some("second"));
+            assert_eq!(feed.labels(SeriesRef(2)), Some(&*labels));
+            assert_eq!(feed.table.home(SeriesRef(2)), 2);
+        };
+        check(&feed);
+        let copy = |(slot, region): (u16, &Region)| (slot, region.bytes().to_vec());
+        let begun = |(_, bytes): &(u16, Vec<u8>)| Header::decode(bytes).is_ok();
+        let dictionary = found(feed.dictionary.regions().map(copy).filter(begun).collect());
+        let log_found = FoundLog { dictionary, ..FoundLog::default() };
+        let next = Identity { start: 2, ..identity };
+        let feed = super::feed(next, SEGMENT, log_found, 2);
+        check(&feed);
+        assert_eq!(feed.descriptions.used_after(0).count(), 2);
+        assert_eq!((feed.table.len(), feed.dictionary.counters().lost), (3, 0));
     }
 }

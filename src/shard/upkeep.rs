@@ -201,6 +201,7 @@ impl Shard {
             for &(series, _) in some {
                 feed.table.remove(series);
                 feed.table.release(series);
+                feed.descriptions.set(series, 0);
                 self.scratch.forget(series);
                 for endpoint in self.endpoints.iter_mut().flatten() {
                     endpoint.forget(series);
@@ -240,19 +241,31 @@ impl Shard {
                 }
                 return;
             };
-            if let DictionaryEntry::Define { series, home, at, labels: bytes } = entry
-                && feed.table.at(series) == Some(at)
-            {
-                labels.clear();
-                labels.extend_from_slice(bytes);
-                match feed.dictionary.define(series, home, &labels, now.timestamp) {
-                    Ok(moved) => feed.table.moved(series, moved),
-                    Err(_) => {
-                        // No room now: go on when there is.
-                        self.upkeep.cleaned = None;
-                        return;
-                    }
+            let stamp = now.timestamp;
+            let moved = match entry {
+                DictionaryEntry::Define { series, home, about, at, labels: bytes }
+                    if feed.table.at(series) == Some(at) =>
+                {
+                    labels.clear();
+                    labels.extend_from_slice(bytes);
+                    let moved =
+                        feed.dictionary.define_described(series, home, about, &labels, stamp);
+                    moved.map(|moved| feed.table.moved(series, moved))
                 }
+                DictionaryEntry::Describe { about, at, content }
+                    if feed.descriptions.lives(about, at) =>
+                {
+                    labels.clear();
+                    labels.extend_from_slice(content);
+                    let moved = feed.dictionary.describe(about, &labels, stamp);
+                    moved.map(|moved| feed.descriptions.moved(about, moved))
+                }
+                _ => Ok(()),
+            };
+            if moved.is_err() {
+                // No room now: go on when there is.
+                self.upkeep.cleaned = None;
+                return;
             }
             from = next;
         }

@@ -52,6 +52,10 @@ catalog! {
     REMOTE_HISTOGRAMS_FAILED Counter "prometheus_remote_storage_histograms_failed_total" "Native histograms lost: refused for good, shed for disk space, or unreadable.";
     REMOTE_HISTOGRAMS_RETRIED Counter "prometheus_remote_storage_histograms_retried_total" "Native histograms in attempts that failed and are repeated.";
     REMOTE_HISTOGRAMS_DROPPED Counter "prometheus_remote_storage_histograms_dropped_total" "Native histograms not sent because the configuration or the protocol says so.";
+    REMOTE_METADATA Counter "prometheus_remote_storage_metadata_total" "Families in requests of their own (remote write 1.0), counted at every attempt.";
+    REMOTE_METADATA_FAILED Counter "prometheus_remote_storage_metadata_failed_total" "Families whose request was refused for good.";
+    REMOTE_METADATA_RETRIED Counter "prometheus_remote_storage_metadata_retried_total" "Families in attempts that failed and are repeated.";
+    REMOTE_METADATA_BYTES Counter "prometheus_remote_storage_metadata_bytes_total" "Bytes of such requests, compressed.";
     REMOTE_ENQUEUE_RETRIES Counter "prometheus_remote_storage_enqueue_retries_total" "Always 0: the log is read in place, no queue can be full.";
     REMOTE_BATCH_SECONDS Histogram "prometheus_remote_storage_sent_batch_duration_seconds" "Time from a request written to its answer read.";
     REMOTE_HIGHEST Gauge "prometheus_remote_storage_queue_highest_timestamp_seconds" "Newest timestamp destined for the endpoint.";

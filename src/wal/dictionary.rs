@@ -12,7 +12,8 @@ use crate::wal::log::LogCounters;
 use crate::wal::map::Region;
 use crate::wal::place::{Identity, Place, Seq};
 use crate::wal::record::{
-    HOMES, KIND_DEFINE, KIND_FORGET, RECORD_HEADER_BYTES, RECORDS_AT, Record, home_of, record_bytes,
+    HOMES, KIND_DEFINE, KIND_DEFINE_DESCRIBED, KIND_DESCRIBE, KIND_FORGET, RECORD_HEADER_BYTES,
+    RECORDS_AT, Record, home_of, labels_at, record_bytes,
 };
 use crate::wal::segment::{FoundSegment, Full, Home, Retired, Segment, fits_region};
 
@@ -26,12 +27,19 @@ pub struct At(pub u32);
 /// an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DictionaryEntry<'a> {
-    /// `home`: the lane that its samples go by, below 16.
+    /// `home`: the lane that its samples go by, below 16; `about`: the number of its description, 0 for none.
     Define {
         series: SeriesRef,
         home: u8,
+        about: u16,
         at: At,
         labels: &'a [u8],
+    },
+    /// What the number means from here on.
+    Describe {
+        about: u16,
+        at: At,
+        content: &'a [u8],
     },
     Forget {
         series: SeriesRef,
@@ -136,11 +144,18 @@ impl Dictionary {
             let at = self.at(index, offset);
             match (home_of(record.kind), record.kind) {
                 (Some(home), _) => {
-                    let Some((series, labels)) = definition(record) else {
+                    let Some(entry) = definition(record, home, at) else {
                         return;
                     };
                     live += record_bytes(record.payload.len()) as u64;
-                    dead.extend(visit(DictionaryEntry::Define { series, home, at, labels }));
+                    dead.extend(visit(entry));
+                }
+                (None, KIND_DESCRIBE) => {
+                    let Some(entry) = description(record, at) else {
+                        return;
+                    };
+                    live += record_bytes(record.payload.len()) as u64;
+                    dead.extend(visit(entry));
                 }
                 (None, KIND_FORGET) => {
                     let mut reader = Reader::new(record.payload);
@@ -200,16 +215,45 @@ impl Dictionary {
         labels: &[u8],
         now: Timestamp,
     ) -> Result<At, Full> {
+        self.define_described(series, home, 0, labels, now)
+    }
+
+    /// As [`Dictionary::define`], of a series that has the description `about`; 0: none.
+    pub fn define_described(
+        &mut self,
+        series: SeriesRef,
+        home: u8,
+        about: u16,
+        labels: &[u8],
+        now: Timestamp,
+    ) -> Result<At, Full> {
         if labels.len() > LABELS_BYTES {
             return Err(Full);
         }
-        self.make_room(4 + labels.len(), now)?;
+        let number = about.to_le_bytes();
+        let (kind, number) = match about {
+            0 => (KIND_DEFINE, &[][..]),
+            _ => (KIND_DEFINE_DESCRIBED, &number[..]),
+        };
+        self.add(kind + home % HOMES, &[&series.0.to_le_bytes(), number, labels], now)
+    }
+
+    /// Says what the number of a description means from here on. See the door for the content.
+    pub fn describe(&mut self, about: u16, content: &[u8], now: Timestamp) -> Result<At, Full> {
+        if content.len() > LABELS_BYTES {
+            return Err(Full);
+        }
+        self.add(KIND_DESCRIBE, &[&about.to_le_bytes(), content], now)
+    }
+
+    /// Appends something that holds until it is said to be dead.
+    fn add(&mut self, kind: u8, parts: &[&[u8]], now: Timestamp) -> Result<At, Full> {
+        self.make_room(parts.iter().map(|part| part.len()).sum(), now)?;
         let mut body = core::mem::take(&mut self.body);
         body.clear();
-        body.extend_from_slice(&series.0.to_le_bytes());
-        body.extend_from_slice(labels);
+        parts.iter().for_each(|part| body.extend_from_slice(part));
         let bytes = record_bytes(body.len()) as u64;
-        let at = self.append(KIND_DEFINE + home % HOMES, &mut body);
+        let at = self.append(kind, &mut body);
         self.body = body;
         let (index, _) = self.locate(at);
         if let Some(entry) = &mut self.table[index] {
@@ -243,7 +287,7 @@ impl Dictionary {
         let (index, offset) = self.locate(at);
         if let Some(Some(entry)) = self.table.get_mut(index) {
             let bytes = payload_at(entry.segment.bytes(), offset)
-                .map_or(0, |p| record_bytes(p.len()) as u64);
+                .map_or(0, |(_, payload)| record_bytes(payload.len()) as u64);
             entry.live = entry.live.saturating_sub(bytes);
         }
     }
@@ -309,18 +353,26 @@ impl Dictionary {
 
     /// The packed labels of the definition at `at`; empty if there is none.
     pub fn labels(&self, at: At) -> &[u8] {
+        let found = self.payload(at);
+        found.and_then(|(kind, payload)| payload.get(labels_at(kind)..)).unwrap_or(&[])
+    }
+
+    /// The content of the description at `at`; empty if there is none.
+    pub fn description(&self, at: At) -> &[u8] {
+        let found = self.payload(at).filter(|(kind, _)| *kind == KIND_DESCRIBE);
+        found.and_then(|(_, payload)| payload.get(2..)).unwrap_or(&[])
+    }
+
+    #[inline]
+    fn payload(&self, at: At) -> Option<(u8, &[u8])> {
         let (index, offset) = self.locate(at);
-        let Some(Some(entry)) = self.table.get(index) else {
-            return &[];
-        };
-        let payload = if pages_lost() > 0 && entry.segment.has_failed() {
+        let entry = self.table.get(index)?.as_ref()?;
+        if pages_lost() > 0 && entry.segment.has_failed() {
             // The file was taken away under us: only what still verifies is believed.
             let record = entry.segment.record(offset);
-            record.map(|record| record.payload)
-        } else {
-            payload_at(entry.segment.bytes(), offset)
-        };
-        payload.and_then(|payload| payload.get(4..)).unwrap_or(&[])
+            return record.map(|record| (record.kind, record.payload));
+        }
+        payload_at(entry.segment.bytes(), offset)
     }
 
     /// True once for each spare that should be prepared: when there is no head, or it is half full.
@@ -387,9 +439,9 @@ impl Dictionary {
         (self.order.len() > 1).then_some(oldest.segment.header.seq)
     }
 
-    /// The first definition in the oldest segment at or after offset `from` (0 to begin), with the
-    /// offset to go on from. Whether it is still alive is known to the table of series: alive if
-    /// that series' place is this one.
+    /// The first definition or description in the oldest segment at or after offset `from` (0 to
+    /// begin), with the offset to go on from. Whether it is still alive is known to the table of
+    /// series, or to the descriptions: alive if the place there is this one.
     pub fn next_in_oldest(&self, from: u32) -> Option<(u32, DictionaryEntry<'_>)> {
         self.oldest()?;
         let index = *self.order.front()?;
@@ -399,11 +451,14 @@ impl Dictionary {
         loop {
             let (offset, record) = segment.find(here, limit, 0)?;
             here = record.next;
-            if let Some(home) = home_of(record.kind)
-                && let Some((series, labels)) = definition(&record)
-            {
-                let at = self.at(index, offset);
-                return Some((here as u32, DictionaryEntry::Define { series, home, at, labels }));
+            let at = self.at(index, offset);
+            let entry = match home_of(record.kind) {
+                Some(home) => definition(&record, home, at),
+                None if record.kind == KIND_DESCRIBE => description(&record, at),
+                None => None,
+            };
+            if let Some(entry) = entry {
+                return Some((here as u32, entry));
             }
         }
     }
@@ -440,15 +495,31 @@ impl Dictionary {
     }
 }
 
-fn definition<'a>(record: &Record<'a>) -> Option<(SeriesRef, &'a [u8])> {
+fn definition<'a>(record: &Record<'a>, home: u8, at: At) -> Option<DictionaryEntry<'a>> {
     let mut reader = Reader::new(record.payload);
     let series = SeriesRef(reader.u32()?);
-    Some((series, reader.rest()))
+    let about = match record.kind {
+        KIND_DEFINE_DESCRIBED.. => u16_of(&mut reader)?,
+        _ => 0,
+    };
+    Some(DictionaryEntry::Define { series, home, about, at, labels: reader.rest() })
 }
 
-/// The payload of the record at `offset`, by its length alone: places were given out by us, after
-/// verifying.
-fn payload_at(bytes: &[u8], offset: usize) -> Option<&[u8]> {
+fn description<'a>(record: &Record<'a>, at: At) -> Option<DictionaryEntry<'a>> {
+    let mut reader = Reader::new(record.payload);
+    let about = u16_of(&mut reader)?;
+    Some(DictionaryEntry::Describe { about, at, content: reader.rest() })
+}
+
+fn u16_of(reader: &mut Reader<'_>) -> Option<u16> {
+    Some(u16::from_le_bytes(reader.bytes(2)?.try_into().ok()?))
+}
+
+/// Kind and payload of the record at `offset`, by its length alone: places were given out by us,
+/// after verifying.
+#[inline]
+fn payload_at(bytes: &[u8], offset: usize) -> Option<(u8, &[u8])> {
     let word = u32::from_le_bytes(bytes.get(offset + 4..offset + 8)?.try_into().ok()?);
-    bytes.get(offset + RECORD_HEADER_BYTES..)?.get(..(word >> 8) as usize)
+    let payload = bytes.get(offset + RECORD_HEADER_BYTES..)?.get(..(word >> 8) as usize)?;
+    Some((word as u8, payload))
 }

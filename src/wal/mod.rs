@@ -36,6 +36,9 @@
 //! kind 2    histograms, see `histograms.rs`
 //! kind 17   forgotten: u32 series refs
 //! kind 32   definition of a series of lane 0: u32 series ref, packed labels; 33 to 47: of lanes 1 to 15
+//! kind 48   the same of a series with a description: u32 series ref, u16 number, packed labels; 49 to 63
+//! kind 64   description: u16 number, from 1 on; u8 type, and name of the family, unit and help, the first two each behind
+//!           its length as a varint
 //! other     skipped, its samples counted as unreadable
 //!
 //! cursor    one page, two slots of 512 bytes at 0 and 2048, the higher valid sequence wins

@@ -13,12 +13,22 @@ pub(super) const KIND_HISTOGRAMS: u8 = 2;
 pub(super) const KIND_FORGET: u8 = 17;
 /// Of lane 0; the kinds after it are of the other lanes.
 pub(super) const KIND_DEFINE: u8 = 32;
+/// As [`KIND_DEFINE`], of series with a description.
+pub(super) const KIND_DEFINE_DESCRIBED: u8 = 48;
+/// What a description says.
+pub(super) const KIND_DESCRIBE: u8 = 64;
 /// Lanes that a series may be at home in.
 pub(super) const HOMES: u8 = CONNECTIONS as u8;
 
 /// The lane of the series that a record of this kind defines; `None` for other kinds.
 pub(super) fn home_of(kind: u8) -> Option<u8> {
-    kind.checked_sub(KIND_DEFINE).filter(|home| *home < HOMES)
+    let place = kind.checked_sub(KIND_DEFINE).filter(|place| *place < 2 * HOMES)?;
+    Some(place % HOMES)
+}
+
+/// Bytes of a definition before its labels: the ref, and the number of a description if the kind has one.
+pub(super) fn labels_at(kind: u8) -> usize {
+    if kind < KIND_DEFINE_DESCRIBED { 4 } else { 6 }
 }
 
 /// A record whose checksum holds.

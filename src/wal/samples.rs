@@ -53,6 +53,11 @@ pub struct Decoded {
 }
 
 impl Decoded {
+    /// True for a frame of floats and no more.
+    pub fn is_plain(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// The packed histogram of that number; `None` in a frame of floats.
     #[inline]
     pub fn histogram(&self, number: usize) -> Option<&[u8]> {

@@ -1,6 +1,6 @@
 //! What a remote hears: messages and headers of remote write.
 //!
-//! - What the hot encoder writes is what any encoder of the same message writes, byte for byte, but for a value of zero:
+//! - What the hot encoders write is what any encoder of the same message writes, byte for byte, but for a value of zero:
 //!   it is written, and -0.0 keeps its sign.
 //!
 //! May use: base, model.
@@ -10,3 +10,4 @@
 pub mod headers;
 pub mod histogram;
 pub mod remote_v1;
+pub mod remote_v2;

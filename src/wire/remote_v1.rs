@@ -1,6 +1,7 @@
 //! Remote write 1.0: the messages of `prometheus.WriteRequest`, and the encoder of the hot path.
 
 use crate::base::{put_uvarint, uvarint_len};
+use crate::model::Description;
 
 /// Tag of `WriteRequest.timeseries`.
 const TIMESERIES: u8 = 0x0a;
@@ -10,6 +11,12 @@ const SAMPLES: u8 = 0x12;
 const VALUE: u8 = 0x09;
 /// Tag of `Sample.timestamp`.
 const TIMESTAMP: u8 = 0x10;
+/// Tag of `WriteRequest.metadata`, and those of `MetricMetadata`.
+const METADATA: u8 = 0x1a;
+const TYPE: u8 = 0x08;
+const FAMILY: u8 = 0x12;
+const HELP: u8 = 0x22;
+const UNIT: u8 = 0x2a;
 
 /// Appends one entry of `WriteRequest.timeseries`: the labels as they are (see [`crate::model::pack`]) and one sample.
 ///
@@ -31,6 +38,29 @@ pub fn put_sample(out: &mut Vec<u8>, packed_labels: &[u8], value: f64, timestamp
     if timestamp_ms != 0 {
         out.push(TIMESTAMP);
         put_uvarint(out, timestamp_ms as u64);
+    }
+}
+
+/// Appends one entry of `WriteRequest.metadata`.
+// spec: RW §5.6
+pub fn put_metadata(out: &mut Vec<u8>, said: &Description<'_>) {
+    let texts = [(FAMILY, said.name), (HELP, said.help), (UNIT, said.unit)];
+    let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
+    let code = said.metric_type.code();
+    let typed: usize = if code == 0 { 0 } else { 2 };
+    let len = texts.clone().fold(typed, |len, (_, text)| {
+        let text_len = uvarint_len(text.len() as u64).saturating_add(text.len());
+        len.saturating_add(text_len).saturating_add(1)
+    });
+    out.push(METADATA);
+    put_uvarint(out, len as u64);
+    if code != 0 {
+        out.extend_from_slice(&[TYPE, code]);
+    }
+    for (tag, text) in texts {
+        out.push(tag);
+        put_uvarint(out, text.len() as u64);
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
@@ -293,6 +323,15 @@ mod tests {
         let request = WriteRequest { timeseries: Vec::new(), metadata: vec![metadata] };
         let wanted = [0x1a, 11, 0x08, 7, 0x12, 1, b'f', 0x22, 1, b'h', 0x2a, 1, b'u'];
         assert_eq!(request.encode_to_vec(), wanted);
+        let metric_type = crate::model::MetricType::StateSet;
+        let said = Description { name: "f", metric_type, unit: "u", help: "h" };
+        let mut out = Vec::new();
+        put_metadata(&mut out, &said);
+        assert_eq!(out, wanted);
+        out.clear();
+        let metric_type = crate::model::MetricType::Unknown;
+        put_metadata(&mut out, &Description { name: "f", metric_type, unit: "", help: "" });
+        assert_eq!(out, [0x1a, 3, 0x12, 1, b'f']);
     }
 
     proptest! {

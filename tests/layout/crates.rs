@@ -34,7 +34,7 @@ pub const OWNED: &[Owned] = &[
     owned("memchr", "memchr", &["exposition/", "http/client.rs", "scrape/page.rs"]),
     owned("regex", "regex", &["relabel/pattern.rs"]),
     owned("md-5", "md5", &["config/remote.rs", "relabel/apply.rs"]),
-    owned("prost", "prost", &["inspect/tests/export.rs", "send/tests.rs", "wire/"]),
+    owned("prost", "prost", &["inspect/tests/export.rs", "send/symbols.rs", "send/tests.rs", "wire/"]),
     owned("httparse", "httparse", &["http/head.rs"]),
     owned(
         "snap",
@@ -63,7 +63,7 @@ pub const OWNED: &[Owned] = &[
     owned("serde", "serde", &["web/"]),
     owned("serde_json", "serde_json", &["client/", "inspect/dump.rs", "web/"]),
     owned("notify", "notify", &["discovery/watch.rs"]),
-    owned("hashbrown", "hashbrown", &["send/stencil.rs"]),
+    owned("hashbrown", "hashbrown", &["send/stencil.rs", "send/symbols.rs"]),
 ];
 
 /// Files that may share state between threads, or within one behind a cell: the edges, and never a core. The log's map

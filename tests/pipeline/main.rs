@@ -21,6 +21,7 @@ mod peers;
 mod program;
 mod receiver;
 mod scratch;
+mod strict;
 mod wait;
 mod web;
 
@@ -40,4 +41,5 @@ mod native;
 mod outages;
 mod pages;
 mod reloads;
+mod second;
 mod secure;

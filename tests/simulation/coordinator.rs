@@ -7,7 +7,7 @@ use std::time::Duration;
 use corelane::coordinator::{Epochs, place};
 use corelane::http::Url;
 use corelane::mail::{Assignment, EndpointPlan, Job, Order};
-use corelane::model::{Labels, StatusPolicy, pack};
+use corelane::model::{Labels, RemoteMessage, StatusPolicy, pack};
 use corelane::relabel::{Action, Rule, RuleSource};
 
 use crate::exporter::{ENDPOINT_DROPS, Exporter, JOB_DROPS};
@@ -138,12 +138,7 @@ fn job(at: usize, options: &Options) -> Job {
 
 fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
     let url = Remote::url(at);
-    let headers = [
-        ("Content-Encoding", "snappy"),
-        ("Content-Type", "application/x-protobuf"),
-        ("User-Agent", "sim/1"),
-        ("X-Prometheus-Remote-Write-Version", "0.1.0"),
-    ];
+    let headers = [("Content-Encoding", "snappy"), ("User-Agent", "sim/1")];
     EndpointPlan {
         name: format!("endpoint-{at}"),
         identity: url.clone(),
@@ -162,7 +157,10 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         retry_429: true,
         status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
+        message: RemoteMessage::V1,
         send_native_histograms: true,
+        metadata_interval: None,
+        metadata_max: 1,
         from_oldest: options.from_oldest,
         patience: options.patience,
     }

@@ -152,6 +152,7 @@ impl Table {
                 DictionaryEntry::Define { series, at, labels, .. } => {
                     table.0.insert(series, (at, labels.to_vec())).map(|(at, _)| at)
                 }
+                DictionaryEntry::Describe { .. } => None,
                 DictionaryEntry::Forget { series } => table.0.remove(&series).map(|(at, _)| at),
             });
         (dictionary, table)
@@ -173,7 +174,7 @@ impl Table {
     ) -> Result<Option<Retired>, Full> {
         let mut from = 0;
         while let Some((next, entry)) = dictionary.next_in_oldest(from) {
-            let DictionaryEntry::Define { series, home, at, labels } = entry else {
+            let DictionaryEntry::Define { series, home, at, labels, .. } = entry else {
                 panic!("{entry:?}")
             };
             from = next;
