@@ -219,7 +219,8 @@ impl Verify<'_, '_> {
                 match kind {
                     RecordKind::Define if is_labels(payload.get(4..)) => definitions += 1,
                     RecordKind::Forget => forgotten += payload.len() / 4,
-                    RecordKind::Define
+                    RecordKind::Copy
+                    | RecordKind::Define
                     | RecordKind::Samples
                     | RecordKind::Histograms
                     | RecordKind::Other(_) => {
@@ -269,9 +270,10 @@ impl Verify<'_, '_> {
             Finding::Hole { offset, lost, .. } => {
                 holes.push((offset, lost, "no record can be read"));
             }
+            Finding::Record { kind: RecordKind::Copy, .. } => {}
             Finding::Record { offset, bytes: record, kind, samples: count, payload } => {
                 let good = matches!(kind, RecordKind::Samples | RecordKind::Histograms)
-                    && decode_samples(payload, header.base_time, decoded).is_ok()
+                    && decode_samples(payload, found.basis(), decoded).is_ok()
                     && decoded.refs.len() == count as usize;
                 if !good {
                     holes.push((offset, count, "the record holds something else than samples"));

@@ -1,15 +1,19 @@
 //! The samples log of one shard directory: append, read, roll, retire.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::marker::PhantomData;
 
 use crate::base::{Timestamp, limits};
 use crate::model::SeriesRef;
+use crate::wal::anchors::{Anchor, Basis};
 use crate::wal::header::{Header, SegmentKind, salt_of};
 use crate::wal::histograms::{Histograms, encode_histograms, payload_bytes};
 use crate::wal::map::Region;
 use crate::wal::place::{Identity, Place, Seq};
-use crate::wal::record::{KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT};
+use crate::wal::record::{
+    KIND_COPY, KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT,
+};
+use crate::wal::relative::Bases;
 use crate::wal::samples::{Samples, encode_samples, samples_in};
 use crate::wal::segment::{FoundSegment, Full, Home, Retired, Segment, Tail, fits_region};
 
@@ -45,7 +49,10 @@ pub struct Log {
     pub(super) unkept: usize,
     /// Memory that a segment has used before: faulted in, and as good as a spare.
     pub(super) memory_spare: Option<Region>,
-    body: Vec<u8>,
+    /// In the head: by lane and first ref, where the last frame is that was told in full.
+    pub(super) anchors: HashMap<(u32, u32), Anchor>,
+    pub(super) bases: Bases,
+    pub(super) body: Vec<u8>,
     counters: LogCounters,
     here: PhantomData<*const ()>,
 }
@@ -90,22 +97,20 @@ pub enum Step<'a> {
     End,
     /// Go on at `next`; `lost` samples were stepped over because they cannot be read (0 at an
     /// ordinary segment end).
-    Moved {
-        next: Place,
-        lost: u64,
-    },
+    Moved { next: Place, lost: u64 },
     Record {
         place: Place,
         next: Place,
         samples: u32,
         payload: &'a [u8],
-        base_time: i64,
+        /// What the payload is relative to.
+        base_time: Basis<'a>,
     },
 }
 
 impl Log {
     /// `found`: every valid samples segment of the directory, in any order. The newest comes with
-    /// its region, others may. `visit` gets (payload, base time) of every record in the given
+    /// its region, others may. `visit` gets (payload, what it is relative to) of every record in the given
     /// regions, in order. `cursor_max` is the highest sequence that a cursor or the store page
     /// mentions: new segments are called later, so that no new record lies below an old cursor.
     /// `seed` salts checksums and must differ between starts.
@@ -115,7 +120,7 @@ impl Log {
         found: Vec<FoundSegment>,
         cursor_max: Seq,
         seed: u64,
-        visit: &mut dyn FnMut(&[u8], i64),
+        visit: &mut dyn FnMut(&[u8], Basis<'_>),
     ) -> Log {
         let mut log = Log {
             identity,
@@ -131,6 +136,8 @@ impl Log {
             memory_max: 0,
             unkept: 0,
             memory_spare: None,
+            anchors: HashMap::new(),
+            bases: Bases::default(),
             body: Vec::new(),
             counters: LogCounters::default(),
             here: PhantomData,
@@ -157,12 +164,13 @@ impl Log {
         log
     }
 
-    fn recover(&mut self, index: usize, visit: &mut dyn FnMut(&[u8], i64)) {
+    fn recover(&mut self, index: usize, visit: &mut dyn FnMut(&[u8], Basis<'_>)) {
         let segment = &self.segments[index];
-        let base_time = segment.header.base_time;
+        let basis = segment.basis();
         let mut unknown = 0;
         let scan = segment.scan(&mut |_, record| match record.kind {
-            KIND_SAMPLES | KIND_HISTOGRAMS => visit(record.payload, base_time),
+            KIND_SAMPLES | KIND_HISTOGRAMS => visit(record.payload, basis),
+            KIND_COPY => {}
             _ => unknown += u64::from(record.samples),
         });
         let counters = &mut self.counters;
@@ -224,9 +232,14 @@ impl Log {
         if samples.refs.len() > self.frame_samples() {
             return Err(Full);
         }
-        self.append_record(KIND_SAMPLES, samples.refs, now, |base_time, out| {
+        if let Some(place) = self.append_relative(samples) {
+            return Ok(place);
+        }
+        let place = self.append_record(KIND_SAMPLES, samples.refs, now, |base_time, out| {
             encode_samples(samples, base_time, out);
-        })
+        })?;
+        self.anchor(samples, place);
+        Ok(place)
     }
 
     /// The same for histograms; see [`Log::frame_histograms`].
@@ -268,13 +281,19 @@ impl Log {
         if !self.head().fits(self.body.len()) {
             return Err(Full);
         }
-        let count = refs.len() as u32;
         let mut body = core::mem::take(&mut self.body);
+        let place = self.put(kind, refs, &mut body);
+        self.body = body;
+        Ok(place)
+    }
+
+    /// Appends a record that fits the head.
+    pub(super) fn put(&mut self, kind: u8, refs: &[SeriesRef], body: &mut Vec<u8>) -> Place {
+        let count = refs.len() as u32;
         let head = self.segments.back_mut().expect("rolled");
-        let at = head.append(kind, count, &mut body);
+        let at = head.append(kind, count, body);
         let failed = head.region.as_ref().is_some_and(Region::has_failed);
         let place = Place::new(head.header.seq, at as u32);
-        self.body = body;
         self.total += u64::from(count);
         let highest = refs.iter().map(|series| series.0).max().unwrap_or(0);
         self.refs_bound = self.refs_bound.max(highest.saturating_add(1));
@@ -285,7 +304,7 @@ impl Log {
             self.counters.write_failures += 1;
             self.doubt_head();
         }
-        Ok(place)
+        place
     }
 
     fn head(&self) -> &Segment {
@@ -329,6 +348,7 @@ impl Log {
             refs_bound: self.refs_bound,
         };
         self.segments.push_back(Segment::begin(header, home, region));
+        self.anchors.clear();
         self.unkept += usize::from(home == Home::Memory);
         self.has_head = true;
         self.next_seq = Seq(after);
@@ -454,7 +474,7 @@ impl Log {
                 next: Place::new(at.seq(), record.next as u32),
                 samples: record.samples,
                 payload: record.payload,
-                base_time: segment.header.base_time,
+                base_time: segment.basis(),
             },
             Some(record) => Step::Moved {
                 next: Place::new(at.seq(), record.next as u32),

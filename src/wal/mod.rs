@@ -34,6 +34,7 @@
 //!
 //! kind 1    samples, see `samples.rs` and `values.rs`
 //! kind 2    histograms, see `histograms.rs`
+//! kind 3    the payload of a record of kind 1 once more, without samples: others are relative to it, see `anchors.rs`
 //! kind 17   forgotten: u32 series refs
 //! kind 32   definition of a series of lane 0: u32 series ref, packed labels; 33 to 47: of lanes 1 to 15
 //! kind 48   the same of a series with a description: u32 series ref, u16 number, packed labels; 49 to 63
@@ -88,6 +89,7 @@
 //!
 //! May use: base, model. Unsafe: `map.rs` and `guard.rs` only.
 
+mod anchors;
 mod cursor;
 mod damage;
 mod dictionary;
@@ -100,6 +102,7 @@ mod map;
 mod memory;
 mod place;
 mod record;
+mod relative;
 mod request;
 mod samples;
 mod segment;
@@ -108,6 +111,7 @@ mod slot;
 mod tests;
 mod values;
 
+pub use anchors::Basis;
 pub use cursor::{CursorPage, CursorTotals, newest};
 pub use damage::Damage;
 pub use dictionary::{At, Dictionary, DictionaryEntry};

@@ -10,6 +10,8 @@ pub(super) const RECORD_HEADER_BYTES: usize = 16;
 
 pub(super) const KIND_SAMPLES: u8 = 1;
 pub(super) const KIND_HISTOGRAMS: u8 = 2;
+/// A samples record once more: its payload, and no samples.
+pub(super) const KIND_COPY: u8 = 3;
 pub(super) const KIND_FORGET: u8 = 17;
 /// Of lane 0; the kinds after it are of the other lanes.
 pub(super) const KIND_DEFINE: u8 = 32;

@@ -1,24 +1,29 @@
 //! The payload of a samples record: one scrape of one target, or one received batch.
 //!
 //! ```text
-//! 0   u8      flags: bit 0 = each sample has its own time, bit 1 = histograms, see `histograms.rs`; other bits 0
+//! 0   u8      flags: bit 0 = each sample has its own time, bit 1 = histograms, see `histograms.rs`, bit 2 = relative to an
+//!             older record of the segment; other bits 0
 //! 1   u32     lane: stable hash of the target, little-endian, here so that it can be looked at cheaply
 //! 5   zigzag  time in milliseconds, relative to the segment's base time
 //!     uvarint n, the number of samples
 //!     runs    until n refs are named: zigzag(first ref − end of the previous run), uvarint length
 //!     times   only if flagged: n × zigzag, relative to the time above
-//!     values  the column of `values.rs`
+//!     places  only if relative: 2 × u32, offsets of that record and of its copy
+//!     values  the column of `values.rs`; if relative, that of `relative.rs`
 //! ```
 
 use crate::base::limits::{CONNECTIONS, FRAME_SAMPLES};
 use crate::base::{Reader, Timestamp, put_uvarint, put_zigzag};
 use crate::model::SeriesRef;
+use crate::wal::anchors::Basis;
 use crate::wal::damage::Damage;
 use crate::wal::histograms::take_bodies;
+use crate::wal::relative::{Bases, put_relative, take_relative};
 use crate::wal::values::{VALUE_BYTES_MAX, put_values, take_values};
 
 const OWN_TIMES: u8 = 1;
 pub(super) const HISTOGRAMS: u8 = 2;
+const RELATIVE: u8 = 4;
 /// Bytes before the runs, at most.
 pub(super) const FIXED_BYTES_MAX: usize = 5 + 10 + 5;
 /// Bytes of one sample, at most: its nibble and value, a run of its own, its own time.
@@ -50,6 +55,7 @@ pub struct Decoded {
     /// Where each histogram's body ends; empty for a frame of floats.
     ends: Vec<u32>,
     bodies: Vec<u8>,
+    bases: Bases,
 }
 
 impl Decoded {
@@ -113,11 +119,52 @@ pub(super) fn encode_samples(samples: &Samples<'_>, base_time: i64, out: &mut Ve
     put_values(values, out);
 }
 
-/// Decodes a payload of either kind; `out` is meaningless after an error.
-pub fn decode_samples(payload: &[u8], base_time: i64, out: &mut Decoded) -> Result<(), Damage> {
+/// Appends the payload of samples that are told by how they differ from `bases`, one for each: those of the record whose
+/// offset is given, with that of its copy.
+pub(super) fn encode_relative(
+    samples: &Samples<'_>,
+    base_time: i64,
+    places: [u32; 2],
+    bases: &[f64],
+    out: &mut Vec<u8>,
+) {
+    let Samples { lane, time, refs, values, times } = *samples;
+    Head { lane, time, refs, times }.encode(RELATIVE, base_time, out);
+    places.iter().for_each(|place| out.extend_from_slice(&place.to_le_bytes()));
+    put_relative(values, bases, out);
+}
+
+/// Refs and values of a payload that stands for itself.
+pub(super) fn decode_anchor(payload: &[u8], bases: &mut Bases) -> Result<(), Damage> {
     let mut reader = Reader::new(payload);
     let flags = reader.u8().ok_or(Damage::Short)?;
-    if flags & !(OWN_TIMES | HISTOGRAMS) != 0 {
+    reader.u32().and_then(|_| reader.zigzag()).ok_or(Damage::Short)?;
+    let count = reader.uvarint().ok_or(Damage::Short)?;
+    if flags & !OWN_TIMES != 0 || count > FRAME_SAMPLES as u64 {
+        return Err(Damage::Malformed("anchor"));
+    }
+    let count = count as usize;
+    decode_refs(&mut reader, count, &mut bases.refs)?;
+    for _ in 0..if flags & OWN_TIMES == 0 { 0 } else { count } {
+        reader.zigzag().ok_or(Damage::Short)?;
+    }
+    take_values(reader.rest(), count, &mut bases.values).ok_or(Damage::Malformed("values"))
+}
+
+/// Decodes a payload of either kind; `out` is meaningless after an error. `basis`: that of its record; or the base time
+/// alone, where no payload is relative to another.
+pub fn decode_samples<'a>(
+    payload: &[u8],
+    basis: impl Into<Basis<'a>>,
+    out: &mut Decoded,
+) -> Result<(), Damage> {
+    let basis = basis.into();
+    let base_time = basis.time;
+    let mut reader = Reader::new(payload);
+    let flags = reader.u8().ok_or(Damage::Short)?;
+    if flags & !(OWN_TIMES | HISTOGRAMS | RELATIVE) != 0
+        || flags & !OWN_TIMES == HISTOGRAMS | RELATIVE
+    {
         return Err(Damage::Malformed("flags"));
     }
     out.lane = reader.u32().ok_or(Damage::Short)?;
@@ -141,6 +188,15 @@ pub fn decode_samples(payload: &[u8], base_time: i64, out: &mut Decoded) -> Resu
     if flags & HISTOGRAMS != 0 {
         out.values.clear();
         return take_bodies(&mut reader, count, &mut out.ends, &mut out.bodies);
+    }
+    if flags & RELATIVE != 0 {
+        let mut place = || reader.u32().ok_or(Damage::Short);
+        let anchor = basis.anchor([place()?, place()?]).ok_or(Damage::Malformed("anchor"))?;
+        decode_anchor(anchor, &mut out.bases)?;
+        out.bases.align(&out.refs);
+        let bases = &out.bases.column;
+        return take_relative(reader.rest(), bases, &mut out.values)
+            .ok_or(Damage::Malformed("values"));
     }
     take_values(reader.rest(), count, &mut out.values).ok_or(Damage::Malformed("values"))
 }

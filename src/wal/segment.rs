@@ -1,11 +1,12 @@
 //! One segment: a header and a run of records in a region. Shared by the samples log and the
 //! dictionary.
 
+use crate::wal::anchors::Basis;
 use crate::wal::header::{COPY_AT, HEADER_BYTES, Header};
 use crate::wal::map::Region;
 use crate::wal::place::{Place, Seq};
 use crate::wal::record::{
-    KIND_FORGET, KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT, Record,
+    KIND_COPY, KIND_FORGET, KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT, Record,
     find_record, home_of, record_at, record_bytes, record_header,
 };
 
@@ -28,6 +29,12 @@ impl FoundSegment {
         region.map_or(0, |region| scan(region.bytes(), salt, &mut |_, _| {}).tail.count)
     }
 
+    /// What the payloads of its records are relative to.
+    pub fn basis(&self) -> Basis<'_> {
+        let bytes = self.region.as_ref().map_or(&[][..], Region::bytes);
+        Basis::new(self.header.base_time, bytes, self.header.salt)
+    }
+
     /// True if its bytes are here and nothing unreadable is among its records.
     pub fn is_whole(&self) -> bool {
         let salt = self.header.salt;
@@ -46,6 +53,7 @@ impl FoundSegment {
                 kind: match record.kind {
                     KIND_SAMPLES => RecordKind::Samples,
                     KIND_HISTOGRAMS => RecordKind::Histograms,
+                    KIND_COPY => RecordKind::Copy,
                     kind if home_of(kind).is_some() => RecordKind::Define,
                     KIND_FORGET => RecordKind::Forget,
                     other => RecordKind::Other(other),
@@ -85,6 +93,8 @@ pub enum Finding<'a> {
 pub enum RecordKind {
     Samples,
     Histograms,
+    /// What samples records are relative to, once more.
+    Copy,
     Define,
     Forget,
     /// Of a later release: stepped over.
@@ -268,9 +278,19 @@ impl Segment {
         find_record(self.bytes(), self.header.salt, from, limit, before)
     }
 
+    /// What the payloads of its records are relative to.
+    pub(super) fn basis(&self) -> Basis<'_> {
+        Basis::new(self.header.base_time, self.bytes(), self.header.salt)
+    }
+
     pub(super) fn fits(&self, payload: usize) -> bool {
+        self.fits_bytes(record_bytes(payload))
+    }
+
+    /// True if records of so many bytes, headers included, fit.
+    pub(super) fn fits_bytes(&self, bytes: usize) -> bool {
         let end = self.tail.map_or(usize::MAX, |tail| tail.end);
-        end.saturating_add(record_bytes(payload)) <= self.bytes().len()
+        end.saturating_add(bytes) <= self.bytes().len()
     }
 
     /// Appends one record and gives its offset. `body` holds the payload and is used as scratch

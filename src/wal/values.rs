@@ -49,7 +49,7 @@ pub(super) fn put_values(values: &[f64], out: &mut Vec<u8>) {
 
 /// Nibble, bytes as a little-endian word, and how many of them count.
 #[inline(always)]
-fn encode(value: f64) -> (u8, u64, usize) {
+pub(super) fn encode(value: f64) -> (u8, u64, usize) {
     let integer = value as i64;
     let word = zigzag(integer);
     // Comparing bits keeps -0 out, and NaN; integers of more than seven bytes are no shorter than
@@ -78,8 +78,8 @@ fn encode_other(value: f64) -> (u8, u64, usize) {
 /// How to decode one nibble without a branch: masks choose between the readings of the word, or-ed
 /// with a constant.
 #[derive(Clone, Copy)]
-struct Code {
-    len: usize,
+pub(super) struct Code {
+    pub(super) len: usize,
     /// The bytes of the word that belong to the value.
     keep: u64,
     integer: u64,
@@ -88,7 +88,7 @@ struct Code {
     constant: u64,
 }
 
-static CODES: [Code; 16] = codes();
+pub(super) static CODES: [Code; 16] = codes();
 
 const fn codes() -> [Code; 16] {
     const NONE: Code = Code { len: 0, keep: 0, integer: 0, double: 0, single: 0, constant: 0 };
@@ -170,7 +170,7 @@ fn decode_pair(window: &[u8], control: u8, pair: &mut [f64; 2]) -> usize {
 }
 
 #[inline(always)]
-fn decode(eight: &[u8], code: &Code) -> f64 {
+pub(super) fn decode(eight: &[u8], code: &Code) -> f64 {
     let mut word = [0; 8];
     word.copy_from_slice(eight);
     let word = u64::from_le_bytes(word) & code.keep;

@@ -77,7 +77,7 @@ impl Disk {
     }
 }
 
-pub(super) fn decoded(payload: &[u8], base: i64) -> Row {
+pub(super) fn decoded(payload: &[u8], base: Basis<'_>) -> Row {
     let mut out = Decoded::default();
     decode_samples(payload, base, &mut out).expect("a verified record decodes");
     assert_eq!(lane_of(payload), Some(out.lane));
