@@ -82,6 +82,7 @@ impl World {
             sheds: true,
             syncs_each: false,
             logs: vec![FoundLog::default()],
+            taken: Vec::new(),
         };
         let page = |target| Page::new(target, setting.samples, setting.churn);
         let targets = (0..setting.targets).map(target).collect();

@@ -27,7 +27,7 @@ use crate::io::{
     mailbox, preflight, start_core,
 };
 use crate::mail::{Notice, Order};
-use crate::shard::{FoundLog, Plan};
+use crate::shard::{FoundLog, Plan, Taken};
 use crate::telemetry::Logger;
 use crate::web;
 
@@ -277,9 +277,14 @@ impl Build<'_> {
         let resolver = Resolver::new();
         let cpus = available_cpus();
         let mut cores = Vec::new();
-        for shard in 0..self.cores {
+        let shards = (0..self.cores)
+            .map(|shard| self.shard(store, shard, &adopted[usize::from(shard)]))
+            .collect::<Result<Vec<_>, _>>()?;
+        let logs = shards.iter().flat_map(|(plan, _)| &plan.logs);
+        let taken: Vec<Taken> = logs.flat_map(FoundLog::taken).collect();
+        for (shard, (plan, helper)) in (0..self.cores).zip(shards) {
             let cpu = self.flags.pin.then(|| cpus.get(usize::from(shard)).copied()).flatten();
-            let (plan, helper) = self.shard(store, shard, &adopted[usize::from(shard)])?;
+            let plan = Plan { taken: taken.clone(), ..plan };
             cores.push(self.core(plan, helper, cpu, &resolver, notices.clone())?);
         }
         Ok(cores)
@@ -346,6 +351,7 @@ impl Build<'_> {
             sheds: !self.budget.refuses,
             syncs_each: self.flags.wal_sync == WalSync::Always,
             logs,
+            taken: Vec::new(),
         };
         Ok((plan, helper))
     }

@@ -17,6 +17,9 @@ pub(super) const SLOTS: [u64; 2] = [0, 2048];
 const MAGIC: [u8; 8] = *b"CLsto\x01\r\n";
 const VERSION: u16 = 1;
 
+/// Ending of a shard's directory that is being removed.
+pub(super) const GONE: &str = "gone";
+
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions {
     /// Shards of this start.
@@ -51,6 +54,7 @@ impl Store {
         read_pages(&file)?;
         fs::create_dir_all(path).map_err(StoreError::io("create the data directory", path))?;
         let (lock, was_clean) = if options.lock { take_lock(path)? } else { (None, true) };
+        clear_away(path)?;
         // Read again under the lock: another process may have stopped in between.
         let before = match read_pages(&file)? {
             Some(page) => Some(page),
@@ -130,6 +134,17 @@ impl Store {
             None => Ok(()),
         }
     }
+}
+
+/// Directories that were being removed when the process before died.
+fn clear_away(path: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(path).map_err(StoreError::io("list", path))? {
+        let dir = entry.map_err(StoreError::io("list", path))?.path();
+        if dir.extension().is_some_and(|extension| extension == GONE) && dir.is_dir() {
+            fs::remove_dir_all(&dir).map_err(StoreError::io("remove", &dir))?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn shard_dirs(path: &Path) -> Result<Vec<(u16, PathBuf)>, StoreError> {

@@ -14,6 +14,7 @@ use crate::disk::files::{
 use crate::disk::helper::HelperOptions;
 use crate::disk::quarantine::quarantine;
 use crate::disk::space::{Backend, free_bytes};
+use crate::disk::store::GONE;
 use crate::disk::survey::open_region;
 use crate::disk::sync::Unsynced;
 use crate::model::Shortage;
@@ -134,8 +135,11 @@ impl Worker {
                 self.unsynced.drop_cursors(|open| open.parent() == Some(&dir));
                 self.retired.retain(|(of, _, _)| *of != log);
                 if log > 0 && !dir.as_os_str().is_empty() {
-                    // Found again, empty of news, and removed at the next start.
-                    fs::remove_dir_all(&dir).unwrap_or_default();
+                    // In one step, so that a death in between leaves a log or none, never a part of one. What cannot be
+                    // removed is found again, empty of news, at the next start.
+                    let gone = dir.with_extension(GONE);
+                    fs::rename(&dir, &gone).unwrap_or_default();
+                    fs::remove_dir_all(&gone).unwrap_or_default();
                 }
                 answers(DiskAnswer::Removed { log });
             }

@@ -131,14 +131,8 @@ impl Endpoint {
             if log == 0 {
                 endpoint.taken = page.map_or(0, |page| page.taken);
             }
-            // The process died between storing the accounts elsewhere and removing the log.
-            let taken = log > 0 && endpoint.taken != 0 && endpoint.taken == feed.log.name();
-            let accounts = page.filter(|_| !taken);
-            let birth = match taken {
-                true => feed.log.total() as i64,
-                false => page.map_or(from as i64, |page| page.birth),
-            };
-            let totals = accounts.map_or(CursorTotals::default(), |page| page.totals);
+            let birth = page.map_or(from as i64, |page| page.birth);
+            let totals = page.map_or(CursorTotals::default(), |page| page.totals);
             let gone = page.map_or(0, |page| gone(feed, page, from));
             endpoint.entered_from.push(from - gone);
             endpoint.births.push(birth);

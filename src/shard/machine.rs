@@ -12,6 +12,7 @@ use crate::scrape::{Lent, Pools};
 use crate::send::{Endpoint, Letters, Outlook, Scratch, Stencils, cursor_file, endpoint_key};
 use crate::series::Feed;
 use crate::shard::ledger::Ledger;
+use crate::shard::plan::give_up_taken;
 use crate::shard::removed::Removals;
 use crate::shard::upkeep::Upkeep;
 use crate::shard::{Effect, Event, Plan, recover};
@@ -92,18 +93,23 @@ impl Shard {
             sheds,
             syncs_each,
             logs,
+            taken,
         } = plan;
         let mut found = Vec::new();
         let mut ledgers = Vec::new();
         let mut feeds: Vec<Feed> = Vec::new();
         for (index, mut log) in logs.into_iter().enumerate() {
-            found.push(core::mem::take(&mut log.cursors));
-            ledgers.push(log.ledger.take());
-            feeds.push(recover::feed(identity, segment_bytes, log, seed ^ index as u64));
+            let mut cursors = core::mem::take(&mut log.cursors);
+            let mut ledger = log.ledger.take();
+            let feed = recover::feed(identity, segment_bytes, log, seed ^ index as u64);
+            give_up_taken(&feed.log, &taken, &mut cursors, ledger.as_mut());
+            found.push(cursors);
+            ledgers.push(ledger);
+            feeds.push(feed);
         }
         feeds[0].log.set_memory(limits::MEMORY_SAMPLES_SEGMENTS);
         let before = ledgers.iter().flatten().map(|page| page.vanished).sum::<u64>();
-        let totals = feeds.iter().map(|feed| (feed.log.name(), feed.log.total()));
+        let totals = feeds.iter().map(|feed| feed.log.total());
         let ledger = Ledger::new(ledgers.into_iter().zip(totals));
         let recovery = recover::summary(&feeds, ledger.vanished() - before);
         let scratch = Scratch::new(feeds.len());
@@ -487,6 +493,7 @@ impl Shard {
             DiskAnswer::SyncFailed { file, message } => self.sync_failed(now, file, message),
             DiskAnswer::Synced => self.upkeep.syncing = false,
             DiskAnswer::Removed { log } => {
+                self.upkeep.handed();
                 let fields = vec![("log", log.to_string())];
                 self.log(Level::Info, "Adopted log delivered and removed", fields);
             }

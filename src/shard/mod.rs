@@ -27,4 +27,4 @@ mod upkeep;
 pub use effect::Effect;
 pub use event::Event;
 pub use machine::Shard;
-pub use plan::{FoundLog, Plan};
+pub use plan::{FoundLog, Plan, Taken};

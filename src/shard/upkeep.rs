@@ -53,6 +53,11 @@ impl Upkeep {
         Upkeep { sheds, syncs_each, ..Upkeep::default() }
     }
 
+    /// The adopted log whose accounts are kept elsewhere is gone, or stays as it is.
+    pub(super) fn handed(&mut self) {
+        self.handing = None;
+    }
+
     pub fn wake(&self) -> Instant {
         let retries = [self.retry_samples, self.retry_dictionary];
         let retry = retries.into_iter().flatten().min().unwrap_or(Instant::NEVER);
@@ -293,11 +298,10 @@ impl Shard {
                     endpoint.take_over(log, &self.feeds);
                 }
             }
-            // Its accounts must be stored elsewhere first; the pages there name it, so that it counts once.
+            // Its accounts must be stored elsewhere first; the pages there name it until it is gone, so that it counts once.
             let handed = self.ledger.has_handed_over()
                 && self.endpoints.iter().flatten().all(|endpoint| endpoint.has_handed_over());
             if handed {
-                self.upkeep.handing = None;
                 self.upkeep.removed.push(log as u16);
                 self.ask_disk(DiskRequest::RemoveLog { log: log as u16 });
             }

@@ -134,6 +134,7 @@ pub fn at_rest(world: &mut World) {
         }
         log_is_at_its_floor(world, report);
     }
+    accounts_agree(world, &reports);
     full_for_a_reason(&world.options, world.books.disk_full);
     let in_files = world.hosts.iter().all(|host| !host.shard.is_in_memory());
     assert!(in_files, "the disk is well again, and the log still in memory");
@@ -190,6 +191,19 @@ pub fn at_rest(world: &mut World) {
     if whole && !world.options.jumps_back() {
         scrapes_are_whole(world);
     }
+}
+
+/// L2 over all lives and shards: what was appended has entered the first endpoint's books, each sample once, whoever had
+/// its log since.
+fn accounts_agree(world: &World, reports: &[Report]) {
+    if world.disk.was_cut {
+        return;
+    }
+    let appended: u64 = reports.iter().map(|report| report.log.ledger.appended).sum();
+    let first = reports.iter().flat_map(|report| &report.endpoints);
+    let first = first.filter(|e| e.name == "endpoint-0");
+    let entered: u64 = first.map(|e| e.ledger.entered).sum();
+    assert_eq!(entered, appended, "L2 over all lives and shards: entered and appended");
 }
 
 /// L6. One that is gone and may come back holds what it has not had.

@@ -7,7 +7,7 @@ use std::fmt;
 use corelane::base::{Conn, Instant, Now};
 use corelane::mail::{Notice, Order, Report};
 use corelane::model::{Loss, Refusal};
-use corelane::shard::{Effect, Event, Plan, Shard};
+use corelane::shard::{Effect, Event, FoundLog, Plan, Shard, Taken};
 use corelane::wal::{DiskAnswer, Identity};
 
 use crate::clock::{ms, us};
@@ -77,9 +77,16 @@ impl World {
                 self.life, now.timestamp.0
             ),
         );
+        let mut all = Vec::new();
         for shard in 0..shards as u16 {
             let logs = self.disk.logs_of(shard, shards as u16);
-            let found = logs.iter().map(|&dir| self.disk.survey(dir, dir != shard)).collect();
+            let found: Vec<FoundLog> =
+                logs.iter().map(|&dir| self.disk.survey(dir, dir != shard)).collect();
+            all.push((logs, found));
+        }
+        let found = all.iter().flat_map(|(_, found)| found);
+        let taken: Vec<Taken> = found.flat_map(FoundLog::taken).collect();
+        for (shard, (logs, found)) in (0..shards as u16).zip(all) {
             let plan = Plan {
                 shard,
                 identity: Identity { store: STORE, shard, start: self.life, epoch },
@@ -90,6 +97,7 @@ impl World {
                 sheds: !self.options.seed.is_multiple_of(4),
                 syncs_each: self.options.seed.is_multiple_of(5),
                 logs: found,
+                taken: taken.clone(),
             };
             self.hosts.push(Host {
                 shard: Shard::new(plan, now),

@@ -104,6 +104,8 @@ pub struct DiskFaults {
     /// Chances of answers that say no.
     pub cursor_error: u64,
     pub load_error: u64,
+    /// Half of the syncs are said to be done, and nothing is.
+    pub lies: bool,
 }
 
 impl DiskFaults {
@@ -202,7 +204,7 @@ impl Options {
         let shards = (0..8).map(|_| 1 + r.below(3) as usize).collect::<Vec<_>>();
         let resized = r.chance(1, 3);
         let one_shard = !resized && shards[0] == 1;
-        Options {
+        let mut options = Options {
             seed,
             size,
             shards: if resized { shards } else { vec![shards[0]; 8] },
@@ -227,6 +229,7 @@ impl Options {
                 delay_us: pick(r, &[50, 2_000, 200_000]),
                 cursor_error: if r.chance(1, 8) { 400 } else { rate(r, 30) },
                 load_error: rate(r, 200),
+                lies: false,
             },
             kill_every: some(r, 60, 5, 60),
             stop_share: pick(r, &[0, 300, 1000]),
@@ -241,7 +244,9 @@ impl Options {
             shared: one_shard && r.chance(1, 2),
             budget: r.chance(1, 8).then(|| r.below(6)),
             power_cuts: r.chance(1, 8),
-        }
+        };
+        options.disk.lies = options.power_cuts && options.disk.load_error % 3 == 1;
+        options
     }
 }
 

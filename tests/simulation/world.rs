@@ -404,9 +404,12 @@ impl World {
                 self.tell(shard, Inbox::Disk(failed));
             }
         }
-        self.synced = self.clock.now();
+        let lies = self.faults && self.options.disk.lies && self.random.chance(1, 2);
+        if !lies {
+            self.synced = self.clock.now();
+        }
         for host in &self.hosts {
-            self.disk.sync(&host.logs);
+            self.disk.sync(&host.logs, lies);
         }
     }
 

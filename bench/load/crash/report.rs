@@ -81,7 +81,7 @@ impl Finding {
         let bad = bad.map(|(what, count)| format!("{count} {what}"));
         // A kill between an adopted log's removal and the storing of its accounts costs the books and no sample; told
         // among the remarks.
-        let uneven = self.uneven().filter(|_| self.scenario != "moves");
+        let uneven = self.uneven();
         bad.chain(uneven).map(|fault| format!("{}: {fault}", self.title())).collect()
     }
 
