@@ -572,7 +572,6 @@ mod tests {
             (&["--storage.agent.wal-segment-size=1GB"], "between 256KiB and 256MiB"),
             (&["--storage.agent.max-bytes=8"], "not a size"),
             (&["--web.external-url=\"http://x\""], "quotes"),
-            (&["--web.config.file=web.yml"], "not supported"),
             (&["--web.enable-otlp-receiver"], "not supported"),
             (&["--config.file=a", "--config.file=b"], "--config.file"),
             (

@@ -121,7 +121,7 @@ impl Endpoint {
             let page =
                 found.get(log).and_then(|pages| pages.iter().find(|(name, _)| *name == file));
             let page = page.map(|(_, page)| page);
-            let cursor = Cursor::new(&endpoint.plan.identity, log as u16, page);
+            let mut cursor = Cursor::new(&endpoint.plan.identity, log as u16, page);
             // A resend can contain what was taken in already.
             endpoint.acquainted |= page.is_some();
             // A cursor that cannot be read was one: what it said is sent again rather than lost.
@@ -132,6 +132,11 @@ impl Endpoint {
                 endpoint.taken = page.map_or(0, |page| page.taken);
             }
             let birth = page.map_or(from as i64, |page| page.birth);
+            if page.is_some() && birth == feed.log.total() as i64 {
+                // Nothing has entered the accounts: another log may have taken what had. A page must say so before
+                // anything is appended, because the log goes by another name then.
+                cursor.renew();
+            }
             let totals = page.map_or(CursorTotals::default(), |page| page.totals);
             let gone = page.map_or(0, |page| gone(feed, page, from));
             endpoint.entered_from.push(from - gone);
@@ -385,9 +390,10 @@ impl Endpoint {
         self.fallen_back
     }
 
-    /// The first cursor of the shard's own log is stored: from here on nothing appended can be missed by a restart.
+    /// The first cursor of the shard's own log is stored: from here on nothing appended can be missed by a restart, or be
+    /// counted twice.
     pub fn anchored(&self) -> bool {
-        self.cursors.first().is_none_or(|cursor| cursor.stored.is_some())
+        self.cursors.first().is_none_or(|cursor| cursor.stored.is_some() && cursor.is_renewed())
     }
 
     /// Nothing to store and nothing being stored.

@@ -31,8 +31,12 @@ impl Ledger {
     pub(super) fn new(found: impl Iterator<Item = (Option<LedgerPage>, u64)>) -> Ledger {
         let pages = found.map(|(page, total)| Some(page.unwrap_or_default().at(total)));
         let before: Vec<_> = pages.collect();
-        let sequence = before.iter().flatten().next().map_or(0, |own| own.sequence);
-        Ledger { before, sequence, ..Ledger::default() }
+        let own = before.first().copied().flatten().unwrap_or_default();
+        // Another log has taken the accounts. A page must say so before anything is appended, because the log goes by
+        // another name then.
+        let emptied = own.appended == 0 && own.log_total > 0;
+        let renewed_from = if emptied { own.sequence + 1 } else { 0 };
+        Ledger { before, sequence: own.sequence, renewed_from, ..Ledger::default() }
     }
 
     /// Samples that the logs were found to have lost at this start or an earlier one.

@@ -323,12 +323,13 @@ impl Shard {
         self.stop_if_done(now);
     }
 
-    /// Scraping begins when the log can take samples and every endpoint's cursor would survive a kill.
+    /// Scraping begins when the log can take samples and every endpoint's cursor would survive a kill, as the accounts.
     fn check_gate(&mut self, now: Now) {
         let Gate::Shut(until) = self.gate else { return };
         let own = &self.feeds[0];
         let ready = own.log.ready() && own.dictionary.ready() || self.upkeep.shortage.is_some();
-        let anchored = self.endpoints.iter().flatten().all(|endpoint| endpoint.anchored());
+        let anchored = self.endpoints.iter().flatten().all(|endpoint| endpoint.anchored())
+            && self.ledger.has_handed_over();
         if (ready && anchored && self.upkeep.assigned) || now.instant >= until {
             self.gate = Gate::Open;
         }

@@ -418,7 +418,7 @@ mod tests {
             ("POST", "/-/reload", 500, "failed to reload config: no such file\n"),
             ("GET", "/-/quit", 405, "Only POST or PUT requests allowed"),
             ("PUT", "/-/quit", 200, "Requesting termination... Goodbye!"),
-            ("GET", "/", 302, ""),
+            ("GET", "/", 302, "<a href=\"/agent\">Found</a>.\n\n"),
             ("GET", "/federate", 500, "unsupported operation with WAL-only storage\n"),
             ("GET", "/api/v1/nothing", 404, "404 page not found\n"),
             ("GET", "/debug/pprof/", 404, "404 page not found\n"),
