@@ -716,7 +716,6 @@ impl Lane {
         self.rebuild();
     }
 
-    /// What the request holds is given up: as rejected, or as presumed to be.
     pub(super) fn reject(&mut self, loss: Loss, shared: &mut Shared<'_>) {
         self.lose(loss, self.request.samples, shared);
         shared.meters.histograms.lost.add(loss, self.request.histograms);

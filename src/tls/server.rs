@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use rustls::client::verify_server_name;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -106,7 +106,7 @@ fn verifier(
 /// With what is asked for and nothing else. Names that Go knows and this program does not speak are passed over as long
 /// as one is left.
 fn provider(settings: &ServerSettings) -> Result<CryptoProvider, TlsError> {
-    let mut provider = ring::default_provider();
+    let mut provider = rustls::crypto::ring::default_provider();
     if !settings.cipher_suites.is_empty() {
         provider.cipher_suites.retain(|suite| {
             let name = format!("{:?}", suite.suite()).replace("TLS13_", "TLS_");
