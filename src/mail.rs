@@ -1,13 +1,14 @@
 //! The only types that cross cores. Orders go down to a shard, notices come up; both are owned plain data, so a core
 //! can be told and never operated.
 //!
-//! May use: base, model, relabel, http, tls.
+//! May use: base, model, relabel, http, tls, auth.
 
 use core::fmt;
 use core::time::Duration;
 
+use crate::auth::SigV4;
 use crate::base::{Histogram, Timestamp};
-use crate::http::Url;
+use crate::http::{Proxies, Url};
 use crate::model::{Losses, Refusals, RemoteMessage, Shortage, StatusPolicy, Target};
 use crate::relabel::Rule;
 use crate::tls;
@@ -104,6 +105,28 @@ pub struct TlsPlan {
     pub server_name: String,
 }
 
+/// What jobs and endpoints have in common: who we are, and through whom we go.
+#[derive(Clone, Default, PartialEq)]
+pub struct Transport {
+    pub proxies: Proxies,
+    /// Headers that stay with the host they are meant for: credentials, and those that the configuration adds.
+    pub private: Vec<(String, String)>,
+    /// Requests are signed.
+    pub signer: Option<SigV4>,
+    /// Why nothing may be sent now: there is no credential.
+    pub withheld: Option<String>,
+    pub follow_redirects: bool,
+    /// Connections begin with any of a name's addresses, not with the first.
+    pub spread: bool,
+}
+
+impl fmt::Debug for Transport {
+    /// Headers hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("withheld", &self.withheld).finish_non_exhaustive()
+    }
+}
+
 /// What a shard must know of a scrape configuration. Limits are off at 0.
 #[derive(Clone, Default, PartialEq)]
 pub struct Job {
@@ -124,11 +147,11 @@ pub struct Job {
     /// Set when the job has more targets than `target_limit` allows: every scrape fails with this text, unsent.
     pub forced_error: Option<String>,
     pub metric_relabel: Vec<Rule>,
-    /// Request headers: Accept, Accept-Encoding, User-Agent, Authorization. The timeout header is the target's.
+    /// Request headers: Accept, Accept-Encoding, User-Agent. The timeout header is the target's.
     pub headers: Vec<(String, String)>,
     /// Protocol assumed for a page without a usable content type; a configuration name such as `PrometheusText0.0.4`.
     pub fallback_protocol: Option<String>,
-    pub follow_redirects: bool,
+    pub transport: Transport,
     /// Key into [`Assignment::tls`] for https targets.
     pub tls: u32,
 }
@@ -143,8 +166,10 @@ pub struct EndpointPlan {
     /// What an entry with the same URL and without a name would go by: its place is taken over where there is no other.
     pub formerly: Option<String>,
     pub url: Url,
-    /// All request headers but Host, Content-Length, Retry-Attempt and those that name the message.
+    /// All request headers but Host, Content-Length, Retry-Attempt, those that name the message and those of
+    /// `transport`.
     pub headers: Vec<(String, String)>,
+    pub transport: Transport,
     pub tls: u32,
     pub relabel: Vec<Rule>,
     /// Connections of this shard, 1 to `limits::CONNECTIONS`.

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use corelane::base::{Conn, Instant, Now, Timestamp, limits, stable_hash};
 use corelane::http::Url;
-use corelane::mail::{Assignment, EndpointPlan, Job, Notice, Order, Report};
+use corelane::mail::{Assignment, EndpointPlan, Job, Notice, Order, Report, Transport};
 use corelane::model::{HistogramRules, Labels, RemoteMessage, Scheme, StatusPolicy, Target, pack};
 use corelane::shard::{Effect, Event, FoundLog, Plan, Shard};
 use corelane::wal::{DiskAnswer, DiskRequest, Identity, Region};
@@ -207,8 +207,8 @@ impl World {
 
     fn effect(&mut self, effect: Effect, watch: &mut Watch) {
         match effect {
-            Effect::Open { conn, host, .. } => {
-                let peer = match host.strip_prefix("target-") {
+            Effect::Open { conn, route } => {
+                let peer = match route.host.strip_prefix("target-") {
                     Some(number) => Peer::Target(number.parse().expect("a number")),
                     None => Peer::Remote,
                 };
@@ -294,6 +294,7 @@ fn target(number: usize) -> Target {
         discovered: Labels::default(),
         scheme: Scheme::Http,
         address,
+        unix_socket: String::new(),
         path: "/metrics".to_owned(),
         interval: INTERVAL,
         timeout: INTERVAL,
@@ -318,7 +319,7 @@ fn assignment(setting: Setting) -> Assignment {
             ("Accept-Encoding", "gzip"),
             ("User-Agent", "bench/1"),
         ]),
-        follow_redirects: true,
+        transport: Transport { follow_redirects: true, ..Transport::default() },
         ..Job::default()
     };
     Assignment {
@@ -338,6 +339,7 @@ fn endpoint() -> EndpointPlan {
         formerly: None,
         url: Url::parse(url).expect("a URL"),
         headers: owned(&[("Content-Encoding", "snappy"), ("User-Agent", "bench/1")]),
+        transport: Transport::default(),
         tls: 0,
         relabel: Vec::new(),
         connections: 1,

@@ -1,15 +1,48 @@
 //! Connections as a state machine knows them: names, and what it asks of the network.
 
+use core::fmt;
 use std::collections::VecDeque;
 
 /// One connection of one core. The name is free again once it has been closed from either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Conn(pub u32);
 
+/// The way to a peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// Name or address of the peer.
+    pub host: String,
+    pub port: u16,
+    /// Key of the settings of TLS that is spoken with the peer.
+    pub tls: Option<u32>,
+    /// Path of a Unix socket that is connected to, whatever host and port say.
+    pub socket: Option<String>,
+    /// Through whom the peer is reached.
+    pub tunnel: Option<Box<Tunnel>>,
+    /// Which of the addresses of the name is tried first, modulo their number.
+    pub first: u32,
+}
+
+/// A proxy that is asked to connect us with the peer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tunnel {
+    pub host: String,
+    pub port: u16,
+    /// The head of the request, whole.
+    pub request: Vec<u8>,
+}
+
+impl fmt::Debug for Tunnel {
+    /// The request may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tunnel({}:{})", self.host, self.port)
+    }
+}
+
 /// What a state machine asks of the network. Carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    Open { conn: Conn, host: String, port: u16, tls: Option<u32> },
+    Open { conn: Conn, route: Route },
     Write(Conn),
     Close(Conn),
     Pause(Conn),
@@ -34,14 +67,14 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    pub fn open(&mut self, owner: Owner, host: &str, port: u16, tls: Option<u32>) -> Conn {
+    pub fn open(&mut self, owner: Owner, route: Route) -> Conn {
         let index = self.free.pop().unwrap_or_else(|| {
             self.owners.push(None);
             (self.owners.len() - 1) as u32
         });
         self.owners[index as usize] = Some(owner);
         let conn = Conn(index);
-        self.asks.push_back(Ask::Open { conn, host: host.to_owned(), port, tls });
+        self.asks.push_back(Ask::Open { conn, route });
         conn
     }
 

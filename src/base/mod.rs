@@ -16,7 +16,7 @@ mod timers;
 
 pub use checksum::crc32c;
 pub use codec::{Reader, put_uvarint, put_zigzag, unzigzag, uvarint_len, zigzag};
-pub use conn::{Ask, Conn, Dialer, Owner};
+pub use conn::{Ask, Conn, Dialer, Owner, Route, Tunnel};
 pub use hash::{seeded_hash, stable_hash};
 pub use meter::Histogram;
 pub use random::Random;

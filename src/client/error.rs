@@ -8,6 +8,8 @@ use core::fmt;
 pub enum ClientError {
     /// The configuration, or what a file holds, cannot be used.
     Settings(String),
+    /// A cloud has given no credentials.
+    Credentials(String),
     /// No answer, or one that broke off.
     Exchange(String),
     /// An answer that is not what was asked for: its status, and the beginning of its body.
@@ -23,6 +25,7 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ClientError::Settings(why) | ClientError::Exchange(why) => f.write_str(why),
+            ClientError::Credentials(why) => write!(f, "cannot get credentials: {why}"),
             ClientError::Status(status, body) if body.is_empty() => {
                 write!(f, "server returned HTTP status {status}")
             }

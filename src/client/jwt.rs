@@ -1,9 +1,5 @@
 //! Assertions: claims signed with an RSA key.
 
-#![expect(clippy::disallowed_methods, reason = "the control plane reads clocks")]
-
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -12,6 +8,7 @@ use ring::signature::{
 };
 use serde_json::{Map, Value};
 
+use crate::client::clock::now;
 use crate::config::Signature;
 use crate::tls::{RsaKey, rsa_key};
 
@@ -37,7 +34,7 @@ pub fn sign(
     key_pem: &[u8],
     claims: &Claims,
 ) -> Result<String, String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = now().0.max(0) as u64 / 1000;
     let mut id = [0; 16];
     let random = SystemRandom::new();
     random.fill(&mut id).map_err(|_| "no randomness to be had".to_owned())?;

@@ -61,10 +61,25 @@ pub fn http_headers(
     Ok(made)
 }
 
+/// Headers for a proxy that is asked for a tunnel, one for each value.
+pub fn connect_headers(
+    config: &ProxyConfig,
+    read: ReadFile<'_>,
+) -> Result<Vec<(String, String)>, String> {
+    let mut made = Vec::new();
+    for (name, values) in &config.connect_headers {
+        for value in values {
+            made.push((name.clone(), secret(value, read)?));
+        }
+    }
+    Ok(made)
+}
+
 /// Which requests go through which proxy; `variable` gives the environment's.
 pub fn proxies(
     config: &ProxyConfig,
     variable: &dyn Fn(&str) -> Option<String>,
+    read: ReadFile<'_>,
 ) -> Result<Proxies, String> {
     let made = if config.from_environment {
         Proxies::from_environment(variable)
@@ -74,7 +89,8 @@ pub fn proxies(
             Secret::File(_) => Ok(Proxies::default()),
         }
     };
-    made.map_err(|error| error.to_string())
+    let made = made.map_err(|error| error.to_string())?;
+    Ok(made.authorized(connect_headers(config, read)?, &auth::basic))
 }
 
 /// Settings of TLS with their files read.

@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::auth;
+use crate::client::clock::now;
 use crate::client::form::{escape, form};
 use crate::client::jwt::{Claims, sign};
 use crate::client::material::{ReadFile, read_file, secret};
@@ -18,7 +19,7 @@ use crate::config::{Grant, OAuth2};
 const MARGIN: Duration = Duration::from_secs(10);
 /// Bytes of a token server's answer.
 const ANSWER_BYTES: usize = 1 << 20;
-const FORM: &str = "application/x-www-form-urlencoded";
+pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What a token's server gave.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,6 +58,11 @@ pub struct Secrets {
 }
 
 impl Secrets {
+    /// Told apart from others by this.
+    pub fn key(&self) -> String {
+        format!("{:?} {:?}", self.client_secret, self.certificate_key)
+    }
+
     pub fn read(config: &OAuth2, read: ReadFile<'_>) -> Result<Secrets, String> {
         let key = config.certificate_key.as_ref();
         Ok(Secrets {
@@ -178,7 +184,10 @@ fn read_token(text: &str) -> Result<Token, String> {
         Value::String(text) => text.parse().ok(),
         value => value.as_f64().map(|seconds| seconds as u64),
     };
-    let good_for = seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    // And some the moment at which it ends.
+    let ends = answer["expires_on"].as_str().and_then(|text| text.parse::<i64>().ok());
+    let left = ends.map(|ends| ends.saturating_sub(now().0 / 1000).max(1) as u64);
+    let good_for = seconds.or(left).filter(|seconds| *seconds > 0).map(Duration::from_secs);
     Ok(Token { header: auth::bearer(kind, access), good_for })
 }
 

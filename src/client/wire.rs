@@ -13,7 +13,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, Proxy};
 
 use crate::base::limits;
-use crate::client::material::{proxies, read_file, secret, tls_settings};
+use crate::client::material::{connect_headers, proxies, read_file, tls_settings};
 use crate::client::{Ask, ClientError, native_roots};
 use crate::config::{ProxyConfig, TlsConfig};
 use crate::http::Url;
@@ -98,20 +98,19 @@ impl Wire {
             .connect_timeout(CONNECT)
             .no_proxy();
         let variable = |name: &str| std::env::var(name).ok();
-        let proxies = proxies(&self.proxy, &variable).map_err(ClientError::Settings)?;
+        let proxies = proxies(&self.proxy, &variable, &read_file).map_err(ClientError::Settings)?;
         let builder = if proxies.is_empty() {
             builder
         } else {
             let mut headers = HeaderMap::new();
-            for (name, values) in &self.proxy.connect_headers {
-                for value in values {
-                    let value = secret(value, &read_file).map_err(ClientError::Settings)?;
-                    add_header(&mut headers, name, &value)?;
-                }
+            for (name, value) in
+                connect_headers(&self.proxy, &read_file).map_err(ClientError::Settings)?
+            {
+                add_header(&mut headers, &name, &value)?;
             }
             let choose = move |url: &reqwest::Url| {
                 let url = Url::parse(url.as_str()).ok()?;
-                proxies.choose(&url).map(Url::revealed)
+                proxies.choose(&url).map(|proxy| proxy.url.revealed())
             };
             builder.proxy(Proxy::custom(choose).headers(headers))
         };

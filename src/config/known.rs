@@ -65,27 +65,13 @@ pub(super) const DISCOVERY: &[Known] = &[
 
 // spec: CFG §2.6
 pub(super) const REMOTE_WRITE: &[Known] = &[
-    ("azuread", Harmless::Empty),
-    ("google_iam", Harmless::Empty),
     // It only adds debug lines about 2.0 requests.
     ("failed_request_logging", Harmless::Flag),
-    ("round_robin_dns", Harmless::False),
     ("send_exemplars", Harmless::False),
-    ("sigv4", Harmless::Empty),
 ];
 
 // spec: CFG §2.7
 pub(super) const HTTP_CLIENT: &[Known] = &[
     // Everything speaks HTTP/1.1; HTTP/2 is never required.
     ("enable_http2", Harmless::Flag),
-];
-
-/// Read for discovery, and not obeyed yet where samples are fetched and sent.
-pub(super) const DATA_PATH: &[Known] = &[
-    ("http_headers", Harmless::Empty),
-    ("no_proxy", Harmless::Text("")),
-    ("oauth2", Harmless::Empty),
-    ("proxy_connect_header", Harmless::Empty),
-    ("proxy_from_environment", Harmless::False),
-    ("proxy_url", Harmless::Text("")),
 ];

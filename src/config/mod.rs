@@ -6,6 +6,7 @@
 //!
 //! May use: base, model, relabel.
 
+mod cloud;
 mod error;
 mod expand;
 mod file_sd;
@@ -32,8 +33,9 @@ pub use file_sd::parse_file_sd;
 pub use parse::parse;
 pub use target::{BuiltTargets, build_targets};
 pub use types::{
-    Authorization, BasicAuth, Config, FileSdConfig, Global, Grant, HttpClientConfig, HttpHeader,
-    Limits, OAuth2, ProxyConfig, QueueConfig, RemoteWriteConfig, ScrapeConfig, Secret, Signature,
-    StartAt, TlsConfig, TlsVersion,
+    Authorization, AzureAd, AzureCloud, AzureWay, BasicAuth, CloudAuth, Config, FileSdConfig,
+    Global, Grant, HttpClientConfig, HttpHeader, Limits, OAuth2, ProxyConfig, QueueConfig,
+    RemoteWriteConfig, ScrapeConfig, Secret, SigV4Config, Signature, StartAt, TlsConfig,
+    TlsVersion,
 };
 pub use web::{ClientAuth, WebConfig, WebTls, parse_web};

@@ -7,8 +7,9 @@ use crate::base::format_duration;
 use crate::config::remote::PATIENCE;
 use crate::config::size::format_size;
 use crate::config::types::{
-    Config, Global, Grant, HttpClientConfig, HttpHeader, Limits, OAuth2, ProxyConfig, QueueConfig,
-    RemoteWriteConfig, ScrapeConfig, Secret, StartAt, TlsConfig,
+    AzureAd, AzureCloud, AzureWay, CloudAuth, Config, Global, Grant, HttpClientConfig, HttpHeader,
+    Limits, OAuth2, ProxyConfig, QueueConfig, RemoteWriteConfig, ScrapeConfig, Secret, SigV4Config,
+    StartAt, TlsConfig,
 };
 use crate::config::url::redacted;
 use crate::model::{HistogramRules, Labels, Scheme, TargetGroup};
@@ -187,6 +188,12 @@ fn print_remote_rest(entry: &RemoteWriteConfig, p: &mut Printer) {
         p.plain("send_native_histograms", true);
     }
     print_http(&entry.http, p);
+    if let Some(cloud) = &entry.cloud {
+        print_cloud(cloud, p);
+    }
+    if entry.round_robin_dns {
+        p.plain("round_robin_dns", true);
+    }
     p.key("queue_config").nested(|p| print_queue(&entry.queue, p));
     p.key("metadata_config").nested(|p| {
         p.plain("send", entry.metadata.send);
@@ -270,6 +277,66 @@ fn print_http(http: &HttpClientConfig, p: &mut Printer) {
         });
     }
     p.plain("follow_redirects", http.follow_redirects);
+}
+
+fn print_cloud(cloud: &CloudAuth, p: &mut Printer) {
+    match cloud {
+        CloudAuth::SigV4(aws) if *aws == SigV4Config::default() => p.plain("sigv4", "{}"),
+        CloudAuth::SigV4(aws) => p.key("sigv4").nested(|p| {
+            for (name, value) in [
+                ("region", &aws.region),
+                ("access_key", &aws.access_key),
+                ("profile", &aws.profile),
+                ("role_arn", &aws.role_arn),
+                ("external_id", &aws.external_id),
+            ] {
+                if !value.is_empty() {
+                    p.text(name, value);
+                }
+            }
+            p.secret("secret_key", &aws.secret_key, false);
+            if aws.use_fips_sts_endpoint {
+                p.plain("use_fips_sts_endpoint", true);
+            }
+        }),
+        CloudAuth::GoogleIam(None) => p.plain("google_iam", "{}"),
+        CloudAuth::GoogleIam(Some(file)) => p.key("google_iam").nested(|p| {
+            p.text("credentials_file", &file.to_string_lossy());
+        }),
+        CloudAuth::AzureAd(azure) => p.key("azuread").nested(|p| print_azure(azure, p)),
+    }
+}
+
+fn print_azure(azure: &AzureAd, p: &mut Printer) {
+    let cloud = match azure.cloud {
+        AzureCloud::China => "AzureChina",
+        AzureCloud::Government => "AzureGovernment",
+        AzureCloud::Public => "AzurePublic",
+    };
+    p.text("cloud", cloud);
+    match &azure.way {
+        AzureWay::ManagedIdentity { client_id } if client_id.is_empty() => {
+            p.plain("managed_identity", "{}");
+        }
+        AzureWay::ManagedIdentity { client_id } => {
+            p.key("managed_identity").nested(|p| p.text("client_id", client_id));
+        }
+        AzureWay::OAuth { client_id, client_secret, tenant_id } => p.key("oauth").nested(|p| {
+            p.text("client_id", client_id);
+            p.secret("client_secret", client_secret, false);
+            p.text("tenant_id", tenant_id);
+        }),
+        AzureWay::WorkloadIdentity { client_id, tenant_id, token_file } => {
+            p.key("workload_identity").nested(|p| {
+                p.text("client_id", client_id);
+                p.text("tenant_id", tenant_id);
+                p.text("token_file_path", &token_file.to_string_lossy());
+            });
+        }
+    }
+    if !azure.scope.is_empty() {
+        p.text("scope", &azure.scope);
+    }
 }
 
 fn print_header(header: &HttpHeader, p: &mut Printer) {

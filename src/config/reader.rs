@@ -281,16 +281,6 @@ impl<'a> Section<'a> {
         self.fields.iter().flatten().map(|(_, field)| field).next()
     }
 
-    /// Takes fields that are not obeyed here, and refuses those that ask for something.
-    pub(super) fn refuse(&mut self, known: &[Known]) -> Result<(), ConfigError> {
-        for (name, harmless) in known {
-            if let Some(field) = self.take(name).filter(|field| !field.is_harmless(*harmless)) {
-                return Err(field.error("not supported yet"));
-            }
-        }
-        Ok(())
-    }
-
     /// Refuses what was not taken. `known`: what Prometheus knows and is not obeyed here, with the values that ask
     /// for nothing.
     pub(super) fn finish(self, known: &[&[Known]]) -> Result<(), ConfigError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use md5::{Digest, Md5};
 
+use crate::config::cloud::read_cloud;
 use crate::config::error::ConfigError;
 use crate::config::http_client::{check_header_name, check_header_value, read_http_client};
 use crate::config::known;
@@ -110,8 +111,11 @@ fn read_remote_write(
         Some(metadata) => read_metadata(metadata)?,
         None => MetadataConfig::default(),
     };
-    section.refuse(known::DATA_PATH)?;
     let http = read_http_client(&mut section, EXCLUSIVE, context)?;
+    let another =
+        http.basic_auth.is_some() || http.authorization.is_some() || http.oauth2.is_some();
+    let cloud = read_cloud(&mut section, another, EXCLUSIVE, context)?;
+    let round_robin_dns = section.flag("round_robin_dns", false)?;
     let (status_policy, start_at, patience) = match section.section("corelane")? {
         Some(ours) => read_ours(ours)?,
         None => (StatusPolicy::default(), StartAt::Now, PATIENCE),
@@ -129,6 +133,8 @@ fn read_remote_write(
         metadata,
         queue,
         http,
+        cloud,
+        round_robin_dns,
         status_policy,
         start_at,
         patience,

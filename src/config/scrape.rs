@@ -69,7 +69,6 @@ fn read_scrape(
         "relabel_configs",
         "empty or null target relabeling rule in scrape config",
     )?;
-    section.refuse(known::DATA_PATH)?;
     let job = ScrapeConfig {
         scrape_interval,
         scrape_timeout,

@@ -45,7 +45,9 @@ pub fn build_targets(job: &ScrapeConfig, groups: &[TargetGroup]) -> BuiltTargets
             }
             match target(job, labels, discovered) {
                 Ok(target) => {
-                    if seen.insert((target.labels.clone(), target.url())) {
+                    let identity =
+                        (target.labels.clone(), target.url(), target.unix_socket.clone());
+                    if seen.insert(identity) {
                         built.targets.push(target);
                     }
                 }
@@ -98,9 +100,7 @@ fn target(
     discovered: Labels,
 ) -> Result<Target, String> {
     let address = labels.get(ADDRESS).to_owned();
-    if !labels.get(UNIX_SOCKET).is_empty() {
-        return Err(format!("{UNIX_SOCKET}: not supported yet"));
-    }
+    let unix_socket = labels.get(UNIX_SOCKET).to_owned();
     if address.is_empty() {
         return Err("no address".to_owned());
     }
@@ -141,7 +141,17 @@ fn target(
     }
     labels.retain(|name, _| !name.starts_with("__"));
     let labels = labels.labels();
-    Ok(Target { labels, discovered, scheme, address, path, interval, timeout, histograms })
+    Ok(Target {
+        labels,
+        discovered,
+        scheme,
+        address,
+        unix_socket,
+        path,
+        interval,
+        timeout,
+        histograms,
+    })
 }
 
 /// What a label says that holds a truth value as Go writes them; anything else says nothing.
@@ -316,7 +326,6 @@ mod tests {
                 "__scrape_timeout__: 2m",
                 "scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
             ),
-            ("__unix_socket__: /x", "__unix_socket__: not supported yet"),
         ] {
             let (name, value) = labels.split_once(": ").expect("a pair");
             let job = job("");

@@ -119,6 +119,10 @@ pub struct RemoteWriteConfig {
     pub metadata: MetadataConfig,
     pub queue: QueueConfig,
     pub http: HttpClientConfig,
+    /// Never together with another way to authenticate in `http`.
+    pub cloud: Option<CloudAuth>,
+    /// Connections begin with any of a name's addresses.
+    pub round_robin_dns: bool,
     /// Ours: answers that are not treated as usual.
     pub status_policy: StatusPolicy,
     /// Ours: where an endpoint begins that has no place in the log yet.
@@ -135,6 +139,62 @@ pub struct MetadataConfig {
     pub send_interval: Duration,
     /// Families in one request, at least one.
     pub max_samples_per_send: u64,
+}
+
+/// Who we are to a cloud's own receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloudAuth {
+    SigV4(SigV4Config),
+    AzureAd(AzureAd),
+    /// A file with credentials; without it the machine's own.
+    GoogleIam(Option<PathBuf>),
+}
+
+/// Empty texts are not written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SigV4Config {
+    pub region: String,
+    /// Written exactly if `secret_key` is.
+    pub access_key: String,
+    pub secret_key: Secret,
+    pub profile: String,
+    pub role_arn: String,
+    /// Only together with `role_arn`.
+    pub external_id: String,
+    pub use_fips_sts_endpoint: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AzureAd {
+    pub cloud: AzureCloud,
+    pub way: AzureWay,
+    /// Empty: the cloud's own.
+    pub scope: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AzureCloud {
+    China,
+    Government,
+    Public,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AzureWay {
+    /// Without a `client_id` the machine's own identity.
+    ManagedIdentity {
+        client_id: String,
+    },
+    OAuth {
+        client_id: String,
+        client_secret: Secret,
+        tenant_id: String,
+    },
+    WorkloadIdentity {
+        client_id: String,
+        tenant_id: String,
+        token_file: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

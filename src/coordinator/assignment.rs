@@ -2,13 +2,18 @@
 
 use core::time::Duration;
 
-use crate::auth;
+use crate::auth::{self, SigV4};
 use crate::base::{limits, stable_hash};
-use crate::client::{ReadFile, authorization, tls_settings};
-use crate::config::{Config, RemoteWriteConfig, ScrapeConfig, StartAt, TlsConfig};
+use crate::client::{
+    Credential, ReadFile, Source, authorization, http_headers, proxies, tls_settings,
+};
+use crate::config::{
+    CloudAuth, Config, HttpClientConfig, RemoteWriteConfig, ScrapeConfig, StartAt, TlsConfig,
+};
+use crate::coordinator::credentials::Held;
 use crate::exposition::{Protocol, accept_header};
 use crate::http::Url;
-use crate::mail::{Assignment, EndpointPlan, Job, TlsPlan};
+use crate::mail::{Assignment, EndpointPlan, Job, TlsPlan, Transport};
 use crate::model::pack;
 use crate::tls;
 use crate::wire::headers as wire;
@@ -22,50 +27,115 @@ const BACKOFF_LEAST: Duration = Duration::from_millis(1);
 /// Product and version, as requests carry them.
 pub const USER_AGENT: &str = concat!("Corelane/", env!("CARGO_PKG_VERSION"));
 
-/// Makes the assignment of one generation. Also says which secrets could not be read: their jobs fail, their
-/// endpoints go without.
+/// What a configuration comes to.
+#[derive(Debug, Default)]
+pub struct Made {
+    pub assignment: Assignment,
+    /// Secrets that could not be read: their jobs fail, their endpoints wait.
+    pub complaints: Vec<String>,
+    /// Whom to ask for credentials.
+    pub sources: Vec<Source>,
+}
+
+/// Makes the assignment of one generation, with the credentials that are held.
 pub fn assignment(
     config: &Config,
     generation: u64,
     shards: u16,
     read: ReadFile<'_>,
     system_roots: &[Vec<u8>],
-) -> Result<(Assignment, Vec<String>), ApplyError> {
+    held: &Held,
+) -> Result<Made, ApplyError> {
+    let mut all = Made::default();
     let mut made = Assignment {
         generation,
         out_of_order_window: config.out_of_order_time_window,
         ..Assignment::default()
     };
     pack(config.global.external_labels.iter(), &mut made.external_labels);
-    let mut complaints = Vec::new();
     for scrape in &config.scrape_configs {
-        let tls = tls_key(&mut made.tls, &scrape.http.tls, read, system_roots)
-            .map_err(|error| format!("job {:?}: {error}", scrape.job_name))?;
+        let named = |error: String| format!("job {:?}: {error}", scrape.job_name);
+        let tls = tls_key(&mut made.tls, &scrape.http.tls, read, system_roots).map_err(named)?;
         let mut made_job = job(scrape, tls);
-        match authorization(&scrape.http, read) {
-            Ok(header) => made_job.headers.extend(header),
-            Err(error) => {
-                complaints.push(format!("job {:?}: {error}", scrape.job_name));
-                made_job.forced_error = Some(error);
-            }
-        }
+        made_job.transport =
+            transport(&scrape.http, None, read, held, &mut all.sources).map_err(named)?;
+        let withheld = made_job.transport.withheld.iter();
+        all.complaints.extend(withheld.cloned().map(named));
         made.jobs.push(made_job);
     }
     for remote in &config.remote_write {
-        let tls = tls_key(&mut made.tls, &remote.http.tls, read, system_roots)
-            .map_err(|error| format!("remote_write {:?}: {error}", remote.name))?;
+        let named = |error: String| format!("remote_write {:?}: {error}", remote.name);
+        let tls = tls_key(&mut made.tls, &remote.http.tls, read, system_roots).map_err(named)?;
         let mut plan = endpoint(remote, tls, shards)?;
-        match authorization(&remote.http, read) {
-            Ok(header) => plan.headers.extend(header),
-            Err(error) => complaints.push(format!("remote_write {:?}: {error}", remote.name)),
+        let cloud = remote.cloud.as_ref();
+        let own = transport(&remote.http, cloud, read, held, &mut all.sources).map_err(named)?;
+        // What the URL says counts only where nothing else does.
+        let authorized = own.signer.is_some() || own.private.iter().any(|(name, _)| name == AUTH);
+        let of_url = core::mem::take(&mut plan.transport.private);
+        plan.transport = Transport { spread: remote.round_robin_dns, ..own };
+        if !authorized {
+            plan.transport.private.extend(of_url);
         }
+        all.complaints.extend(plan.transport.withheld.iter().cloned().map(named));
         tell_apart(&mut plan, &made.endpoints)?;
         made.endpoints.push(plan);
     }
     if made.tls.iter().any(|plan| plan.settings.ca_pem.is_none()) {
         made.system_roots = system_roots.to_vec();
     }
-    Ok((made, complaints))
+    all.assignment = made;
+    Ok(all)
+}
+
+const AUTH: &str = "Authorization";
+
+/// Who we are to whom, and through whom we go there. A source of credentials is added to `sources`.
+fn transport(
+    http: &HttpClientConfig,
+    cloud: Option<&CloudAuth>,
+    read: ReadFile<'_>,
+    held: &Held,
+    sources: &mut Vec<Source>,
+) -> Result<Transport, ApplyError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut made = Transport {
+        proxies: proxies(&http.proxy, &variable, read)?,
+        follow_redirects: http.follow_redirects,
+        ..Transport::default()
+    };
+    let credentials = authorization(http, read).and_then(|own| {
+        made.private.extend(own);
+        made.private.extend(http_headers(&http.http_headers, read)?);
+        let oauth2 = http.oauth2.as_ref().map(|oauth2| Source::of_oauth2(oauth2, read));
+        let cloud = cloud.map(|cloud| Source::of_cloud(cloud, read));
+        let Some(source) = oauth2.or(cloud).transpose()? else {
+            return Ok(None);
+        };
+        if let Some(credential) = source.at_once() {
+            return Ok(Some(credential));
+        }
+        let key = source.key();
+        if !sources.iter().any(|other| other.key() == key) {
+            sources.push(source);
+        }
+        let none = || Err("no credentials have been had yet".to_owned());
+        held.get(&key).cloned().unwrap_or_else(none).map(Some)
+    });
+    match credentials {
+        Ok(None) => {}
+        Ok(Some(Credential::Header(value))) => made.private.push((AUTH.to_owned(), value)),
+        Ok(Some(Credential::Aws(key))) => {
+            made.signer = Some(SigV4 {
+                access_key: key.access_key,
+                secret_key: key.secret_key,
+                session_token: key.session_token,
+                region: key.region,
+                service: "aps".to_owned(),
+            });
+        }
+        Err(why) => made.withheld = Some(why),
+    }
+    Ok(made)
 }
 
 fn job(config: &ScrapeConfig, tls: u32) -> Job {
@@ -94,7 +164,7 @@ fn job(config: &ScrapeConfig, tls: u32) -> Job {
         metric_relabel: config.metric_relabel_configs.clone(),
         headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         fallback_protocol: config.fallback_scrape_protocol.clone(),
-        follow_redirects: config.http.follow_redirects,
+        transport: Transport::default(),
         tls,
     }
 }
@@ -108,9 +178,9 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         ("User-Agent".to_owned(), USER_AGENT.to_owned()),
     ];
     headers.extend(config.headers.iter().cloned());
-    if let Some((user, password)) = &url.userinfo {
-        headers.push(("Authorization".to_owned(), auth::basic(user, password)));
-    }
+    let of_url = url.userinfo.iter();
+    let of_url = of_url.map(|(user, password)| (AUTH.to_owned(), auth::basic(user, password)));
+    let transport = Transport { private: of_url.collect(), ..Transport::default() };
     let queue = &config.queue;
     let connections = queue.min_shards.div_ceil(u32::from(shards)).max(1) as usize;
     let samples = queue.max_samples_per_send.unwrap_or(limits::REQUEST_SAMPLES as u64).max(1);
@@ -120,6 +190,7 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         formerly: config.named.then(|| config.url.clone()),
         url,
         headers,
+        transport,
         tls,
         relabel: config.write_relabel_configs.clone(),
         connections: connections.min(limits::CONNECTIONS),

@@ -14,13 +14,15 @@ mod cardinality;
 mod thread;
 mod cores;
 mod cost;
+mod credentials;
 mod jobs;
 mod placement;
 mod start;
 mod truncation;
 
 pub use adoption::{Epochs, adopters};
-pub use assignment::{USER_AGENT, assignment};
+pub use assignment::{Made, USER_AGENT, assignment};
+pub use credentials::Held;
 pub use placement::place;
 pub use start::{run, system_roots};
 pub use truncation::{DiskBudget, decide};

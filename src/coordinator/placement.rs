@@ -33,6 +33,7 @@ mod tests {
             discovered: Labels::new(),
             scheme: crate::model::Scheme::Http,
             address: format!("10.0.0.{n}:9100"),
+            unix_socket: String::new(),
             path: "/metrics".to_owned(),
             interval: core::time::Duration::from_secs(15),
             timeout: core::time::Duration::from_secs(10),

@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 use crate::coordinator::adoption::adopters;
 use crate::coordinator::assignment::assignment;
 use crate::coordinator::cores::Core;
+use crate::coordinator::credentials::{Credentials, WITHHELD};
 use crate::coordinator::thread::{Coordinator, Parts};
 use crate::coordinator::truncation::DiskBudget;
 use crate::disk::{
@@ -71,10 +72,12 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let cores = cores(&flags)?;
     let runtime = runtime(&flags, cores, logger)?;
     let system_roots = system_roots(&config);
-    let (first, complaints) = assignment(&config, 1, cores, &read_file, &system_roots)
+    let mut credentials = Credentials::new(*logger);
+    let made = credentials
+        .made(|held| assignment(&config, 1, cores, &read_file, &system_roots, held))
         .map_err(|error| refuse(1, error))?;
-    for complaint in complaints {
-        logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
+    for complaint in made.complaints {
+        logger.error(SOURCE, WITHHELD, &[("err", complaint)]);
     }
     let store = open_store(&flags, cores, logger)?;
     let budget = budget(&flags, &store, cores);
@@ -94,7 +97,8 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
         clock,
         runtime,
         config: Arc::new(config),
-        first,
+        first: made.assignment,
+        credentials,
         system_roots,
         store,
         shards,

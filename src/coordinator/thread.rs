@@ -18,6 +18,7 @@ use crate::coordinator::assignment::assignment;
 use crate::coordinator::cardinality::cardinality;
 use crate::coordinator::cores::Core;
 use crate::coordinator::cost::cost;
+use crate::coordinator::credentials::{Credentials, WITHHELD};
 use crate::coordinator::jobs::Jobs;
 use crate::coordinator::start::{Signal, load_config, system_roots};
 use crate::coordinator::truncation::{DiskBudget, decide, expire, shares};
@@ -53,6 +54,7 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// The assignment of `config`.
     pub first: Assignment,
+    pub credentials: Credentials,
     pub system_roots: Vec<Vec<u8>>,
     pub store: Store,
     pub shards: Vec<Core>,
@@ -164,6 +166,11 @@ impl Coordinator {
                     Ok(update) => self.updated(update),
                     Err(_) => self.updates = crossbeam_channel::never(),
                 },
+                recv(self.parts.credentials.outcomes) -> outcome => {
+                    if outcome.is_ok_and(|outcome| self.parts.credentials.heard(outcome)) {
+                        self.refresh_secrets();
+                    }
+                }
                 recv(self.parts.signals) -> signal => match signal {
                     Ok(Signal::Reload) => drop(self.reload()),
                     Ok(Signal::Stop) | Err(_) => self.stop("signal"),
@@ -392,12 +399,15 @@ impl Coordinator {
         let roots = system_roots(&config);
         let shards = self.parts.shards.len() as u16;
         let generation = self.parts.first.generation + 1;
-        let (made, complaints) = assignment(&config, generation, shards, &read_file, &roots)?;
-        for complaint in complaints {
-            self.parts.logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
+        let made = self
+            .parts
+            .credentials
+            .made(|held| assignment(&config, generation, shards, &read_file, &roots, held))?;
+        for complaint in made.complaints {
+            self.parts.logger.error(SOURCE, WITHHELD, &[("err", complaint)]);
         }
         let before = core::mem::replace(&mut self.parts.config, Arc::new(config));
-        self.parts.first = made;
+        self.parts.first = made.assignment;
         self.parts.system_roots = roots;
         let known: Vec<&str> =
             self.parts.first.endpoints.iter().map(|endpoint| endpoint.identity.as_str()).collect();
@@ -428,15 +438,17 @@ impl Coordinator {
         let parts = &mut self.parts;
         let shards = parts.shards.len() as u16;
         let generation = parts.first.generation;
-        let made = assignment(&parts.config, generation, shards, &read_file, &parts.system_roots);
-        if let Ok((made, complaints)) = made
-            && made != parts.first
+        let made = parts.credentials.made(|held| {
+            assignment(&parts.config, generation, shards, &read_file, &parts.system_roots, held)
+        });
+        if let Ok(made) = made
+            && made.assignment != parts.first
         {
-            parts.logger.info(SOURCE, "Secrets or certificates changed on disk", &[]);
-            for complaint in complaints {
-                parts.logger.error(SOURCE, "A secret cannot be read", &[("err", complaint)]);
+            parts.logger.info(SOURCE, "Secrets or certificates changed", &[]);
+            for complaint in made.complaints {
+                parts.logger.error(SOURCE, WITHHELD, &[("err", complaint)]);
             }
-            parts.first = made;
+            parts.first = made.assignment;
             self.send_assignment();
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crossbeam_channel::Sender;
 
-use crate::base::{Conn, Instant, Now, limits};
+use crate::base::{Conn, Instant, Now, Route, limits};
 use crate::disk::{Budget, Helper};
 use crate::io::{Cause, Completion, Net, Peer, Receiver, TlsPeer};
 use crate::mail::{Level, Notice, Order, TlsPlan};
@@ -158,7 +158,7 @@ impl Driver {
     fn carry_out(&mut self) {
         while let Some(effect) = self.shard.effect() {
             match effect {
-                Effect::Open { conn, host, port, tls } => self.open(conn, host, port, tls),
+                Effect::Open { conn, route } => self.open(conn, route),
                 Effect::Write(conn) => self.write(conn),
                 Effect::Close(conn) => self.net.close(conn),
                 Effect::Pause(conn) => self.net.pause(conn),
@@ -170,12 +170,17 @@ impl Driver {
         }
     }
 
-    fn open(&mut self, conn: Conn, host: String, port: u16, tls: Option<u32>) {
-        let tls = tls.map(|config| {
+    fn open(&mut self, conn: Conn, route: Route) {
+        let tls = route.tls.map(|config| {
             let name = self.names.get(&config).filter(|name| !name.is_empty());
-            TlsPeer { config, server_name: name.cloned().unwrap_or_else(|| host.clone()) }
+            TlsPeer { config, server_name: name.cloned().unwrap_or_else(|| route.host.clone()) }
         });
-        self.net.open(conn, &Peer { host, port, tls });
+        let (host, port, tunnel) = match route.tunnel {
+            Some(tunnel) => (tunnel.host, tunnel.port, Some(tunnel.request)),
+            None => (route.host, route.port, None),
+        };
+        let Route { socket, first, .. } = route;
+        self.net.open(conn, &Peer { host, port, socket, first, tunnel, tls });
     }
 
     /// Gives the network what waits. What it does not take is asked for again when it is writable.

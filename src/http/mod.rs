@@ -26,7 +26,7 @@ pub use encoding::{Decoder, SnappyEncoder, snappy};
 pub use error::HttpError;
 pub use gzip::Gzip;
 pub use head::Head;
-pub use proxy::{Proxies, ProxyError};
+pub use proxy::{Proxies, Proxy, ProxyError};
 pub use request::write_request;
 pub use retry_after::retry_after;
 pub use url::{Url, UrlError};

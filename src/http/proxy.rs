@@ -2,17 +2,41 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use std::borrow::Cow;
 
-use crate::http::{Url, UrlError};
+use crate::base::{Route, Tunnel};
+use crate::http::{Url, UrlError, write_request};
 
 /// Proxies by the scheme of the request, and what is reached without them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
-    http: Option<Url>,
-    https: Option<Url>,
+    http: Option<Proxy>,
+    https: Option<Proxy>,
     /// The machine itself and what the rules name are reached without.
     excepts: bool,
     rules: Vec<Rule>,
+    /// Sent to a proxy that is asked for a tunnel.
+    connect_headers: Vec<(String, String)>,
+}
+
+/// A server that passes requests on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    pub url: Url,
+    /// The value of `Proxy-Authorization`.
+    authorization: Option<String>,
+}
+
+impl fmt::Debug for Proxies {
+    /// Headers may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = |proxy: &Option<Proxy>| proxy.as_ref().map(|proxy| proxy.url.to_string());
+        let (http, https) = (url(&self.http), url(&self.https));
+        f.debug_struct("Proxies")
+            .field("http", &http)
+            .field("https", &https)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Something that is reached without a proxy.
@@ -34,6 +58,10 @@ enum Rule {
 /// A proxy that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyError {
+    /// A header for it has a character that would end the line.
+    Header,
+    /// TLS would have to be spoken within TLS.
+    Nested,
     Scheme(String),
     Url(UrlError),
 }
@@ -41,6 +69,10 @@ pub enum ProxyError {
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ProxyError::Header => f.write_str("proxy: a header for it must not be sent"),
+            ProxyError::Nested => {
+                f.write_str("an https server through a proxy over https is not supported yet")
+            }
             ProxyError::Scheme(scheme) => {
                 write!(f, "proxies over {scheme:?} are not supported yet, only http and https")
             }
@@ -64,7 +96,22 @@ impl Proxies {
             https: Some(proxy),
             excepts: !no_proxy.is_empty(),
             rules: rules(no_proxy),
+            connect_headers: Vec::new(),
         })
+    }
+
+    /// Adds what proxies want: headers for tunnels, and `credentials` made of the users and passwords in their URLs.
+    pub fn authorized(
+        mut self,
+        connect_headers: Vec<(String, String)>,
+        credentials: &dyn Fn(&str, &str) -> String,
+    ) -> Proxies {
+        self.connect_headers = connect_headers;
+        for proxy in [&mut self.http, &mut self.https].into_iter().flatten() {
+            let userinfo = proxy.url.userinfo.as_ref();
+            proxy.authorization = userinfo.map(|(user, password)| credentials(user, password));
+        }
+        self
     }
 
     /// What the usual variables say; `variable` gives the value of one. Large letters go before small ones.
@@ -80,20 +127,76 @@ impl Proxies {
             text if text.contains("://") => {
                 usable(Url::parse(text).map_err(ProxyError::Url)?).map(Some)
             }
-            text => Url::parse(&format!("http://{text}")).map(Some).map_err(ProxyError::Url),
+            text => {
+                let url = Url::parse(&format!("http://{text}")).map_err(ProxyError::Url)?;
+                usable(url).map(Some)
+            }
         };
         Ok(Proxies {
             http: proxy(either("HTTP_PROXY", "http_proxy"))?,
             https: proxy(either("HTTPS_PROXY", "https_proxy"))?,
             excepts: true,
             rules: rules(&either("NO_PROXY", "no_proxy")),
+            connect_headers: Vec::new(),
         })
     }
 
     /// The proxy for a request to `url`, if it goes through one.
-    pub fn choose(&self, url: &Url) -> Option<&Url> {
+    pub fn choose(&self, url: &Url) -> Option<&Proxy> {
         let proxy = if url.is_tls() { &self.https } else { &self.http };
         proxy.as_ref().filter(|_| !(self.excepts && self.passed_by(url)))
+    }
+
+    /// What stands in the request line: path and query, or the whole URL if it is for a proxy.
+    // spec: RFC 9112 §3.2.2
+    pub fn target<'u>(&self, url: &'u Url) -> Cow<'u, str> {
+        match self.choose(url) {
+            Some(_) if !url.is_tls() => {
+                Cow::Owned(format!("{}://{}{}", url.scheme, url.authority(), url.target))
+            }
+            _ => Cow::Borrowed(&url.target),
+        }
+    }
+
+    /// The value of `Proxy-Authorization` for a request to `url`. A tunnel's goes along with [`Proxies::route`].
+    pub fn authorization(&self, url: &Url) -> Option<&str> {
+        self.choose(url).filter(|_| !url.is_tls())?.authorization.as_deref()
+    }
+
+    /// The way to the server at `url`; `tls` is the key of the settings to use where TLS is spoken.
+    // spec: RFC 9110 §9.3.6
+    pub fn route(&self, url: &Url, tls: u32) -> Result<Route, ProxyError> {
+        let direct = Route {
+            host: url.host.clone(),
+            port: url.port,
+            tls: url.is_tls().then_some(tls),
+            ..Route::default()
+        };
+        let Some(proxy) = self.choose(url) else {
+            return Ok(direct);
+        };
+        let (host, port) = (proxy.url.host.clone(), proxy.url.port);
+        if !url.is_tls() {
+            let tls = proxy.url.is_tls().then_some(tls);
+            return Ok(Route { host, port, tls, ..Route::default() });
+        }
+        if proxy.url.is_tls() {
+            return Err(ProxyError::Nested);
+        }
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in &self.connect_headers {
+            headers.push((name, value));
+        }
+        headers.extend(proxy.authorization.as_deref().map(|value| ("Proxy-Authorization", value)));
+        let name = url.host.split('%').next().unwrap_or_default();
+        let peer = match name.contains(':') {
+            true => format!("[{name}]:{}", url.port),
+            false => format!("{name}:{}", url.port),
+        };
+        let mut request = Vec::new();
+        write_request(&mut request, "CONNECT", &peer, &peer, &headers, None)
+            .map_err(|_| ProxyError::Header)?;
+        Ok(Route { tunnel: Some(Box::new(Tunnel { host, port, request })), ..direct })
     }
 
     /// True if nothing goes through a proxy.
@@ -111,9 +214,9 @@ impl Proxies {
     }
 }
 
-fn usable(url: Url) -> Result<Url, ProxyError> {
+fn usable(url: Url) -> Result<Proxy, ProxyError> {
     match url.scheme.as_str() {
-        "http" | "https" => Ok(url),
+        "http" | "https" => Ok(Proxy { url, authorization: None }),
         _ => Err(ProxyError::Scheme(url.scheme)),
     }
 }
@@ -226,7 +329,8 @@ mod tests {
             let proxies = Proxies::fixed("http://u:p@proxy:3128", no_proxy).expect("valid");
             let found = proxies.choose(&url(target));
             assert_eq!(found.is_some(), through, "{no_proxy:?} {target}");
-            assert!(found.is_none_or(|proxy| proxy.host == "proxy" && proxy.port == 3128));
+            let proxy = found.map(|proxy| (proxy.url.host.as_str(), proxy.url.port));
+            assert!(proxy.is_none_or(|proxy| proxy == ("proxy", 3128)));
         }
     }
 
@@ -241,12 +345,48 @@ mod tests {
             _ => None,
         };
         let proxies = Proxies::from_environment(&env).expect("valid");
-        let host = |target: &str| proxies.choose(&url(target)).map(|proxy| proxy.host.clone());
+        let host = |target: &str| proxies.choose(&url(target)).map(|proxy| proxy.url.host.clone());
         assert_eq!(host("http://a/").as_deref(), Some("small"));
         assert_eq!(host("https://a/").as_deref(), Some("large"));
         assert_eq!(host("https://direct/"), None);
         assert_eq!(host("http://localhost/"), None);
         assert!(Proxies::from_environment(&|_| None).expect("valid").is_empty());
+    }
+
+    #[test]
+    fn plain_requests_are_for_the_proxy_and_others_go_through_a_tunnel() {
+        let headers = vec![("X-A".to_owned(), "1".to_owned())];
+        let made = |url: &str| {
+            let proxies = Proxies::fixed(url, "direct").expect("valid");
+            proxies.authorized(headers.clone(), &|user, password| format!("{user} {password}"))
+        };
+        let proxies = made("http://u:p@proxy:3128");
+        let plain = url("http://a:81/x?y");
+        assert_eq!(proxies.target(&plain), "http://a:81/x?y");
+        assert_eq!(proxies.authorization(&plain), Some("u p"));
+        let way = proxies.route(&plain, 7).expect("a way");
+        assert_eq!((way.host.as_str(), way.port, way.tls), ("proxy", 3128, None));
+        assert_eq!(way.tunnel, None);
+
+        let secure = url("https://[2001:db8::1]/x");
+        assert_eq!((proxies.target(&secure), proxies.authorization(&secure)), ("/x".into(), None));
+        let way = proxies.route(&secure, 7).expect("a way");
+        assert_eq!((way.host.as_str(), way.port, way.tls), ("2001:db8::1", 443, Some(7)));
+        let tunnel = way.tunnel.expect("a tunnel");
+        assert_eq!((tunnel.host.as_str(), tunnel.port), ("proxy", 3128));
+        let wanted = "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\nX-A: 1\r\n\
+                      Proxy-Authorization: u p\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(&tunnel.request), wanted);
+        assert!(!format!("{tunnel:?} {proxies:?}").contains("u p"));
+
+        let direct = url("http://direct/x");
+        assert_eq!((proxies.target(&direct), proxies.authorization(&direct)), ("/x".into(), None));
+        assert_eq!(proxies.route(&direct, 7).expect("a way").host, "direct");
+
+        let over_tls = made("https://proxy");
+        let way = over_tls.route(&plain, 7).expect("a way");
+        assert_eq!((way.host.as_str(), way.port, way.tls), ("proxy", 443, Some(7)));
+        assert_eq!(over_tls.route(&secure, 7), Err(ProxyError::Nested));
     }
 
     #[test]

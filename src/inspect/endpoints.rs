@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::client::read_file;
 use crate::config;
-use crate::coordinator::{assignment, system_roots};
+use crate::coordinator::{Held, assignment, system_roots};
 use crate::inspect::error::InspectError;
 use crate::mail::EndpointPlan;
 use crate::relabel::Rule;
@@ -30,8 +30,9 @@ impl Endpoints {
         let (config, _) = config::parse(&text, &absolute, &|name| std::env::var(name).ok())
             .map_err(|error| wrong(error.to_string()))?;
         // Secrets that cannot be read are of no interest here.
-        let (made, _) = assignment(&config, 1, 1, &read_file, &system_roots(&config))
-            .map_err(|error| wrong(error.to_string()))?;
+        let roots = system_roots(&config);
+        let made = assignment(&config, 1, 1, &read_file, &roots, &Held::new());
+        let made = made.map_err(|error| wrong(error.to_string()))?.assignment;
         let plans = made.endpoints.into_iter();
         let plans = plans.map(|plan| (cursor_file(&plan.identity), plan)).collect();
         Ok(Endpoints { plans, external: made.external_labels })

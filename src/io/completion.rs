@@ -6,11 +6,18 @@ use std::io;
 use crate::base::Conn;
 
 /// Whom to connect to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
     /// A name, or an address literal; IPv6 with or without brackets.
     pub host: String,
     pub port: u16,
+    /// Path of a Unix socket that is connected to instead.
+    pub socket: Option<String>,
+    /// Which of the addresses of the name is tried first, modulo their number.
+    pub first: u32,
+    /// The request to a proxy for a tunnel to the true peer, whole: no byte is exchanged with the peer before the proxy
+    /// has answered with a status of 200 to 299.
+    pub tunnel: Option<Vec<u8>>,
     /// `None`: plain TCP.
     pub tls: Option<TlsPeer>,
 }
@@ -54,6 +61,8 @@ pub enum Cause {
     Resolve(String),
     /// The TLS session failed; says why.
     Tls(String),
+    /// The proxy does not connect us; says why.
+    Tunnel(String),
     /// Any other error of the socket; says which.
     Other(String),
 }
@@ -82,6 +91,7 @@ impl fmt::Display for Cause {
             Cause::Unreachable => f.write_str("the peer cannot be reached"),
             Cause::Resolve(why) => write!(f, "the name cannot be resolved: {why}"),
             Cause::Tls(why) => write!(f, "TLS: {why}"),
+            Cause::Tunnel(why) => write!(f, "proxy: {why}"),
             Cause::Other(why) => write!(f, "network error: {why}"),
         }
     }

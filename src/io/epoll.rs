@@ -1,15 +1,15 @@
 //! Readiness from epoll, edge-triggered, through mio.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use mio::net::{TcpStream, UnixStream};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::base::Instant;
 use crate::io::bell::Ear;
 use crate::io::link::Key;
-use crate::io::reactor::{Readiness, Taken};
+use crate::io::reactor::{Destination, Readiness, Taken};
 use crate::io::{Bell, Clock};
 
 /// Events taken from the kernel at once; more wait there.
@@ -26,8 +26,9 @@ pub(super) struct EpollReactor {
 }
 
 #[derive(Debug)]
-pub(super) struct EpollSocket {
-    stream: mio::net::TcpStream,
+pub(super) enum EpollSocket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
 impl EpollReactor {
@@ -37,13 +38,24 @@ impl EpollReactor {
         Ok(EpollReactor { poll, events: Events::with_capacity(EVENTS) })
     }
 
-    pub(super) fn connect(&mut self, key: Key, address: SocketAddr) -> io::Result<EpollSocket> {
-        let mut stream = mio::net::TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
+    pub(super) fn connect(&mut self, key: Key, place: Destination) -> io::Result<EpollSocket> {
         let interest = Interest::READABLE | Interest::WRITABLE;
+        let token = Token(key.bits() as usize);
+        let registry = self.poll.registry();
         // Closing the socket is what ends this: the kernel forgets a closed descriptor by itself.
-        self.poll.registry().register(&mut stream, Token(key.bits() as usize), interest)?;
-        Ok(EpollSocket { stream })
+        match place {
+            Destination::Net(address) => {
+                let mut stream = TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                registry.register(&mut stream, token, interest)?;
+                Ok(EpollSocket::Tcp(stream))
+            }
+            Destination::Unix(path) => {
+                let mut stream = UnixStream::connect(path)?;
+                registry.register(&mut stream, token, interest)?;
+                Ok(EpollSocket::Unix(stream))
+            }
+        }
     }
 
     pub(super) fn turn(
@@ -80,24 +92,32 @@ impl EpollReactor {
 
 impl EpollSocket {
     pub(super) fn connected(&mut self) -> io::Result<bool> {
-        if let Some(error) = self.stream.take_error()? {
-            return Err(error);
-        }
-        match self.stream.peer_addr() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
+        let (error, peer) = match self {
+            EpollSocket::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            EpollSocket::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+        };
+        match (error, peer) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(true),
+            (None, Err(error)) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            (None, Err(error)) => Err(error),
         }
     }
 
     /// A short read empties the socket: the next byte makes a new edge. (An end that had come with the bytes does not;
     /// that is what `Readiness::hangup` is for.)
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<Taken> {
-        let bytes = self.stream.read(into)?;
+        let bytes = match self {
+            EpollSocket::Tcp(stream) => stream.read(into)?,
+            EpollSocket::Unix(stream) => stream.read(into)?,
+        };
         Ok(Taken { bytes, drained: bytes < into.len() })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
+        match self {
+            EpollSocket::Tcp(stream) => stream.write(bytes),
+            EpollSocket::Unix(stream) => stream.write(bytes),
+        }
     }
 }

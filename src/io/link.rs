@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::base::{Conn, limits};
-use crate::io::Cause;
 use crate::io::net::Buffers;
-use crate::io::reactor::{Reactor, Readiness, Socket};
+use crate::io::reactor::{Destination, Reactor, Readiness, Socket};
+use crate::io::{Cause, Peer};
 use crate::tls::Session;
 
 /// Ciphertext read at once. With what the session may hold of an unfinished record (at most 16 KiB and its frame) the
@@ -14,6 +14,11 @@ use crate::tls::Session;
 const TLS_READ_BYTES: usize = 40 << 10;
 /// Plaintext given to the session at once; its ciphertext is written before the next.
 const TLS_SEND_BYTES: usize = 64 << 10;
+
+/// Read at once of a proxy's answer.
+const TUNNEL_READ_BYTES: usize = 4 << 10;
+/// How such an answer begins.
+const TUNNEL_START: &[u8] = b"HTTP/1.";
 
 const _: () = assert!(TLS_READ_BYTES + (17 << 10) <= limits::READ_BYTES);
 
@@ -39,12 +44,16 @@ pub(super) struct Link {
     pub(super) conn: Conn,
     key: Key,
     port: u16,
+    /// Of the addresses the one to try first, modulo their number.
+    first: u32,
     stage: Stage,
+    /// What a proxy is to be asked for before anything else.
+    tunnel: Option<Vec<u8>>,
     tls: Option<Session>,
     /// Ciphertext the socket has not taken yet, from `sent` on.
     outgoing: Vec<u8>,
     sent: usize,
-    /// Plaintext that came along with the end of the handshake.
+    /// Plaintext that came along with the end of the handshake; before it the head of a proxy's answer.
     early: Vec<u8>,
     readable: bool,
     writable: bool,
@@ -61,12 +70,14 @@ pub(super) struct Link {
 #[derive(Debug)]
 enum Stage {
     Resolving,
-    /// Still to try: `addresses`, from the end; `last` is why the one before failed.
+    /// Still to try: `places`, from the end; `last` is why the one before failed.
     Connecting {
         socket: Option<Socket>,
-        addresses: Vec<SocketAddr>,
+        places: Vec<Destination>,
         last: Cause,
     },
+    /// A proxy has been, or is being, asked for a tunnel.
+    Tunneling(Socket),
     Handshaking(Socket),
     Open(Socket),
     Over(Cause),
@@ -84,12 +95,14 @@ pub(super) enum Step {
 }
 
 impl Link {
-    pub(super) fn new(conn: Conn, key: Key, port: u16, tls: Option<Session>) -> Link {
+    pub(super) fn new(conn: Conn, key: Key, peer: &Peer, tls: Option<Session>) -> Link {
         Link {
             conn,
             key,
-            port,
+            port: peer.port,
+            first: peer.first,
             stage: Stage::Resolving,
+            tunnel: peer.tunnel.clone(),
             tls,
             outgoing: Vec::new(),
             sent: 0,
@@ -112,12 +125,22 @@ impl Link {
     /// The addresses to try, in order.
     pub(super) fn resolved(&mut self, addresses: Vec<SocketAddr>) {
         let mut addresses = addresses;
-        addresses.reverse();
-        for address in &mut addresses {
-            address.set_port(self.port);
+        if !addresses.is_empty() {
+            let first = self.first as usize % addresses.len();
+            addresses.rotate_left(first);
         }
+        let port = self.port;
+        let places = addresses.into_iter().rev().map(|mut address| {
+            address.set_port(port);
+            Destination::Net(address)
+        });
+        self.connect(places.collect());
+    }
+
+    /// The places to try, from the end.
+    pub(super) fn connect(&mut self, places: Vec<Destination>) {
         let last = Cause::Unreachable;
-        self.stage = Stage::Connecting { socket: None, addresses, last };
+        self.stage = Stage::Connecting { socket: None, places, last };
         self.writable = true;
     }
 
@@ -136,7 +159,9 @@ impl Link {
         match self.stage {
             Stage::Resolving => false,
             Stage::Connecting { .. } => self.readable || self.writable || self.hangup,
-            Stage::Handshaking(_) => self.readable || (self.writable && self.is_behind()),
+            Stage::Handshaking(_) | Stage::Tunneling(_) => {
+                self.readable || (self.writable && self.is_behind())
+            }
             Stage::Open(_) => {
                 let reads = (self.readable || !self.early.is_empty()) && !self.paused;
                 reads || (self.writable && (self.refused || self.is_behind()))
@@ -149,6 +174,7 @@ impl Link {
         match self.stage {
             Stage::Resolving => Step::Quiet,
             Stage::Connecting { .. } => self.step_connecting(reactor),
+            Stage::Tunneling(_) => self.step_tunneling(buffers),
             Stage::Handshaking(_) => self.step_handshaking(buffers),
             Stage::Open(_) => self.step_open(buffers),
             Stage::Over(ref cause) => Step::Closed(cause.clone()),
@@ -156,16 +182,16 @@ impl Link {
     }
 
     fn step_connecting(&mut self, reactor: &mut Reactor) -> Step {
-        let Stage::Connecting { socket, addresses, last } = &mut self.stage else {
+        let Stage::Connecting { socket, places, last } = &mut self.stage else {
             return Step::Quiet;
         };
         (self.readable, self.writable, self.hangup) = (false, false, false);
         loop {
             if socket.is_none() {
-                let Some(address) = addresses.pop() else {
+                let Some(place) = places.pop() else {
                     return Step::Closed(last.clone());
                 };
-                match reactor.connect(self.key, address) {
+                match reactor.connect(self.key, place) {
                     Ok(attempt) => *socket = Some(attempt),
                     Err(error) => {
                         *last = Cause::of(&error);
@@ -186,6 +212,16 @@ impl Link {
         };
         // Both are tried once, so that the first real wait is a registered one.
         (self.readable, self.writable) = (true, true);
+        if let Some(request) = self.tunnel.take() {
+            self.outgoing = request;
+            self.stage = Stage::Tunneling(socket);
+            return Step::Quiet;
+        }
+        self.reached(socket)
+    }
+
+    /// The peer is at the other end of the socket.
+    fn reached(&mut self, socket: Socket) -> Step {
         match &mut self.tls {
             None => {
                 self.stage = Stage::Open(socket);
@@ -196,6 +232,30 @@ impl Link {
                 self.stage = Stage::Handshaking(socket);
                 Step::Quiet
             }
+        }
+    }
+
+    /// Reads the proxy's answer: a head and nothing more, because the peer has not been spoken to yet.
+    // spec: RFC 9110 §9.3.6
+    fn step_tunneling(&mut self, buffers: &mut Buffers) -> Step {
+        self.flush();
+        if !self.readable {
+            return Step::Quiet;
+        }
+        let scratch = &mut buffers.scratch()[..TUNNEL_READ_BYTES];
+        match self.fill(scratch) {
+            Filled::Bytes(bytes) => self.early.extend_from_slice(&scratch[..bytes]),
+            Filled::Nothing => return Step::Quiet,
+            Filled::Closed(cause) => return Step::Closed(cause),
+        }
+        match tunnel_answer(&self.early) {
+            Ok(false) => return Step::Quiet,
+            Ok(true) => self.early.clear(),
+            Err(why) => return Step::Closed(Cause::Tunnel(why)),
+        }
+        match core::mem::replace(&mut self.stage, Stage::Resolving) {
+            Stage::Tunneling(socket) => self.reached(socket),
+            _ => Step::Quiet,
         }
     }
 
@@ -309,7 +369,10 @@ impl Link {
 
     /// One read into `into`.
     fn fill(&mut self, into: &mut [u8]) -> Filled {
-        let (Stage::Handshaking(socket) | Stage::Open(socket)) = &mut self.stage else {
+        let tunneling = matches!(self.stage, Stage::Tunneling(_));
+        let (Stage::Tunneling(socket) | Stage::Handshaking(socket) | Stage::Open(socket)) =
+            &mut self.stage
+        else {
             return Filled::Nothing;
         };
         let end = match socket.read(into) {
@@ -317,6 +380,7 @@ impl Link {
                 self.readable = !taken.drained || self.hangup;
                 return Filled::Bytes(taken.bytes);
             }
+            Ok(_) if tunneling => Cause::Tunnel("it closed the connection".to_owned()),
             Ok(_) if self.tls.is_none() => Cause::Ended,
             // What came before may have been cut; the caller must not take the end for an orderly one.
             Ok(_) => Cause::Tls("the peer closed the connection without close_notify".to_owned()),
@@ -369,7 +433,9 @@ impl Link {
         if !self.is_behind() {
             return;
         }
-        let (Stage::Handshaking(socket) | Stage::Open(socket)) = &mut self.stage else {
+        let (Stage::Tunneling(socket) | Stage::Handshaking(socket) | Stage::Open(socket)) =
+            &mut self.stage
+        else {
             return;
         };
         let mut taken = 0;
@@ -396,6 +462,35 @@ impl Link {
     }
 }
 
+/// True if the answer of a proxy is whole, and good.
+fn tunnel_answer(answer: &[u8]) -> Result<bool, String> {
+    let start = &answer[..answer.len().min(TUNNEL_START.len())];
+    if !TUNNEL_START.starts_with(start) {
+        return Err(format!("it does not speak HTTP/1: \"{}\"", start.escape_ascii()));
+    }
+    let Some(end) = memmem(answer, b"\r\n\r\n") else {
+        return match answer.len() > limits::HEAD_BYTES {
+            true => Err("its answer is too long".to_owned()),
+            false => Ok(false),
+        };
+    };
+    let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    // After `HTTP/1.x `.
+    let status = line.get(TUNNEL_START.len() + 2..).unwrap_or_default();
+    if !status.starts_with(b"2") {
+        return Err(format!("it answered {}", String::from_utf8_lossy(status)));
+    }
+    match answer.len() == end + 4 {
+        true => Ok(true),
+        false => Err("it sent more than was asked for".to_owned()),
+    }
+}
+
+/// Where `wanted` begins in `bytes`.
+fn memmem(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
 /// What one read of the socket brought.
 enum Filled {
     Bytes(usize),
@@ -420,4 +515,33 @@ fn write(socket: &mut Socket, bytes: &[u8], taken: &mut usize) -> io::Result<()>
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_answer_is_whole_and_good_or_it_is_refused() {
+        for (answer, wanted) in [
+            ("", Ok(false)),
+            ("HT", Ok(false)),
+            ("HTTP/1.1 200 OK\r\nA: b\r\n", Ok(false)),
+            ("HTTP/1.1 200 OK\r\nA: b\r\n\r\n", Ok(true)),
+            ("HTTP/1.0 204\r\n\r\n", Ok(true)),
+            ("HTTP/1.1 200 OK\r\n\r\nx", Err("more than was asked")),
+            ("HTTP/1.1 407 Who?\r\n\r\nwords", Err("it answered 407 Who?")),
+            ("HTTP/1.1\r\n\r\n", Err("it answered ")),
+            ("SSH-2.0", Err("does not speak HTTP/1")),
+        ] {
+            let found = tunnel_answer(answer.as_bytes());
+            match wanted {
+                Ok(whole) => assert_eq!(found, Ok(whole), "{answer:?}"),
+                Err(why) => assert!(found.is_err_and(|found| found.contains(why)), "{answer:?}"),
+            }
+        }
+        assert!(
+            tunnel_answer(&[b"HTTP/1.1 200 ".to_vec(), vec![b'x'; 65 << 10]].concat()).is_err()
+        );
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::base::{Conn, Instant, Now, limits};
 use crate::io::link::{Key, Link, Step};
 use crate::io::names::{Names, literal};
-use crate::io::reactor::{Reactor, Readiness};
+use crate::io::reactor::{Destination, Reactor, Readiness};
 use crate::io::{Bell, Cause, Clock, Completion, Peer, Resolver};
 use crate::tls::Session;
 
@@ -93,10 +93,15 @@ impl Net {
             Ok(session) => (session, None),
             Err(why) => (None, Some(Cause::Tls(why))),
         };
-        let key = self.links.insert(|key| Link::new(conn, key, peer.port, session));
+        let key = self.links.insert(|key| Link::new(conn, key, peer, session));
         self.by_conn.insert(conn, key);
         if let Some(cause) = fault {
             self.fail(key, cause);
+        } else if let Some(path) = &peer.socket {
+            if let Some(link) = self.links.get(key) {
+                link.connect(vec![Destination::Unix(path.into())]);
+                enqueue(&mut self.queue, key, link);
+            }
         } else if let Some(address) = literal(&peer.host) {
             self.resolved(key, Ok(vec![address]));
         } else if let Some(addresses) = self.names.look_up(&peer.host, key, self.clock.instant()) {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::base::Instant;
 use crate::io::epoll::{EpollReactor, EpollSocket};
@@ -28,6 +29,13 @@ pub(super) struct Taken {
     pub(super) drained: bool,
 }
 
+/// What can be connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    Net(SocketAddr),
+    Unix(PathBuf),
+}
+
 #[derive(Debug)]
 pub(super) enum Reactor {
     Epoll(EpollReactor),
@@ -42,10 +50,10 @@ pub(super) enum Socket {
 
 impl Reactor {
     /// Starts connecting; `Socket::connected` tells how it went.
-    pub(super) fn connect(&mut self, key: Key, address: SocketAddr) -> io::Result<Socket> {
+    pub(super) fn connect(&mut self, key: Key, place: Destination) -> io::Result<Socket> {
         match self {
-            Reactor::Epoll(epoll) => epoll.connect(key, address).map(Socket::Epoll),
-            Reactor::Uring(uring) => Ok(Socket::Uring(uring.connect(key, address))),
+            Reactor::Epoll(epoll) => epoll.connect(key, place).map(Socket::Epoll),
+            Reactor::Uring(uring) => Ok(Socket::Uring(uring.connect(key, place))),
         }
     }
 

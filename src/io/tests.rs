@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -67,7 +68,7 @@ fn serve(
 }
 
 fn peer(host: &str, port: u16) -> Peer {
-    Peer { host: host.to_owned(), port, tls: None }
+    Peer { host: host.to_owned(), port, ..Peer::default() }
 }
 
 fn echo(mut stream: TcpStream) {
@@ -700,4 +701,77 @@ fn tls_that_cannot_be_trusted_does_not_open() {
             server.join().expect("served");
         }
     });
+}
+
+/// Reads a head, answers it and echoes what comes then.
+fn proxy(mut stream: TcpStream, answer: &[u8]) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        assert_eq!(stream.read(&mut byte).expect("reads"), 1, "{head:?}");
+        head.push(byte[0]);
+    }
+    assert_eq!(head, b"CONNECT a:1 HTTP/1.1\r\n\r\n");
+    // In two pieces, as a slow proxy would.
+    let (first, rest) = answer.split_at(answer.len() / 2);
+    stream.write_all(first).expect("writes");
+    stream.write_all(rest).expect("writes");
+    echo(stream);
+}
+
+#[test]
+fn a_tunnel_is_asked_for_before_anything_else_is_said() {
+    on_each(async move |mut net: Net| {
+        let through = |peer: &Peer| {
+            let tunnel = Some(b"CONNECT a:1 HTTP/1.1\r\n\r\n".to_vec());
+            Peer { tunnel, ..peer.clone() }
+        };
+        let (peer, server) = serve(1, |stream| {
+            proxy(stream, b"HTTP/1.1 200 Connection established\r\nA: b\r\n\r\n");
+        });
+        open(&mut net, A, &through(&peer)).await;
+        net.send(A, b"ping");
+        assert_eq!(read(&mut net, A, 4).await, b"ping");
+        net.close(A);
+        server.join().expect("served");
+
+        let (peer, server) = serve(1, |stream| proxy(stream, b"HTTP/1.1 407 Who\r\n\r\n"));
+        net.open(A, &through(&peer));
+        let why = Cause::Tunnel("it answered 407 Who".to_owned());
+        assert_eq!(end(&mut net, A).await, (Vec::new(), why));
+        server.join().expect("served");
+
+        let (peer, server) = serve(1, |mut stream| drop(stream.read(&mut [0; 64])));
+        net.open(A, &through(&peer));
+        let why = Cause::Tunnel("it closed the connection".to_owned());
+        assert_eq!(end(&mut net, A).await, (Vec::new(), why));
+        server.join().expect("served");
+    });
+}
+
+#[test]
+fn a_unix_socket_is_as_good_as_an_address() {
+    let path = std::env::temp_dir().join(format!("corelane-io-{}.sock", std::process::id()));
+    drop(std::fs::remove_file(&path));
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let server = std::thread::spawn(move || {
+        for _ in runtimes() {
+            let (mut stream, _) = listener.accept().expect("accepts");
+            let mut bytes = [0; 4];
+            stream.read_exact(&mut bytes).expect("reads");
+            stream.write_all(&bytes).expect("writes");
+        }
+    });
+    let socket = path.display().to_string();
+    on_each(async move |mut net: Net| {
+        let peer = Peer { socket: Some(socket), ..peer("nowhere.invalid", 1) };
+        open(&mut net, A, &peer).await;
+        net.send(A, b"ping");
+        assert_eq!(end(&mut net, A).await, (b"ping".to_vec(), Cause::Ended));
+        let missing = Peer { socket: Some("/nowhere/x.sock".to_owned()), ..peer };
+        net.open(A, &missing);
+        assert!(matches!(next(&mut net).await, Completion::Closed(A, _)));
+    });
+    server.join().expect("served");
+    std::fs::remove_file(&path).expect("removed");
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -16,13 +16,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use glommio::GlommioError;
-use glommio::net::TcpStream;
+use glommio::net::{TcpStream, UnixStream};
 use glommio::timer::Timer;
 
 use crate::base::Instant;
 use crate::io::bell::Ear;
 use crate::io::link::Key;
-use crate::io::reactor::{Readiness, Taken};
+use crate::io::reactor::{Destination, Readiness, Taken};
 use crate::io::{Bell, Clock};
 
 /// Going pending on a timer empties the executor's queue, and only then does it look at its rings.
@@ -44,8 +44,49 @@ pub(super) struct UringSocket {
 }
 
 enum State {
-    Connecting(Pin<Box<dyn Future<Output = Result<TcpStream, GlommioError<()>>>>>),
-    Connected(TcpStream),
+    Connecting(Pin<Box<dyn Future<Output = Result<Stream, GlommioError<()>>>>>),
+    Connected(Stream),
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    async fn connect(place: Destination) -> Result<Stream, GlommioError<()>> {
+        match place {
+            Destination::Net(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+            Destination::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, into),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    /// Fails when the peer was faster, which is no matter.
+    fn shut_down(&self, cx: &mut Context<'_>) {
+        match self {
+            Stream::Tcp(stream) => drop(stream.poll_shutdown(cx, Shutdown::Both)),
+            // Has no such call: the peer hears of the end in the next turn.
+            Stream::Unix(_) => {}
+        }
+    }
 }
 
 /// A waker that remembers whom it wakes for.
@@ -78,14 +119,14 @@ impl UringReactor {
         UringReactor { bell, core, nudges, nudged }
     }
 
-    pub(super) fn connect(&mut self, key: Key, address: SocketAddr) -> UringSocket {
+    pub(super) fn connect(&mut self, key: Key, place: Destination) -> UringSocket {
         let waker = |readable: bool| {
             let readiness = Readiness { key, readable, writable: !readable, hangup: false };
             let (nudges, core) = (self.nudges.clone(), self.core.clone());
             Waker::from(Arc::new(Nudge { readiness, nudges, core }))
         };
         UringSocket {
-            state: State::Connecting(Box::pin(TcpStream::connect(address))),
+            state: State::Connecting(Box::pin(Stream::connect(place))),
             reader: waker(true),
             writer: waker(false),
         }
@@ -151,7 +192,6 @@ impl UringSocket {
             Poll::Pending => Ok(false),
             Poll::Ready(Err(error)) => Err(error.into()),
             Poll::Ready(Ok(stream)) => {
-                stream.set_nodelay(true)?;
                 self.state = State::Connected(stream);
                 Ok(true)
             }
@@ -163,13 +203,13 @@ impl UringSocket {
             return Err(not_now());
         };
         let cx = &mut Context::from_waker(&self.reader);
-        let bytes = ready(Pin::new(&mut *stream).poll_read(cx, into))?;
+        let bytes = ready(stream.poll_read(cx, into))?;
         if bytes == 0 || bytes == into.len() {
             return Ok(Taken { bytes, drained: false });
         }
         // A short read has asked the ring for news already, but without our waker: this adds it, and makes no system
         // call. Should it bring bytes all the same, they are as good as the first ones.
-        match ready(Pin::new(stream).poll_read(cx, &mut into[bytes..])) {
+        match ready(stream.poll_read(cx, &mut into[bytes..])) {
             Ok(more) => Ok(Taken { bytes: bytes + more, drained: false }),
             Err(error) => Ok(Taken { bytes, drained: error.kind() == io::ErrorKind::WouldBlock }),
         }
@@ -179,7 +219,7 @@ impl UringSocket {
         let State::Connected(stream) = &mut self.state else {
             return Err(not_now());
         };
-        ready(Pin::new(stream).poll_write(&mut Context::from_waker(&self.writer), bytes))
+        ready(stream.poll_write(&mut Context::from_waker(&self.writer), bytes))
     }
 }
 
@@ -188,9 +228,7 @@ impl Drop for UringSocket {
         // The ring holds the socket until it has been told to forget it, in the next turn; the peer should not have to
         // wait for that.
         if let State::Connected(stream) = &self.state {
-            let cx = &mut Context::from_waker(Waker::noop());
-            // Fails when the peer was faster.
-            let _ = stream.poll_shutdown(cx, Shutdown::Both);
+            stream.shut_down(&mut Context::from_waker(Waker::noop()));
         }
     }
 }

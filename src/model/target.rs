@@ -45,6 +45,8 @@ pub struct Target {
     pub scheme: Scheme,
     /// As discovered: `host`, `host:port`, `[v6]:port`.
     pub address: String,
+    /// Path of a Unix socket that is asked instead; empty: none.
+    pub unix_socket: String,
     /// Path and query: begins with `/`.
     pub path: String,
     pub interval: Duration,
@@ -76,6 +78,7 @@ impl Target {
         let mut bytes = Vec::new();
         pack(self.labels.iter(), &mut bytes);
         bytes.extend_from_slice(self.url().as_bytes());
+        bytes.extend_from_slice(self.unix_socket.as_bytes());
         stable_hash(&bytes)
     }
 }

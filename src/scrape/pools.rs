@@ -82,7 +82,8 @@ impl Pools {
                     if relearns(before, after) {
                         scrape.forget_texts();
                     }
-                    if before.tls != after.tls {
+                    let ways = (&before.transport.proxies, &after.transport.proxies);
+                    if before.tls != after.tls || ways.0 != ways.1 {
                         scrape.hang_up_idle(lent.dialer);
                     }
                 }

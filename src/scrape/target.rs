@@ -1,11 +1,12 @@
 //! One target's life: idle until due, then one exchange with the target, then a commit.
 
 use core::time::Duration;
+use std::borrow::Cow;
 
 use crate::append::Appender;
-use crate::base::{Conn, Dialer, Instant, Now, Owner, Timestamp, limits};
+use crate::base::{Conn, Dialer, Instant, Now, Owner, Route, Timestamp, limits};
 use crate::exposition::{Format, Protocol, format_of};
-use crate::http::{Part, ResponseReader, Url, write_request};
+use crate::http::{Part, ProxyError, ResponseReader, Url, write_request};
 use crate::mail::{Job, ScrapeMeters, TargetState};
 use crate::model::{SeriesRef, Target, stale_marker};
 use crate::scrape::cache::Cache;
@@ -78,6 +79,8 @@ pub struct Scrape {
     report: ReportRefs,
 }
 
+/// The header that proxies take credentials in.
+const PROXY: &str = "Proxy-Authorization";
 /// How long a page waits before it tries again whether the dictionary has room.
 const STALL: Duration = Duration::from_millis(2);
 /// Starts lie on slots of this length, so that scrapes share wakes.
@@ -231,7 +234,7 @@ impl Scrape {
         if core::mem::take(&mut self.redirects) > 0 {
             self.url = None;
         }
-        if let Some(text) = &job.forced_error {
+        if let Some(text) = job.forced_error.as_ref().or(job.transport.withheld.as_ref()) {
             return self.finish(Err(PageError::Text(text.clone())), job, shared);
         }
         if self.report.is_none() {
@@ -262,17 +265,21 @@ impl Scrape {
                 own.authority() != url.authority() || own.is_tls() != url.is_tls()
             });
         let mut headers: Vec<(&str, &str)> = Vec::with_capacity(job.headers.len() + 1);
-        for (name, value) in &job.headers {
-            // Credentials stay with the host they are meant for.
-            if !(other_host && name.eq_ignore_ascii_case("authorization")) {
-                headers.push((name, value));
-            }
+        let transport = &job.transport;
+        let private = transport.private.iter().filter(|_| !other_host);
+        for (name, value) in job.headers.iter().chain(private) {
+            headers.push((name, value));
         }
         headers.push(("X-Prometheus-Scrape-Timeout-Seconds", &timeout));
+        let target = if self.target.unix_socket.is_empty() {
+            headers.extend(transport.proxies.authorization(url).map(|value| (PROXY, value)));
+            transport.proxies.target(url)
+        } else {
+            Cow::Borrowed(url.target.as_str())
+        };
         self.request.clear();
         let host = url.authority();
-        if let Err(error) =
-            write_request(&mut self.request, "GET", &url.target, &host, &headers, None)
+        if let Err(error) = write_request(&mut self.request, "GET", &target, &host, &headers, None)
         {
             return self.finish(Err(PageError::Text(error.to_string())), job, shared);
         }
@@ -288,10 +295,26 @@ impl Scrape {
             None => {
                 self.reused = false;
                 self.phase = Phase::Opening;
-                let tls = url.is_tls().then_some(job.tls);
-                self.conn = Some(shared.dialer.open(self.owner, &url.host, url.port, tls));
+                match self.route(url, job) {
+                    Ok(route) => self.conn = Some(shared.dialer.open(self.owner, route)),
+                    Err(error) => self.failed(&error.to_string(), job, shared),
+                }
             }
         }
+    }
+
+    // spec: SCR-20
+    fn route(&self, url: &Url, job: &Job) -> Result<Route, ProxyError> {
+        if self.target.unix_socket.is_empty() {
+            return job.transport.proxies.route(url, job.tls);
+        }
+        Ok(Route {
+            host: url.host.clone(),
+            port: url.port,
+            tls: url.is_tls().then_some(job.tls),
+            socket: Some(self.target.unix_socket.clone()),
+            ..Route::default()
+        })
     }
 
     pub fn opened(&mut self, shared: &mut Shared<'_>) {
@@ -383,7 +406,8 @@ impl Scrape {
 
     fn redirect_to(&self, job: &Job) -> Option<String> {
         let head = self.reader.head()?;
-        let redirect = job.follow_redirects && matches!(head.status, 301 | 302 | 303 | 307 | 308);
+        let follows = job.transport.follow_redirects;
+        let redirect = follows && matches!(head.status, 301 | 302 | 303 | 307 | 308);
         if redirect { head.header("location").map(str::to_owned) } else { None }
     }
 

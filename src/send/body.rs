@@ -138,6 +138,18 @@ impl Body {
         }
     }
 
+    /// What [`Body::write_to`] appends, in two pieces, of which the first may be empty.
+    pub fn pieces(&self) -> (Vec<u8>, &[u8]) {
+        let mut length = Vec::new();
+        match self.message {
+            RemoteMessage::V1 => {
+                put_uvarint(&mut length, self.raw_len as u64);
+                (length, self.ops.written())
+            }
+            RemoteMessage::V2 => (length, &self.second.block),
+        }
+    }
+
     /// Appends the message, compressed.
     // spec: RW-25
     pub fn write_to(&self, out: &mut Vec<u8>) {

@@ -187,10 +187,13 @@ impl Endpoint {
         } else if other_url
             || other_message
             || before.tls != self.plan.tls
+            || before.transport.proxies != self.plan.transport.proxies
             || before.relabel != self.plan.relabel
             || external_changed
         {
             self.lanes.iter_mut().for_each(|lane| lane.restart(dialer));
+        } else if before.transport != self.plan.transport {
+            self.lanes.iter_mut().for_each(Lane::hurry);
         }
         self.bytes_max = usize::MAX;
         self.describe();

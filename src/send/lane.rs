@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::base::{Conn, Dialer, Instant, Now, Owner, Random, limits};
-use crate::http::{HttpError, Part, ResponseReader, retry_after, write_request};
+use crate::http::{Part, ResponseReader, retry_after};
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::{Loss, RemoteMessage};
 use crate::send::announce::Announcement;
@@ -16,10 +16,10 @@ use crate::send::isolation::{Isolation, Patience};
 use crate::send::letters::Letters;
 use crate::send::stencils::Stencils;
 use crate::send::verdict::{Verdict, verdict};
+use crate::send::way::Way;
 use crate::send::written::Written;
 use crate::series::Feed;
 use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq, pages_lost};
-use crate::wire::headers::{RETRY_ATTEMPT, of_message};
 
 /// What the connections of an endpoint share, lent for one event.
 #[derive(Debug)]
@@ -134,7 +134,8 @@ const HOLD_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Lane {
     index: u32,
-    owner: Owner,
+    pub(super) owner: Owner,
+    pub(super) way: Way,
     state: State,
     pub(super) due: Instant,
     conn: Option<Conn>,
@@ -142,11 +143,11 @@ pub struct Lane {
     answered: bool,
     pub progress: Vec<Progress>,
     pub(super) request: Request,
-    wire: Vec<u8>,
+    pub(super) wire: Vec<u8>,
     sent: usize,
-    attempts: u32,
+    pub(super) attempts: u32,
     pub(super) written_at: Instant,
-    reader: ResponseReader,
+    pub(super) reader: ResponseReader,
     answer: Vec<u8>,
     backoff: Duration,
     hold: Duration,
@@ -180,6 +181,7 @@ impl Lane {
         Lane {
             index,
             owner: Owner::Outward(endpoint, index),
+            way: Way::default(),
             state: State::Idle,
             due: Instant::NEVER,
             conn: None,
@@ -433,6 +435,29 @@ impl Lane {
     }
 
     fn attempt(&mut self, shared: &mut Shared<'_>) {
+        if let Some(why) = &shared.plan.transport.withheld {
+            self.sent = 0;
+            return self.retry(None, why.clone(), shared);
+        }
+        self.way.begin(self.conn.is_some());
+        shared.meters.requests += 1;
+        shared.meters.attempted += self.request.samples;
+        shared.meters.histograms.attempted += self.request.histograms;
+        self.due = shared.now.instant + shared.plan.timeout;
+        self.written_at = shared.now.instant;
+        if self.trial == Trial::Canary {
+            self.request.body.begin(shared.message());
+        }
+        self.request.body.seal(shared.packer);
+        shared.meters.metadata.attempted += self.families();
+        if self.families() > 0 {
+            shared.meters.metadata.bytes_sent += self.request.body.block_len() as u64;
+        }
+        self.begin(shared);
+    }
+
+    /// Sends the request in hand, over the connection there is or a new one.
+    pub(super) fn begin(&mut self, shared: &mut Shared<'_>) {
         self.sent = 0;
         self.answered = false;
         self.answer.clear();
@@ -441,15 +466,6 @@ impl Lane {
             // A secret read from a file may hold what a header cannot.
             return self.hold_back(error.to_string(), shared);
         }
-        shared.meters.requests += 1;
-        shared.meters.attempted += self.request.samples;
-        shared.meters.histograms.attempted += self.request.histograms;
-        shared.meters.metadata.attempted += self.families();
-        if self.families() > 0 {
-            shared.meters.metadata.bytes_sent += self.request.body.block_len() as u64;
-        }
-        self.due = shared.now.instant + shared.plan.timeout;
-        self.written_at = shared.now.instant;
         match self.conn {
             Some(conn) => {
                 self.reused = true;
@@ -460,37 +476,10 @@ impl Lane {
         }
     }
 
-    /// Head and body as they go out.
-    fn write_wire(&mut self, shared: &mut Shared<'_>) -> Result<(), HttpError> {
-        if self.trial == Trial::Canary {
-            self.request.body.begin(shared.message());
-        }
-        self.request.body.seal(shared.packer);
-        let plan = shared.plan;
-        let mut headers = of_message(self.request.body.message()).to_vec();
-        headers.extend(plan.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let attempts = self.attempts.to_string();
-        if self.attempts > 0 {
-            headers.push((RETRY_ATTEMPT, &attempts));
-        }
-        let (target, host) = (&plan.url.target, plan.url.authority());
-        let length = Some(self.request.body.block_len());
-        self.wire.clear();
-        write_request(&mut self.wire, "POST", target, &host, &headers, length)?;
-        self.request.body.write_to(&mut self.wire);
-        Ok(())
-    }
-
-    fn open(&mut self, shared: &mut Shared<'_>) {
-        let url = &shared.plan.url;
-        if !matches!(url.scheme.as_str(), "http" | "https") {
-            let text = format!("unsupported protocol scheme {:?}", url.scheme);
-            return self.retry(None, text, shared);
-        }
+    pub(super) fn opening(&mut self, conn: Conn) {
         self.reused = false;
         self.state = State::Opening;
-        let tls = url.is_tls().then_some(shared.plan.tls);
-        self.conn = Some(shared.dialer.open(self.owner, &url.host, url.port, tls));
+        self.conn = Some(conn);
     }
 
     pub fn opened(&mut self, shared: &mut Shared<'_>) {
@@ -557,7 +546,7 @@ impl Lane {
         }
     }
 
-    fn drop_conn(&mut self, shared: &mut Shared<'_>) {
+    pub(super) fn drop_conn(&mut self, shared: &mut Shared<'_>) {
         if let Some(conn) = self.conn.take() {
             shared.dialer.close(conn);
         }
@@ -583,8 +572,15 @@ impl Lane {
             self.refusal = (status, body.trim().to_owned());
             text
         };
+        if let Some(location) = self.redirect_to(shared.plan) {
+            return self.follow(&location, shared);
+        }
         shared.meters.request_duration.observe(shared.now.instant.since(self.written_at));
         shared.meters.held = false;
+        if self.way.is_redirected() && !(200..300).contains(&status) {
+            // The next attempt asks where the configuration says.
+            self.drop_conn(shared);
+        }
         let about_samples = *shared.acquainted || self.uncertain || self.isolation.is_some();
         let plan = shared.plan;
         if self.misunderstood(status, written) {
@@ -656,7 +652,12 @@ impl Lane {
         self.more = true;
     }
 
-    fn retry(&mut self, after: Option<Duration>, words: String, shared: &mut Shared<'_>) {
+    pub(super) fn retry(
+        &mut self,
+        after: Option<Duration>,
+        words: String,
+        shared: &mut Shared<'_>,
+    ) {
         shared.meters.retried += self.request.samples;
         shared.meters.histograms.retried += self.request.histograms;
         shared.meters.metadata.retried += self.families();
@@ -681,7 +682,7 @@ impl Lane {
         self.due = shared.now.instant + wait;
     }
 
-    fn hold_back(&mut self, words: String, shared: &mut Shared<'_>) {
+    pub(super) fn hold_back(&mut self, words: String, shared: &mut Shared<'_>) {
         shared.meters.retried += self.request.samples;
         shared.meters.histograms.retried += self.request.histograms;
         shared.meters.metadata.retried += self.families();
@@ -767,6 +768,13 @@ impl Lane {
             self.rebuild();
         }
         self.prompt();
+    }
+
+    /// Other credentials are in force: what waits for another attempt need not wait any longer.
+    pub fn hurry(&mut self) {
+        if self.state == State::Waiting {
+            self.due = Instant(0);
+        }
     }
 
     /// Gives up its connection: the endpoint is gone or has changed.

@@ -12,7 +12,7 @@
 //! - **S5** a stencil speaks only of series whose labels are what they were when it was learned.
 //! - **L2** `entered = acknowledged + Σ lost(reason) + resumed + pending`.
 //!
-//! May use: base, model, mail, wire, http, series, wal, relabel.
+//! May use: base, model, mail, wire, http, auth, series, wal, relabel.
 
 mod announce;
 mod body;
@@ -35,6 +35,7 @@ mod symbols;
 mod tests;
 mod verdict;
 mod walk;
+mod way;
 mod written;
 
 pub use body::{Body, Packer};

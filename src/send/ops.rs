@@ -43,6 +43,11 @@ impl Ops {
         out.extend_from_slice(&self.bytes[..self.len]);
     }
 
+    /// The elements alone.
+    pub fn written(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
     /// Bytes that [`Ops::write_to`] appends.
     pub fn block_len(&self, raw_len: usize) -> usize {
         uvarint_len(raw_len as u64) + self.len

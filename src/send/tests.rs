@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 
+use crate::auth::{SigV4, Signed, sha256};
 use crate::base::{Ask, Dialer, Instant, Now, Timestamp};
 use crate::http::Url;
-use crate::mail::EndpointPlan;
+use crate::mail::{EndpointPlan, Transport};
 use crate::model::{Loss, RemoteMessage, SeriesRef, StatusAction, StatusPolicy, pack_label};
 use crate::send::{Endpoint, Letters, Outlook, Scratch};
 use crate::series::{Descriptions, Feed, Table};
@@ -49,6 +50,7 @@ fn plan() -> EndpointPlan {
         formerly: None,
         url: Url::parse("http://receiver/write").expect("a URL"),
         headers: Vec::new(),
+        transport: Transport::default(),
         tls: 0,
         relabel: Vec::new(),
         connections: 1,
@@ -94,6 +96,8 @@ struct Bench {
     families: usize,
     /// Lines for the head of an answer to 2.0, made of the number of samples and whether they are kept.
     written: fn(usize, bool) -> String,
+    /// The whole head of it.
+    head: String,
     /// What was kept, in the order of its coming.
     kept: Vec<Key>,
     newest: BTreeMap<u32, i64>,
@@ -123,6 +127,7 @@ impl Bench {
             message: RemoteMessage::V1,
             families: 0,
             written: |_, _| String::new(),
+            head: String::new(),
             kept: Vec::new(),
             newest: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -198,6 +203,7 @@ impl Bench {
         let head = String::from_utf8_lossy(&bytes[..body]).into_owned();
         let attempt = head.lines().find_map(|line| line.strip_prefix("Retry-Attempt: "));
         self.attempt = attempt.unwrap_or_default().to_owned();
+        self.head.clone_from(&head);
         let raw = snap::raw::Decoder::new().decompress_vec(&bytes[body..]).expect("Snappy");
         let (message, samples, families) = second::decode(&head, &raw);
         (self.message, self.families) = (message, families);
@@ -221,6 +227,8 @@ impl Bench {
         let answer = match status {
             0 => return,
             204 => format!("HTTP/1.1 204 No Content\r\n{written}\r\n"),
+            307 => "HTTP/1.1 307 There\r\nLocation: http://other/x\r\nContent-Length: 0\r\n\r\n"
+                .to_owned(),
             status => format!("HTTP/1.1 {status} No\r\n{written}Content-Length: 2\r\n\r\nno"),
         };
         self.with(|endpoint, outlook| endpoint.read(0, answer.as_bytes(), outlook));
@@ -533,4 +541,99 @@ fn a_stranger_that_refuses_is_taken_at_its_word() {
     bench.run(1, |_, _| Answer(400, false));
     bench.balances();
     assert_eq!(bench.rejected(), 100);
+}
+
+// spec: RFC 9110 §15.4.8
+#[test]
+fn a_redirect_is_followed_with_the_body_and_without_what_was_meant_for_another() {
+    let mut bench = Bench::new(3);
+    let private = vec![("Authorization".to_owned(), "Bearer x".to_owned())];
+    let transport = Transport { private, follow_redirects: true, ..Transport::default() };
+    let follows = EndpointPlan { transport, ..plan() };
+    bench.endpoint.set_plan(follows, false, &mut bench.dialer);
+    let mut asked = Vec::new();
+    // Led away, taken there twice over the same connection; refused there, so asked at home again.
+    let statuses = [307, 204, 204, 503, 204];
+    for time in 1..=3 {
+        bench.commit(time, 0..3);
+        let requests = [2, 1, 2][time as usize - 1];
+        bench.run(requests, |samples, bench| {
+            assert_eq!(samples.len(), 3);
+            let home = bench.head.contains("Host: receiver\r\n");
+            assert_eq!(bench.head.contains("Authorization: Bearer x\r\n"), home, "{}", bench.head);
+            let target = if home { "POST /write " } else { "POST /x " };
+            assert!(bench.head.starts_with(target), "{}", bench.head);
+            let status = statuses[asked.len()];
+            asked.push(home);
+            Answer(status, status == 204)
+        });
+    }
+    assert_eq!(asked, [true, false, false, false, true]);
+    bench.balances();
+}
+
+#[test]
+fn redirects_without_end_hold_the_endpoint_and_keep_everything() {
+    let mut bench = Bench::new(3);
+    let transport = Transport { follow_redirects: true, ..Transport::default() };
+    bench.endpoint.set_plan(EndpointPlan { transport, ..plan() }, false, &mut bench.dialer);
+    bench.commit(1, 0..3);
+    bench.run(12, |_, _| Answer(307, false));
+    bench.balances();
+    let report = bench.endpoint.report(&bench.feeds, &mut bench.scratch.decoded);
+    assert_eq!((report.held, report.pending), (true, 3));
+    assert!(report.last_error.contains("stopped after 10 redirects"), "{}", report.last_error);
+}
+
+#[test]
+fn nothing_is_sent_without_a_credential_and_at_once_with_one() {
+    let mut bench = Bench::new(3);
+    let withheld = |why: Option<&str>| EndpointPlan {
+        backoff_max: Duration::from_secs(3600),
+        backoff_min: Duration::from_secs(3600),
+        transport: Transport { withheld: why.map(str::to_owned), ..Transport::default() },
+        ..plan()
+    };
+    bench.endpoint.set_plan(withheld(Some("no token")), false, &mut bench.dialer);
+    bench.commit(1, 0..3);
+    bench.with(|endpoint, outlook| endpoint.tick(outlook));
+    assert_eq!(bench.dialer.next_ask(), None);
+    let report = bench.endpoint.report(&bench.feeds, &mut bench.scratch.decoded);
+    assert_eq!((report.last_error.as_str(), report.pending), ("no token", 3));
+    let began = bench.now;
+    bench.endpoint.set_plan(withheld(None), false, &mut bench.dialer);
+    bench.run(1, takes_all);
+    bench.balances();
+    assert!(bench.now.since(began) < Duration::from_secs(1), "it waited for the old backoff");
+}
+
+#[test]
+fn a_signature_covers_the_body_as_it_goes_out() {
+    let mut bench = Bench::new(3);
+    let signer = SigV4 {
+        access_key: "A".to_owned(),
+        secret_key: "s".to_owned(),
+        session_token: String::new(),
+        region: "r".to_owned(),
+        service: "aps".to_owned(),
+    };
+    let transport = Transport { signer: Some(signer.clone()), ..Transport::default() };
+    bench.endpoint.set_plan(EndpointPlan { transport, ..plan() }, false, &mut bench.dialer);
+    bench.commit(1, 0..3);
+    bench.with(|endpoint, outlook| endpoint.tick(outlook));
+    while bench.dialer.next_ask().is_some() {}
+    let request = bench.endpoint.outgoing(0).to_vec();
+    let at = request.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    let signed = Signed {
+        method: "POST",
+        target: "/write",
+        host: "receiver",
+        content_type: "application/x-protobuf",
+        body: sha256([&request[at..]]),
+        time: Timestamp(bench.wall),
+    };
+    let head = String::from_utf8_lossy(&request[..at]);
+    for (name, value) in signer.headers(&signed) {
+        assert!(head.contains(&format!("{name}: {value}\r\n")), "{name}: {value}: {head}");
+    }
 }

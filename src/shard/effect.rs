@@ -1,6 +1,6 @@
 //! What a shard asks of the world. Effects are carried out in order.
 
-use crate::base::Conn;
+use crate::base::{Conn, Route};
 use crate::mail::Notice;
 use crate::wal::DiskRequest;
 
@@ -9,9 +9,7 @@ pub enum Effect {
     /// Connect; [`super::Event::Opened`] or [`super::Event::Closed`] follows.
     Open {
         conn: Conn,
-        host: String,
-        port: u16,
-        tls: Option<u32>,
+        route: Route,
     },
     /// Bytes wait in [`super::Shard::outgoing`]; [`super::Event::Wrote`] says how many were taken, until none wait.
     Write(Conn),

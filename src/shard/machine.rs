@@ -188,7 +188,7 @@ impl Shard {
     pub fn effect(&mut self) -> Option<Effect> {
         if let Some(ask) = self.dialer.next_ask() {
             return Some(match ask {
-                Ask::Open { conn, host, port, tls } => Effect::Open { conn, host, port, tls },
+                Ask::Open { conn, route } => Effect::Open { conn, route },
                 Ask::Write(conn) => Effect::Write(conn),
                 Ask::Close(conn) => Effect::Close(conn),
                 Ask::Pause(conn) => Effect::Pause(conn),

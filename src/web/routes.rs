@@ -309,6 +309,7 @@ mod tests {
             discovered: labels(&[("__address__", "localhost:9100"), ("job", "node")]),
             scheme: Scheme::Http,
             address: "localhost:9100".to_owned(),
+            unix_socket: String::new(),
             path: "/metrics".to_owned(),
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(10),

@@ -217,6 +217,7 @@ fn bearer_tokens_become_authorization_and_secrets_do_not_show() {
         remote,
         &["enable_http2: true", "oauth2:\n  proxy_url: ''", "tls_config: {min_version: TLS10}"],
     );
+    accepted(remote, &["round_robin_dns: true", "google_iam: {credentials_file: a.json}"]);
     let http = config(&job("bearer_token: hidden\n  tls_config: {ca_file: ca.pem}"))
         .scrape_configs
         .remove(0)
@@ -226,4 +227,36 @@ fn bearer_tokens_become_authorization_and_secrets_do_not_show() {
     assert_eq!(authorization.credentials, Secret::Inline("hidden".to_owned()));
     assert_eq!(http.tls.ca, Some(Secret::File(PathBuf::from("/etc/corelane/ca.pem"))));
     assert!(!format!("{http:?}").contains("hidden"));
+}
+
+// spec: CFG §2.6, §2.7, CFG-9
+#[test]
+fn what_transport_fields_say_is_printed_again_without_secrets() {
+    let id = "00000000-0000-0000-0000-000000000000";
+    for fields in [
+        "http_headers: {X-A: {values: [one], secrets: [HIDDEN], files: [/f]}}",
+        "proxy_url: http://u:HIDDEN@p:3128\n  no_proxy: a,b\n  proxy_connect_header: {X-B: [HIDDEN]}",
+        "proxy_from_environment: true",
+        "oauth2: {client_id: a, client_secret: HIDDEN, token_url: 'http://t/', \
+         scopes: [a, b], endpoint_params: {c: d}, tls_config: {server_name: x}}",
+        "oauth2: {client_id: a, client_certificate_key: HIDDEN, token_url: 'http://t/', \
+         grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', signature_algorithm: RS512, \
+         claims: {n: 7, t: \"7\", f: true, s: a\"b}, audience: x, iss: y}",
+        "sigv4: {}",
+        "sigv4: {region: r, access_key: a, secret_key: HIDDEN, role_arn: x, external_id: y}",
+        "google_iam: {}",
+        &format!("azuread: {{oauth: {{client_id: {id}, client_secret: HIDDEN, tenant_id: t}}}}"),
+        "azuread: {cloud: AzureChina, managed_identity: {}}",
+        &format!("azuread: {{workload_identity: {{client_id: {id}, tenant_id: t}}}}"),
+        "round_robin_dns: true",
+    ] {
+        let first = config(&remote(fields));
+        let printed = first.to_yaml();
+        assert!(!printed.contains("HIDDEN"), "{fields}: {printed}");
+        assert!(!format!("{first:?}").contains("HIDDEN"), "{fields}: {first:?}");
+        let again = config(&printed);
+        assert_eq!(again.to_yaml(), printed, "{fields}");
+        let plain = config(&remote("")).to_yaml();
+        assert_ne!(printed, plain, "{fields}");
+    }
 }

@@ -44,6 +44,7 @@ pub struct Agent {
     log: PathBuf,
     port: u16,
     flags: Vec<String>,
+    variables: Vec<(&'static str, String)>,
     program: Option<Program>,
 }
 
@@ -57,6 +58,7 @@ impl Agent {
             log: scratch.path(&format!("agent-{port}.log")),
             port,
             flags: Vec::new(),
+            variables: Vec::new(),
             program: None,
         }
     }
@@ -64,6 +66,11 @@ impl Agent {
     /// The flags that the next start gets besides the usual ones.
     pub fn flags(&mut self, flags: &[&str]) {
         self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    }
+
+    /// Variables of the environment that it gets besides the test's own.
+    pub fn variables(&mut self, variables: &[(&'static str, String)]) {
+        self.variables = variables.to_vec();
     }
 
     /// Its data is here from the next start on.
@@ -108,7 +115,8 @@ impl Agent {
             .arg(format!("--config.file={}", self.config.display()))
             .arg(format!("--storage.agent.path={}", self.data.display()))
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
-            .args(&self.flags);
+            .args(&self.flags)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         if !self.flags.iter().any(|flag| flag == "--no-web.enable-lifecycle") {
             command.arg("--web.enable-lifecycle");
         }

@@ -36,7 +36,7 @@ pub fn certificates(scratch: &Scratch) {
 }
 
 /// A node_exporter that speaks TLS and wants a user and a password.
-fn node_exporter(scratch: &Scratch, port: u16) -> Program {
+pub fn node_exporter(scratch: &Scratch, port: u16) -> Program {
     let (certificate, key) = (scratch.path("server.pem"), scratch.path("server.key"));
     let web = scratch.write(
         "node-web.yml",
@@ -74,7 +74,7 @@ pub fn gate(scratch: &Scratch, port: u16, receiver: &Receiver) -> Program {
     Program::start(&mut command, &scratch.path("gate.log"))
 }
 
-fn job(name: &str, port: u16, ca: &Path, password: &str) -> String {
+pub fn job(name: &str, port: u16, ca: &Path, password: &str) -> String {
     format!(
         "  - job_name: {name}\n    scheme: https\n    tls_config:\n      ca_file: {}\n    \
          basic_auth:\n      username: scraper\n      password: {password}\n    \
@@ -178,4 +178,52 @@ fn a_reload_that_adds_the_first_https_targets_brings_them_up_with_their_own_root
     assert!(!receiver.samples("node_cpu_seconds_total{job=\"trusting\"}").is_empty());
     let last = plain.hold();
     receiver.assert_complete(&plain, last);
+}
+
+// spec: CFG §2.7
+#[test]
+fn a_client_certificate_is_presented_and_read_again_when_it_changes() {
+    let scratch = Scratch::new();
+    certificates(&scratch);
+    let receiver = Receiver::prometheus(&scratch);
+    let port = free_port();
+    let (ca, server, key) =
+        (scratch.path("ca.pem"), scratch.path("server.pem"), scratch.path("server.key"));
+    let web = scratch.write(
+        "mutual-web.yml",
+        &format!(
+            "tls_server_config:\n  cert_file: {}\n  key_file: {}\n  client_ca_file: {}\n  \
+             client_auth_type: RequireAndVerifyClientCert\n",
+            server.display(),
+            key.display(),
+            ca.display()
+        ),
+    );
+    let mut command = Command::new(peers::node_exporter());
+    command
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .arg(format!("--web.config.file={}", web.display()));
+    let _node = Program::start(&mut command, &scratch.path("mutual.log"));
+    // At first a stranger's, then one that the same root has signed.
+    let (own, own_key) = (scratch.path("own.pem"), scratch.path("own.key"));
+    fs::copy(scratch.path("other.pem"), &own).unwrap();
+    fs::copy(scratch.path("other.key"), &own_key).unwrap();
+    let yaml = format!(
+        "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: mutual\n    \
+         scheme: https\n    tls_config: {{ca_file: {}, cert_file: {}, key_file: {}}}\n    \
+         static_configs:\n      - targets: [\"127.0.0.1:{port}\"]\nremote_write:\n  - url: {}\n",
+        ca.display(),
+        own.display(),
+        own_key.display(),
+        receiver.url()
+    );
+    let mut agent = Agent::new(&scratch, &yaml);
+    agent.start();
+    let error = agent.failure(port);
+    assert!(error.contains("TLS"), "{error}");
+    fs::copy(&key, &own_key).unwrap();
+    fs::copy(&server, &own).unwrap();
+    wait::until_true("the new certificate is presented", || {
+        receiver.values("up{job=\"mutual\"}").last() == Some(&1.0)
+    });
 }

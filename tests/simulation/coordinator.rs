@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use corelane::coordinator::{Epochs, place};
 use corelane::http::Url;
-use corelane::mail::{Assignment, EndpointPlan, Job, Order};
+use corelane::mail::{Assignment, EndpointPlan, Job, Order, Transport};
 use corelane::model::{Labels, RemoteMessage, StatusPolicy, pack};
 use corelane::relabel::{Action, Rule, RuleSource};
 
@@ -131,7 +131,7 @@ fn job(at: usize, options: &Options) -> Job {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
-        follow_redirects: true,
+        transport: Transport { follow_redirects: true, ..Transport::default() },
         ..Job::default()
     }
 }
@@ -145,6 +145,7 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         formerly: None,
         url: Url::parse(&url).expect("a URL"),
         headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        transport: Transport::default(),
         tls: 0,
         relabel: filter(options.filter.then_some(ENDPOINT_DROPS[0])),
         connections: options.connections,

@@ -124,6 +124,7 @@ impl Exporter {
                 discovered: labels.into_iter().collect(),
                 scheme: Scheme::Http,
                 address,
+                unix_socket: String::new(),
                 path: "/metrics?of=sim".to_owned(),
                 interval: ms(interval),
                 timeout: ms(interval * (3 + random.below(7)) / 10),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-use corelane::base::{Conn, Instant, Now};
+use corelane::base::{Conn, Instant, Now, Route};
 use corelane::mail::{Notice, Order, Report};
 use corelane::model::{Loss, Refusal};
 use corelane::shard::{Effect, Event, FoundLog, Plan, Shard, Taken};
@@ -448,9 +448,7 @@ impl World {
     fn effect(&mut self, shard: u16, effect: Effect) {
         let now = self.clock.instant;
         match effect {
-            Effect::Open { conn, host, port, tls } => {
-                self.effect_open(shard, conn, &host, port, tls)
-            }
+            Effect::Open { conn, route } => self.effect_open(shard, conn, &route),
             Effect::Write(conn) => {
                 let id = self.link_of(shard, conn, "Write");
                 let Some(link) = id.and_then(|id| self.net.links.get_mut(&id)) else {
@@ -497,9 +495,11 @@ impl World {
         found
     }
 
-    fn effect_open(&mut self, shard: u16, conn: Conn, host: &str, port: u16, tls: Option<u32>) {
+    fn effect_open(&mut self, shard: u16, conn: Conn, route: &Route) {
         let now = self.clock.instant;
-        assert_eq!(tls, None, "plain URLs need no TLS");
+        let (host, port) = (route.host.as_str(), route.port);
+        let plain = Route { host: host.to_owned(), port, ..Route::default() };
+        assert_eq!(*route, plain, "plain URLs need neither TLS nor a proxy");
         let peer = Net::peer(host, self.exporters.len(), self.remotes.len());
         let wanted_port = if matches!(peer, Peer::Exporter(_)) { 9100 } else { 9009 };
         assert_eq!(port, wanted_port, "port of {host}");
