@@ -174,6 +174,33 @@ mod tests {
     }
 
     #[test]
+    fn a_server_is_verified_by_the_name_that_is_configured() {
+        let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("made");
+        let server = StandIn::start_tls(&pair, |_| "HTTP/1.1 204 OK\r\n\r\n");
+        for (server_name, trusted, error) in [
+            ("a.example", true, ""),
+            ("", true, "127.0.0.1"),
+            ("b.example", true, "b.example"),
+            ("a.example", false, "UnknownIssuer"),
+        ] {
+            let other = rcgen::generate_simple_self_signed(["x".to_owned()]).expect("made");
+            let ca = if trusted { pair.cert.pem() } else { other.cert.pem() };
+            let server_name = server_name.to_owned();
+            let tls =
+                TlsConfig { ca: Some(Secret::Inline(ca)), server_name, ..TlsConfig::default() };
+            let config = HttpClientConfig { tls, ..plain() };
+            let client = Client::new(&config, "Corelane/test").expect("usable");
+            match run(client.call(Ask::get(server.url("/")))) {
+                Ok(answer) => assert!(answer.status == 204 && error.is_empty(), "{error}"),
+                Err(found) => {
+                    let found = found.to_string();
+                    assert!(!error.is_empty() && found.contains(error), "{found}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_missing_file_is_said_before_anything_is_asked() {
         let missing = Some(Secret::File(PathBuf::from("/nowhere/ca.pem")));
         let tls = TlsConfig { ca: missing, ..TlsConfig::default() };

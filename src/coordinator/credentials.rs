@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::client::{Credential, Keeper, News, Outcome, Source};
 use crate::coordinator::assignment::{ApplyError, Made, USER_AGENT};
-use crate::telemetry::Logger;
+use crate::telemetry::{CredentialState, Logger};
 
 const SOURCE: &str = "tokens";
 /// Said of a job or an endpoint that has to do without.
@@ -26,14 +26,15 @@ pub struct Credentials {
     sender: Sender<Outcome>,
     pub outcomes: Receiver<Outcome>,
     wanted: Vec<u64>,
-    pub held: Held,
+    held: Held,
+    failures: u64,
 }
 
 impl Credentials {
     pub fn new(logger: Logger) -> Credentials {
         let (sender, outcomes) = unbounded();
         let (wanted, held) = (Vec::new(), Held::new());
-        Credentials { logger, keeper: None, sender, outcomes, wanted, held }
+        Credentials { logger, keeper: None, sender, outcomes, wanted, held, failures: 0 }
     }
 
     /// What `make` makes of the credentials held, made again if it wants others and those come soon.
@@ -84,6 +85,12 @@ impl Credentials {
         came
     }
 
+    pub fn state(&self) -> CredentialState {
+        let good = self.held.values().filter(|held| held.is_ok()).count() as u64;
+        let sources = self.wanted.len() as u64;
+        CredentialState { sources, missing: sources.saturating_sub(good), failures: self.failures }
+    }
+
     /// True if something has changed for jobs or endpoints.
     pub fn heard(&mut self, outcome: Outcome) -> bool {
         let Outcome { key, news } = outcome;
@@ -99,6 +106,7 @@ impl Credentials {
                 before != Some(Ok(credential))
             }
             News::Failed { why, ended } => {
+                self.failures += 1;
                 let had = matches!(self.held.get(&key), Some(Ok(_)));
                 let told = matches!(self.held.get(&key), Some(Err(before)) if *before == why);
                 if !told {
@@ -145,6 +153,7 @@ mod tests {
                 held.map_or(Err("no".to_owned()), |text| Ok(Credential::Header(text.to_owned())));
             assert_eq!(all.held.get(&7), Some(&wanted), "{news:?}");
         }
+        assert_eq!(all.state(), CredentialState { sources: 1, missing: 1, failures: 4 });
         let late = Outcome { key: 8, news: got("c") };
         assert!(!all.heard(late), "of a source that is not wanted any more");
     }

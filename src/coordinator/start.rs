@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::base::{limits, stable_hash};
 use crate::client::{native_roots, read_file};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ProxyConfig};
 use crate::coordinator::adoption::adopters;
 use crate::coordinator::assignment::assignment;
 use crate::coordinator::cores::Core;
@@ -158,9 +158,10 @@ pub fn load_config(path: &Path, logger: &Logger) -> Result<Config, String> {
 pub fn system_roots(config: &Config) -> Vec<Vec<u8>> {
     use crate::model::Scheme;
     let scrapes = config.scrape_configs.iter();
-    let wanted = scrapes
-        .clone()
-        .any(|job| job.scheme == Scheme::Https && job.http.tls.ca.is_none())
+    let proxied = |proxy: &ProxyConfig| !proxy.url.is_empty() || proxy.from_environment;
+    let wanted = scrapes.clone().any(|job| proxied(&job.http.proxy))
+        || config.remote_write.iter().any(|remote| proxied(&remote.http.proxy))
+        || scrapes.clone().any(|job| job.scheme == Scheme::Https && job.http.tls.ca.is_none())
         || scrapes.clone().any(|job| !job.relabel_configs.is_empty() && job.http.tls.ca.is_none())
         || config
             .remote_write

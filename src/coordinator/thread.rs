@@ -90,6 +90,8 @@ pub struct Coordinator {
     /// What has been given up, and said, by shard and log.
     given_up: HashMap<(u16, u16), u32>,
     told_recovery: bool,
+    /// What was said last of files that cannot be used.
+    unusable: Option<String>,
 }
 
 /// Somebody waits for a report of every shard.
@@ -129,6 +131,7 @@ impl Coordinator {
             pressed: false,
             given_up: HashMap::new(),
             told_recovery: false,
+            unusable: None,
             parts,
         };
         if let Some(every) = coordinator.parts.flags.auto_reload {
@@ -335,6 +338,7 @@ impl Coordinator {
             recovery: self.recovery,
             clean_start: (!self.parts.flags.no_lockfile).then(|| self.parts.store.was_clean()),
             disk_budget_bytes: self.parts.budget.bytes,
+            credentials: self.parts.credentials.state(),
             ..ProcessState::default()
         }
     }
@@ -441,9 +445,19 @@ impl Coordinator {
         let made = parts.credentials.made(|held| {
             assignment(&parts.config, generation, shards, &read_file, &parts.system_roots, held)
         });
-        if let Ok(made) = made
-            && made.assignment != parts.first
-        {
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                if self.unusable.as_ref() != Some(&error) {
+                    let text = "Secrets or certificates on disk cannot be used; what was read before stays";
+                    parts.logger.error(SOURCE, text, &[("err", error.clone())]);
+                    self.unusable = Some(error);
+                }
+                return;
+            }
+        };
+        self.unusable = None;
+        if made.assignment != parts.first {
             parts.logger.info(SOURCE, "Secrets or certificates changed", &[]);
             for complaint in made.complaints {
                 parts.logger.error(SOURCE, WITHHELD, &[("err", complaint)]);

@@ -117,6 +117,9 @@ catalog! {
     CORES Gauge "corelane_cores" "Cores that shards run on.";
     CORE_STALL Gauge "corelane_core_stall_seconds" "Time from an order to its answer: how long a core looked away.";
     DISK_BUDGET Gauge "corelane_disk_budget_bytes" "Disk that all logs may take together; 0: unknown.";
+    CREDENTIAL_SOURCES Gauge "corelane_credential_sources" "Servers of tokens and temporary keys that jobs and endpoints need.";
+    CREDENTIALS_MISSING Gauge "corelane_credentials_missing" "Those of which there is no credential that is good: their jobs fail, their endpoints wait.";
+    CREDENTIAL_FAILURES Counter "corelane_credential_failures_total" "Times that one gave no credential; it is asked again.";
     SCRAPED Counter "corelane_samples_scraped_total" "Samples read from pages. Scraped and generated are appended or refused.";
     GENERATED Counter "corelane_samples_generated_total" "Samples made here: report series and staleness markers.";
     REFUSED Counter "corelane_samples_refused_total" "Samples that did not enter the log, by reason.";

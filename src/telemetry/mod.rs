@@ -25,5 +25,5 @@ mod targets;
 pub use calendar::rfc3339;
 pub use catalog::{CATALOG, Metric, MetricKind};
 pub use log::{LogFormat, Logger};
-pub use process::{DiscoveryState, PoolState, ProcessState, ReloadState, Usage};
+pub use process::{CredentialState, DiscoveryState, PoolState, ProcessState, ReloadState, Usage};
 pub use render::render;

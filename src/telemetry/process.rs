@@ -26,6 +26,7 @@ pub struct ProcessState {
     pub clean_start: Option<bool>,
     /// Bytes of disk that all logs may take together; 0: unknown.
     pub disk_budget_bytes: u64,
+    pub credentials: CredentialState,
     /// Filled in when a page is made; see [`Usage::read`].
     pub usage: Usage,
     /// Requests answered by the admin server: path, status, number.
@@ -37,6 +38,16 @@ pub struct ReloadState {
     pub successful: bool,
     /// Zero before the first success.
     pub last_success: Timestamp,
+}
+
+/// Tokens and temporary keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CredentialState {
+    /// Sources in force, and those of which there is no credential that is good.
+    pub sources: u64,
+    pub missing: u64,
+    /// Times that a source gave none, counted at every attempt.
+    pub failures: u64,
 }
 
 /// One job's pool, counted where groups become targets.

@@ -4,7 +4,7 @@ use crate::base::Timestamp;
 use crate::mail::Report;
 use crate::telemetry::catalog::*;
 use crate::telemetry::page::Page;
-use crate::telemetry::{ProcessState, build, cores, endpoints, ledger, targets};
+use crate::telemetry::{CredentialState, ProcessState, build, cores, endpoints, ledger, targets};
 
 /// The metrics page, text exposition format 0.0.4. `reports`: one per shard.
 pub fn render(reports: &[Report], process: &ProcessState) -> String {
@@ -57,6 +57,10 @@ fn program(page: &mut Page, process: &ProcessState) {
     page.family(&RUNTIME_INFO).count(&[("runtime", &process.runtime)], 1);
     page.family(&CORES).count(&[], process.cores);
     page.family(&DISK_BUDGET).count(&[], process.disk_budget_bytes);
+    let CredentialState { sources, missing, failures } = process.credentials;
+    page.family(&CREDENTIAL_SOURCES).count(&[], sources);
+    page.family(&CREDENTIALS_MISSING).count(&[], missing);
+    page.family(&CREDENTIAL_FAILURES).count(&[], failures);
     let mut family = page.family(&CORE_STALL);
     for (shard, stall) in &process.stalls {
         family.gauge(&[("shard", &shard.to_string())], stall.as_secs_f64());

@@ -50,7 +50,7 @@ pub const OWNED: &[Owned] = &[
     owned("flate2", "flate2", &["http/encoding.rs", "http/gzip.rs", "web/answer.rs"]),
     owned("crc32fast", "crc32fast", &["http/gzip.rs"]),
     owned("base64", "base64", &["auth/basic.rs", "client/jwt.rs"]),
-    owned("rustls", "rustls", &["io/net.rs", "io/tests.rs", "tls/"]),
+    owned("rustls", "rustls", &["client/standin.rs", "io/net.rs", "io/tests.rs", "tls/"]),
     owned("rustls-native-certs", "rustls_native_certs", &["client/roots.rs"]),
     owned("reqwest", "reqwest", &["client/"]),
     owned("ring", "ring", &["auth/sigv4.rs", "client/"]),

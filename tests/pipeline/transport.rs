@@ -10,6 +10,7 @@ use std::thread;
 
 use crate::agent::{Agent, INTERVAL, config};
 use crate::exporter::Numbered;
+use crate::figures::Figures;
 use crate::front::{Front, Reply};
 use crate::receiver::Receiver;
 use crate::scratch::{Scratch, free_port};
@@ -142,8 +143,11 @@ fn tokens_are_fetched_renewed_and_asked_for_again_after_a_failure() {
         agent.log().contains("Failed to send samples")
     });
     assert_eq!(numbered.pages(), 0);
+    let missing = || Figures::of(&agent).sum("corelane_credentials_missing", "");
+    assert_eq!(missing(), 1);
     open.store(true, Ordering::SeqCst);
     wait::until_true("the third token is in use", || issued.load(Ordering::SeqCst) >= 3);
+    assert_eq!(missing(), 0);
     numbered.more(3);
     let last = numbered.hold();
     receiver.assert_complete(&numbered, last);
