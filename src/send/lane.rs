@@ -16,7 +16,7 @@ use crate::send::isolation::{Isolation, Patience};
 use crate::send::letters::Letters;
 use crate::send::stencils::Stencils;
 use crate::send::verdict::{Verdict, verdict};
-use crate::send::way::Way;
+use crate::send::way::{Way, jittered};
 use crate::send::written::Written;
 use crate::series::Feed;
 use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq, pages_lost};
@@ -70,7 +70,7 @@ pub struct Said {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// Nothing in flight; `due` is the deadline of a request that is not full.
     Idle,
     /// A request waits for its next attempt at `due`.
@@ -136,10 +136,10 @@ pub struct Lane {
     index: u32,
     pub(super) owner: Owner,
     pub(super) way: Way,
-    state: State,
+    pub(super) state: State,
     pub(super) due: Instant,
-    conn: Option<Conn>,
-    reused: bool,
+    pub(super) conn: Option<Conn>,
+    pub(super) reused: bool,
     answered: bool,
     pub progress: Vec<Progress>,
     pub(super) request: Request,
@@ -476,12 +476,6 @@ impl Lane {
         }
     }
 
-    pub(super) fn opening(&mut self, conn: Conn) {
-        self.reused = false;
-        self.state = State::Opening;
-        self.conn = Some(conn);
-    }
-
     pub fn opened(&mut self, shared: &mut Shared<'_>) {
         if let (State::Opening, Some(conn)) = (self.state, self.conn) {
             self.state = State::Exchange;
@@ -799,10 +793,4 @@ impl Lane {
         self.due = Instant::NEVER;
         self.more = true;
     }
-}
-
-/// Within five hundredths of `wait`: a fleet does not come back in step, and successive waits still grow.
-fn jittered(wait: Duration, random: &mut Random) -> Duration {
-    let tenth = (wait.as_nanos() / 10) as u64;
-    wait - Duration::from_nanos(tenth / 2) + Duration::from_nanos(random.below(tenth.max(1)))
 }

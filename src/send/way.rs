@@ -1,10 +1,12 @@
 //! Where a connection's requests go: the endpoint's URL or where that leads, and what their heads say.
 
+use core::time::Duration;
+
 use crate::auth::{Signed, sha256};
-use crate::base::limits;
+use crate::base::{Random, limits};
 use crate::http::{HttpError, Url, write_request};
 use crate::mail::EndpointPlan;
-use crate::send::lane::{Lane, Shared};
+use crate::send::lane::{Lane, Shared, State};
 use crate::wire::headers::{RETRY_ATTEMPT, of_message};
 
 /// Where the endpoint has sent us.
@@ -96,7 +98,9 @@ impl Lane {
                 if plan.transport.spread {
                     route.first = shared.random.below(1 << 16) as u32;
                 }
-                self.opening(shared.dialer.open(self.owner, route));
+                self.reused = false;
+                self.state = State::Opening;
+                self.conn = Some(shared.dialer.open(self.owner, route));
             }
             Err(error) => self.retry(None, error.to_string(), shared),
         }
@@ -140,3 +144,9 @@ const CONTENT_TYPE: &str = "Content-Type";
 const METHOD: &str = "POST";
 /// The header that proxies take credentials in.
 const PROXY: &str = "Proxy-Authorization";
+
+/// Within five hundredths of `wait`: a fleet does not come back in step, and successive waits still grow.
+pub(super) fn jittered(wait: Duration, random: &mut Random) -> Duration {
+    let tenth = (wait.as_nanos() / 10) as u64;
+    wait - Duration::from_nanos(tenth / 2) + Duration::from_nanos(random.below(tenth.max(1)))
+}

@@ -17,6 +17,12 @@ use crate::scratch::{Scratch, free_port};
 use crate::secure::{certificates, gate, job, node_exporter};
 use crate::wait;
 
+/// Names the target of the job `test` after the exporter behind it.
+fn behind(yaml: &str, numbered: &Numbered) -> String {
+    let labels = format!("]\n        labels: {{instance: '127.0.0.1:{}'}}\n", numbered.port());
+    yaml.replacen("]\n", &labels, 1)
+}
+
 /// Lines of a job or an endpoint, indented as its fields are.
 fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("    {line}\n")).collect()
@@ -99,7 +105,7 @@ fn tokens_are_fetched_renewed_and_asked_for_again_after_a_failure() {
     let scratch = Scratch::new();
     let receiver = Receiver::prometheus(&scratch);
     let numbered = Numbered::start();
-    let (open, issued): (Arc<AtomicBool>, Arc<AtomicU64>) = Arc::default();
+    let (open, issued): (Arc<AtomicBool>, Arc<AtomicU64>) = Default::default();
     let (gate, count) = (Arc::clone(&open), Arc::clone(&issued));
     let tokens = Front::start(move |request| {
         if !gate.load(Ordering::SeqCst) {
@@ -133,6 +139,7 @@ fn tokens_are_fetched_renewed_and_asked_for_again_after_a_failure() {
     );
     scratch.write("secret", "it\n");
     let yaml = config(&[target.port()], &[write.url("/api/v1/write")]);
+    let yaml = behind(&yaml, &numbered);
     let lines = indented(&[oauth2]);
     let yaml = yaml.replace("    static_configs:\n", &format!("{lines}    static_configs:\n"));
     let mut agent = Agent::new(&scratch, &format!("{yaml}{lines}"));
@@ -212,6 +219,7 @@ fn headers_redirects_and_unix_sockets_are_obeyed() {
         token.display()
     )]);
     let yaml = config(&[target.port()], &[here.url("/api/v1/write")]);
+    let yaml = behind(&yaml, &numbered);
     let yaml = yaml.replace("    static_configs:\n", &format!("{headers}    static_configs:\n"));
     let job = format!(
         "  - job_name: socket\n    static_configs:\n      - targets: [anything]\n        \
