@@ -130,14 +130,9 @@ fn claims(assertion: &str, public: &[u8]) -> Value {
     read(claims)
 }
 
-// spec: CFG §2.6
-#[test]
-fn azure_and_google_give_tokens_for_the_proofs_they_want() {
-    let scratch = Scratch::new();
-    rsa_keys(&scratch);
-    let numbered = Numbered::start();
-    let public = std::fs::read(scratch.path("public.der")).expect("made");
-    let tokens = Front::start(move |request| {
+/// Gives a token that is called after the proof it was given.
+fn token_server(public: Vec<u8>) -> Front {
+    Front::start(move |request| {
         let form = request.form();
         let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
         let path = request.target().split('?').next().unwrap_or_default();
@@ -165,7 +160,17 @@ fn azure_and_google_give_tokens_for_the_proofs_they_want() {
             _ => return Reply::status("400 Bad"),
         };
         Reply::json(format!("{{\"access_token\":\"{token}\",\"expires_in\":3600}}"))
-    });
+    })
+}
+
+// spec: CFG §2.6
+#[test]
+fn azure_and_google_give_tokens_for_the_proofs_they_want() {
+    let scratch = Scratch::new();
+    rsa_keys(&scratch);
+    let numbered = Numbered::start();
+    let public = std::fs::read(scratch.path("public.der")).expect("made");
+    let tokens = token_server(public);
     let kinds = ["oauth", "workload", "managed", "google"];
     let taken: Arc<[AtomicU64; 4]> = Arc::default();
     let counts = Arc::clone(&taken);
