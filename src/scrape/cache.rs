@@ -163,9 +163,10 @@ impl Cache {
             }
         }
         if self.hashes.capacity() > self.hashes.len() + self.hashes.len() / 4 + 16 {
-            self.hashes.shrink_to_fit();
-            self.entries.shrink_to_fit();
-            self.lens.shrink_to_fit();
+            // To an allocation of the right size: shrunk in place, they would leave holes between those of many targets.
+            self.hashes = self.hashes.as_slice().to_vec();
+            self.entries = self.entries.as_slice().to_vec();
+            self.lens = self.lens.as_slice().to_vec();
         }
     }
 
