@@ -30,3 +30,4 @@ pub mod web;
 pub mod coordinator;
 pub mod inspect;
 pub mod flags;
+pub mod tools;

@@ -1,13 +1,16 @@
-//! Flags, then the coordinator, or a command for a stopped agent's directory; exit codes.
+//! Flags, then the coordinator, or a command; exit codes.
 
 use std::process::ExitCode;
 
-use corelane::{coordinator, flags, inspect};
+use corelane::{coordinator, flags, inspect, tools};
 
 fn main() -> ExitCode {
     let args = std::env::args_os();
-    let ended = if std::env::args_os().nth(1).is_some_and(|word| word == "wal") {
+    let first = std::env::args().nth(1).unwrap_or_default();
+    let ended = if first == "wal" {
         flags::parse_wal(args.skip(1)).map(inspect::run)
+    } else if flags::TOOLS.contains(&first.as_str()) {
+        flags::parse_tool(args.skip(1)).map(tools::run)
     } else {
         flags::parse(args).map(coordinator::run)
     };

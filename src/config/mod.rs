@@ -7,30 +7,39 @@
 //! May use: base, model, relabel.
 
 mod cloud;
+mod discovery;
 mod error;
 mod expand;
 mod file_sd;
 mod global;
 mod http_client;
+mod kubeconfig;
 mod known;
 mod oauth2;
 mod parse;
 mod print;
+mod print_sd;
 mod proxy;
 mod reader;
 mod remote;
 mod rules;
 mod scrape;
 mod size;
+mod survey;
 mod target;
 mod types;
 mod url;
 mod web;
 mod yaml;
 
+pub use discovery::{
+    ConsulSd, DnsKind, DnsSd, HttpSd, KubernetesRole, KubernetesSd, KubernetesSelector, SdConfig,
+};
 pub use error::{ConfigError, Warning};
 pub use file_sd::parse_file_sd;
+pub use kubeconfig::{Kubeconfig, parse_kubeconfig};
 pub use parse::parse;
+pub use survey::{Fate, Surveyed, survey};
 pub use target::{BuiltTargets, build_targets};
 pub use types::{
     Authorization, AzureAd, AzureCloud, AzureWay, BasicAuth, CloudAuth, Config, FileSdConfig,

@@ -49,11 +49,19 @@ pub fn parse(
     path: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Config, Vec<Warning>), ConfigError> {
+    let node = yaml::read(text, &path.display().to_string())?.unwrap_or_else(Node::null);
+    parse_node(&node, path, env)
+}
+
+pub(super) fn parse_node(
+    node: &Node,
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Config, Vec<Warning>), ConfigError> {
     let file = path.display().to_string();
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut context = Context::new(directory, env);
-    let node = yaml::read(text, &file)?.unwrap_or_else(Node::null);
-    let root = Field { file: &file, line: node.line, path: String::new(), node: &node };
+    let root = Field { file: &file, line: node.line, path: String::new(), node };
     let mut top = root.section()?;
     let global = read_global(top.take("global").as_ref(), &mut context)?;
     read_runtime(top.section("runtime")?)?;

@@ -4,6 +4,7 @@ use core::fmt::Display;
 use core::time::Duration;
 
 use crate::base::format_duration;
+use crate::config::print_sd::print_sd;
 use crate::config::remote::PATIENCE;
 use crate::config::size::format_size;
 use crate::config::types::{
@@ -137,6 +138,7 @@ fn print_scrape(job: &ScrapeConfig, global: HistogramRules, p: &mut Printer) {
         p.texts("files", entry.files.iter().map(|file| file.to_string_lossy()));
         p.duration("refresh_interval", entry.refresh_interval);
     });
+    print_sd(job, p);
     p.list("static_configs", &job.static_configs, print_group);
 }
 
@@ -246,7 +248,7 @@ fn print_queue(queue: &QueueConfig, p: &mut Printer) {
     p.duration("sample_age_limit", queue.sample_age_limit);
 }
 
-fn print_http(http: &HttpClientConfig, p: &mut Printer) {
+pub(super) fn print_http(http: &HttpClientConfig, p: &mut Printer) {
     let nothing = Secret::Inline(String::new());
     match &http.basic_auth {
         None => {}
@@ -439,7 +441,7 @@ fn print_tls(tls: &TlsConfig, p: &mut Printer) {
 
 /// Lines of block-style YAML.
 #[derive(Default)]
-struct Printer {
+pub(super) struct Printer {
     out: String,
     depth: usize,
     /// The next line begins a list's item.
@@ -447,7 +449,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         let dashed = core::mem::take(&mut self.item);
         let depth = self.depth - usize::from(dashed);
         self.out.push_str(&"  ".repeat(depth));
@@ -456,33 +458,33 @@ impl Printer {
         }
     }
 
-    fn key(&mut self, name: &str) -> &mut Printer {
+    pub(super) fn key(&mut self, name: &str) -> &mut Printer {
         self.begin();
         self.out.push_str(&format!("{}:\n", scalar(name)));
         self
     }
 
-    fn nested(&mut self, print: impl FnOnce(&mut Printer)) {
+    pub(super) fn nested(&mut self, print: impl FnOnce(&mut Printer)) {
         self.depth += 1;
         print(self);
         self.depth -= 1;
     }
 
-    fn plain(&mut self, name: &str, value: impl Display) {
+    pub(super) fn plain(&mut self, name: &str, value: impl Display) {
         self.begin();
         self.out.push_str(&format!("{}: {value}\n", scalar(name)));
     }
 
-    fn text(&mut self, name: &str, value: &str) {
+    pub(super) fn text(&mut self, name: &str, value: &str) {
         self.plain(name, scalar(value));
     }
 
-    fn duration(&mut self, name: &str, value: Duration) {
+    pub(super) fn duration(&mut self, name: &str, value: Duration) {
         self.plain(name, format_duration(value));
     }
 
     /// Text that needs no hiding is shown where `open`.
-    fn secret(&mut self, name: &str, secret: &Secret, open: bool) {
+    pub(super) fn secret(&mut self, name: &str, secret: &Secret, open: bool) {
         match secret {
             Secret::Inline(text) if text.is_empty() => {}
             Secret::Inline(text) if open => self.text(name, text),
@@ -491,7 +493,11 @@ impl Printer {
         }
     }
 
-    fn texts(&mut self, name: &str, values: impl ExactSizeIterator<Item = impl AsRef<str>>) {
+    pub(super) fn texts(
+        &mut self,
+        name: &str,
+        values: impl ExactSizeIterator<Item = impl AsRef<str>>,
+    ) {
         if values.len() == 0 {
             return self.plain(name, "[]");
         }
@@ -505,13 +511,13 @@ impl Printer {
         }
     }
 
-    fn labels(&mut self, name: &str, labels: &Labels) {
+    pub(super) fn labels(&mut self, name: &str, labels: &Labels) {
         if !labels.is_empty() {
             self.key(name).nested(|p| labels.iter().for_each(|(name, value)| p.text(name, value)));
         }
     }
 
-    fn list<T>(&mut self, name: &str, items: &[T], print: impl Fn(&T, &mut Printer)) {
+    pub(super) fn list<T>(&mut self, name: &str, items: &[T], print: impl Fn(&T, &mut Printer)) {
         if items.is_empty() {
             return;
         }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+use crate::config::discovery::read_sd;
 use crate::config::error::ConfigError;
 use crate::config::file_sd::{read_file_sd, read_group};
 use crate::config::global::{
@@ -102,6 +103,7 @@ fn read_scrape(
         file_sd_configs: read_sections(&mut section, "file_sd_configs", |item, _| {
             read_file_sd(item, context)
         })?,
+        sd_configs: read_sd(&mut section, context)?,
         http: read_http_client(&mut section, EXCLUSIVE, context)?,
         job_name,
     };

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::path::PathBuf;
 
+use crate::config::discovery::SdConfig;
 use crate::model::{HistogramRules, Labels, RemoteMessage, Scheme, StatusPolicy, TargetGroup};
 use crate::relabel::Rule;
 
@@ -91,6 +92,8 @@ pub struct ScrapeConfig {
     pub metric_relabel_configs: Vec<Rule>,
     pub static_configs: Vec<TargetGroup>,
     pub file_sd_configs: Vec<FileSdConfig>,
+    /// All mechanisms that ask somebody over the network.
+    pub sd_configs: Vec<SdConfig>,
     pub http: HttpClientConfig,
 }
 

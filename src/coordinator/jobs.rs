@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::{ScrapeConfig, build_targets};
-use crate::coordinator::placement::deal;
+use crate::coordinator::placement::{deal, is_ours};
+use crate::flags::Cluster;
 use crate::mail::Order;
 use crate::model::{Labels, TargetGroup};
 use crate::telemetry::PoolState;
@@ -50,11 +51,16 @@ impl Jobs {
 
     /// Makes the job's targets anew. Gives the orders by shard, and what could not be built.
     // spec: SCR-20…SCR-23
-    pub fn sync(&mut self, config: &ScrapeConfig, shards: u16) -> (Vec<Order>, Vec<String>) {
+    pub fn sync(
+        &mut self,
+        config: &ScrapeConfig,
+        shards: u16,
+        cluster: Cluster,
+    ) -> (Vec<Order>, Vec<String>) {
         let Some(pool) = self.pools.get_mut(&config.job_name) else {
             return (Vec::new(), Vec::new());
         };
-        let built = build_targets(config, &pool.groups);
+        let mut built = build_targets(config, &pool.groups);
         pool.state.syncs += 1;
         pool.state.sync_failures += built.errors.len() as u64;
         let limit = config.target_limit;
@@ -63,6 +69,8 @@ impl Jobs {
             pool.state.target_limit_exceeded += 1;
             format!("target_limit exceeded (number of targets: {count}, limit: {limit})")
         });
+        // The limit is one of the whole job, whoever scrapes what of it.
+        built.targets.retain(|target| is_ours(target, cluster));
         let orders = deal(&built.targets, shards)
             .into_iter()
             .map(|targets| Order::Targets { job: config.job_name.clone(), targets })

@@ -358,7 +358,8 @@ impl Coordinator {
 
     fn sync_job(&mut self, at: usize) {
         let config = &self.parts.config.scrape_configs[at];
-        let (orders, errors) = self.jobs.sync(config, self.parts.shards.len() as u16);
+        let (orders, errors) =
+            self.jobs.sync(config, self.parts.shards.len() as u16, self.parts.flags.cluster);
         for error in errors {
             let fields = [("scrape_pool", config.job_name.clone()), ("err", error)];
             self.parts.logger.error(SOURCE, "Creating target failed", &fields);

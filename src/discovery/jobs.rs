@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::base::Timestamp;
 use crate::config::{FileSdConfig, ScrapeConfig};
 use crate::discovery::Update;
 use crate::discovery::file::{Failure, FileProvider};
+use crate::discovery::remote::{Found, News, Remotes, mechanism};
 use crate::model::TargetGroup;
 use crate::telemetry::DiscoveryState;
 
@@ -15,15 +16,35 @@ use crate::telemetry::DiscoveryState;
 pub(super) struct Jobs {
     /// In the order of the configuration.
     jobs: Vec<Job>,
+    /// What the providers said that ask over the network.
+    found: BTreeMap<u64, Provided>,
+    /// Failures by mechanism, of those that are gone too.
+    failures: BTreeMap<&'static str, u64>,
     updates: u64,
     read_errors: u64,
 }
+
+/// What one provider said.
+#[derive(Debug)]
+struct Provided {
+    mechanism: &'static str,
+    groups: BTreeMap<String, TargetGroup>,
+    /// It has said something good.
+    spoke: bool,
+    since: Instant,
+    failures: u64,
+}
+
+/// So long a job that has been sent waits for a new provider's first word.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 struct Job {
     name: String,
     statics: Vec<TargetGroup>,
     files: Vec<Refreshed>,
+    /// Providers that ask over the network.
+    remotes: Vec<u64>,
     /// `None` before the first time.
     sent: Option<Vec<TargetGroup>>,
     sent_at: Timestamp,
@@ -40,7 +61,12 @@ struct Refreshed {
 
 impl Jobs {
     /// Providers that the new configuration has too stay as they are; new ones are due at once.
-    pub(super) fn configure(&mut self, configs: &[ScrapeConfig], now: Instant) {
+    pub(super) fn configure(
+        &mut self,
+        configs: &[ScrapeConfig],
+        remotes: &mut Remotes,
+        now: Instant,
+    ) {
         let mut old = std::mem::take(&mut self.jobs);
         for config in configs {
             let mut job = match old.iter().position(|job| job.name == config.job_name) {
@@ -60,8 +86,52 @@ impl Jobs {
                     },
                 });
             }
+            job.remotes.clear();
+            for sd in &config.sd_configs {
+                let id = remotes.id_of(sd);
+                self.found.entry(id).or_insert_with(|| Provided {
+                    mechanism: mechanism(sd),
+                    groups: BTreeMap::new(),
+                    spoke: false,
+                    since: now,
+                    failures: 0,
+                });
+                job.remotes.push(id);
+            }
             self.jobs.push(job);
         }
+        let jobs = &self.jobs;
+        let used = |id: u64| jobs.iter().any(|job| job.remotes.contains(&id));
+        self.found.retain(|id, _| used(*id));
+        remotes.keep(&used);
+    }
+
+    /// Takes what a provider said. Gives its mechanism and the words of a failure.
+    pub(super) fn hear(&mut self, found: Found) -> Option<(&'static str, String)> {
+        // It may have been stopped meanwhile.
+        let provided = self.found.get_mut(&found.id)?;
+        match found.news {
+            News::All(groups) => {
+                let groups = groups.into_iter();
+                provided.groups = groups.map(|group| (group.source.clone(), group)).collect();
+                provided.spoke = true;
+            }
+            News::Some(changes) => {
+                for (source, group) in changes {
+                    match group {
+                        Some(group) => drop(provided.groups.insert(source, group)),
+                        None => drop(provided.groups.remove(&source)),
+                    }
+                }
+                provided.spoke = true;
+            }
+            News::Failed(why) => {
+                provided.failures += 1;
+                *self.failures.entry(provided.mechanism).or_default() += 1;
+                return Some((provided.mechanism, why));
+            }
+        }
+        None
     }
 
     /// Makes every file due: something changed on disk.
@@ -86,7 +156,14 @@ impl Jobs {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.jobs.iter().flat_map(|job| &job.files).map(|file| file.due).min()
+        let files = self.jobs.iter().flat_map(|job| &job.files).map(|file| file.due);
+        files.min()
+    }
+
+    /// When a job stops waiting for a new provider.
+    pub(super) fn patience_ends(&self) -> Option<Instant> {
+        let silent = self.found.values().filter(|provided| !provided.spoke);
+        silent.map(|provided| provided.since + PATIENCE).min()
     }
 
     pub(super) fn directories(&self) -> BTreeSet<PathBuf> {
@@ -96,11 +173,18 @@ impl Jobs {
 
     /// Jobs whose groups are not those last sent. One with files that were never read has to wait for them, so
     /// that its first update is whole.
-    pub(super) fn updates(&mut self, now: Timestamp) -> Vec<Update> {
+    pub(super) fn updates(&mut self, now: Timestamp, instant: Instant) -> Vec<Update> {
         let mut updates = Vec::new();
-        let whole = |job: &&mut Job| job.files.iter().all(|file| file.read);
+        let found = &self.found;
+        let waits = |id: &u64| {
+            found.get(id).is_some_and(|one| !one.spoke && instant < one.since + PATIENCE)
+        };
+        let whole = |job: &&mut Job| {
+            let waits = job.sent.is_some() && job.remotes.iter().any(waits);
+            !waits && job.files.iter().all(|file| file.read)
+        };
         for job in self.jobs.iter_mut().filter(whole) {
-            let groups = job.groups();
+            let groups = job.groups(found);
             if job.sent.as_ref() != Some(&groups) {
                 updates.push(Update { job: job.name.clone(), groups: groups.clone() });
                 job.sent = Some(groups);
@@ -116,6 +200,16 @@ impl Jobs {
             self.jobs.iter().map(|job| (job.name.clone(), figure(job))).collect()
         };
         let with_files = self.jobs.iter().filter(|job| !job.files.is_empty());
+        let mut by_mechanism: BTreeMap<(&str, &'static str), u64> = BTreeMap::new();
+        for job in &self.jobs {
+            for provided in job.remotes.iter().filter_map(|id| self.found.get(id)) {
+                *by_mechanism.entry((&job.name, provided.mechanism)).or_default() +=
+                    provided.failures;
+            }
+        }
+        let remote = by_mechanism
+            .into_iter()
+            .map(|((job, mechanism), failures)| (mechanism, job.to_owned(), failures));
         let files = self.jobs.iter().flat_map(|job| &job.files);
         // Several jobs may read one file, which still has one time.
         let times: BTreeMap<String, Timestamp> = files
@@ -129,7 +223,9 @@ impl Jobs {
             last_updates: self.jobs.iter().map(|job| (job.name.clone(), job.sent_at)).collect(),
             refresh_failures: with_files
                 .map(|job| ("file", job.name.clone(), job.refresh_failures))
+                .chain(remote)
                 .collect(),
+            failures: self.failures.iter().map(|(name, n)| (*name, *n)).collect(),
             updates: self.updates,
             file_read_errors: self.read_errors,
             file_watch_errors,
@@ -153,15 +249,18 @@ impl Job {
             name: name.to_owned(),
             statics: Vec::new(),
             files: Vec::new(),
+            remotes: Vec::new(),
             sent: None,
             sent_at: Timestamp(0),
             refresh_failures: 0,
         }
     }
 
-    fn groups(&self) -> Vec<TargetGroup> {
+    fn groups(&self, found: &BTreeMap<u64, Provided>) -> Vec<TargetGroup> {
         let files = self.files.iter().flat_map(|file| file.provider.groups());
-        self.statics.iter().chain(files).cloned().collect()
+        let remote = self.remotes.iter().filter_map(|id| found.get(id));
+        let remote = remote.flat_map(|provided| provided.groups.values());
+        self.statics.iter().chain(files).chain(remote).cloned().collect()
     }
 }
 
@@ -171,7 +270,6 @@ mod tests {
 
     use std::fs;
     use std::path::Path;
-    use std::time::Duration;
 
     use super::*;
     use crate::config::parse;
@@ -199,6 +297,10 @@ mod tests {
         }
     }
 
+    fn remotes() -> Remotes {
+        Remotes::new(crossbeam_channel::unbounded().0)
+    }
+
     fn config(job: &str, statics: &[&str], files: &[&Path]) -> ScrapeConfig {
         let mut text = format!("scrape_configs:\n- job_name: {job}\n");
         if !statics.is_empty() {
@@ -224,21 +326,25 @@ mod tests {
         let pattern = scratch.0.join("*.json");
         let mut jobs = Jobs::default();
         let configs = [config("s", &["a:1"], &[]), config("f", &["b:1"], &[&pattern])];
-        jobs.configure(&configs, now);
-        let first = jobs.updates(at);
+        jobs.configure(&configs, &mut remotes(), now);
+        let first = jobs.updates(at, now);
         assert_eq!(first.iter().map(|update| update.job.as_str()).collect::<Vec<_>>(), ["s"]);
         assert!(jobs.refresh(now).is_empty());
-        let second = jobs.updates(at);
+        let second = jobs.updates(at, now);
         assert_eq!(addresses(&second[0]), ["b:1", "f:1"]);
         let path = scratch.0.join("a.json").display().to_string();
         let from_file = &second[0].groups[1];
         assert_eq!(from_file.source, format!("{path}:0"));
         assert_eq!(from_file.labels.get("__meta_filepath"), path);
         assert_eq!(from_file.labels.get("zone"), "x");
-        jobs.configure(&configs, now);
-        assert!(jobs.refresh(now).is_empty() && jobs.updates(at).is_empty());
-        jobs.configure(&[config("f", &["c:1"], &[&pattern]), config("none", &[], &[])], now);
-        let third = jobs.updates(at);
+        jobs.configure(&configs, &mut remotes(), now);
+        assert!(jobs.refresh(now).is_empty() && jobs.updates(at, now).is_empty());
+        jobs.configure(
+            &[config("f", &["c:1"], &[&pattern]), config("none", &[], &[])],
+            &mut remotes(),
+            now,
+        );
+        let third = jobs.updates(at, now);
         assert_eq!(addresses(&third[0]), ["c:1", "f:1"]);
         assert_eq!((third[1].job.as_str(), third[1].groups.len()), ("none", 0));
         let state = jobs.state(0);
@@ -259,11 +365,11 @@ mod tests {
         let mut jobs = Jobs::default();
         let literal = scratch.0.join("a.json");
         let star = scratch.0.join("b*.json");
-        jobs.configure(&[config("f", &[], &[&literal, &star])], now);
+        jobs.configure(&[config("f", &[], &[&literal, &star])], &mut remotes(), now);
         let mut step = |jobs: &mut Jobs| {
             now += Duration::from_secs(300);
             let failures = jobs.refresh(now);
-            (failures.len(), jobs.updates(at))
+            (failures.len(), jobs.updates(at, now))
         };
         assert_eq!(addresses(&step(&mut jobs).1[0]), ["x:1", "y:1"]);
         scratch.write("a.json", "[{");
@@ -285,7 +391,7 @@ mod tests {
         let now = Instant::now();
         let path = scratch.0.join("a.json");
         let mut jobs = Jobs::default();
-        jobs.configure(&[config("f", &[], &[&path])], now);
+        jobs.configure(&[config("f", &[], &[&path])], &mut remotes(), now);
         jobs.refresh(now);
         scratch.write("a.json", "[{");
         assert_eq!(jobs.deadline(), Some(now + Duration::from_secs(300)));

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use crate::base::Timestamp;
 use crate::config::ScrapeConfig;
 use crate::discovery::jobs::Jobs;
+use crate::discovery::remote::{Found, Remotes};
 use crate::discovery::watch::Watch;
 use crate::model::TargetGroup;
 use crate::telemetry::{DiscoveryState, Logger};
@@ -54,7 +55,22 @@ impl Discovery {
         std::thread::Builder::new().name("discovery".to_owned()).spawn(move || {
             let watch = Watch::new(signal);
             let jobs = Jobs::default();
-            Worker { jobs, watch, inbox, changed, updates, state, logger }.run();
+            let (finds, found) = unbounded();
+            let remotes = Remotes::new(finds);
+            let calm = Calm::default();
+            let worker = Worker {
+                jobs,
+                watch,
+                inbox,
+                changed,
+                found,
+                remotes,
+                calm,
+                updates,
+                state,
+                logger,
+            };
+            worker.run();
         })?;
         Ok(discovery)
     }
@@ -76,6 +92,9 @@ struct Worker {
     watch: Watch,
     inbox: Receiver<Vec<ScrapeConfig>>,
     changed: Receiver<()>,
+    found: Receiver<Found>,
+    remotes: Remotes,
+    calm: Calm,
     updates: Sender<Update>,
     state: Arc<Mutex<DiscoveryState>>,
     logger: Logger,
@@ -84,42 +103,63 @@ struct Worker {
 impl Worker {
     fn run(mut self) {
         loop {
-            let deadline = self.jobs.deadline();
+            let deadlines = [self.jobs.deadline(), self.jobs.patience_ends(), self.calm.due];
+            let deadline = deadlines.into_iter().flatten().min();
             let wait = deadline.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
             select! {
                 recv(self.inbox) -> configs => match configs {
-                    Ok(configs) => self.jobs.configure(&configs, Instant::now()),
+                    Ok(configs) => {
+                        self.jobs.configure(&configs, &mut self.remotes, Instant::now());
+                        self.calm.due = Some(Instant::now());
+                    }
                     Err(_) => return,
+                },
+                recv(self.found) -> found => if let Ok(found) = found {
+                    self.hear(found);
                 },
                 recv(self.changed) -> _ => {
                     let end = Instant::now() + BURST;
                     while self.changed.recv_deadline(end).is_ok() {}
                     self.jobs.disturb(Instant::now());
+                    self.calm.due = Some(Instant::now());
                 }
                 default(wait) => {}
             }
             // Groups that need no file do not wait for those that do.
-            if self.publish().is_err() {
+            if self.calm.is_over() && self.publish().is_err() {
                 return;
             }
-            self.refresh();
-            if self.publish().is_err() {
+            if self.refresh() && self.publish().is_err() {
                 return;
             }
         }
     }
 
-    /// Watches first and reads then, so that no change falls between.
-    fn refresh(&mut self) {
+    /// Takes what a provider said, and whatever else has been said since.
+    fn hear(&mut self, first: Found) {
+        let mut next = Some(first);
+        while let Some(found) = next {
+            if let Some((mechanism, why)) = self.jobs.hear(found) {
+                let fields = [("discovery", mechanism.to_owned()), ("err", why)];
+                self.logger.error("discovery", "Unable to refresh target groups", &fields);
+            }
+            next = self.found.try_recv().ok();
+        }
+        self.calm.disturb(Instant::now());
+    }
+
+    /// Watches first and reads then, so that no change falls between. False: nothing was due.
+    fn refresh(&mut self) -> bool {
         let now = Instant::now();
         if self.jobs.deadline().is_none_or(|due| due > now) {
-            return;
+            return false;
         }
         self.watch();
         for (path, why) in self.jobs.refresh(now) {
             let fields = [("path", path.display().to_string()), ("err", why)];
             self.logger.error("discovery", "Error reading target file", &fields);
         }
+        true
     }
 
     fn watch(&mut self) {
@@ -133,10 +173,38 @@ impl Worker {
     fn publish(&mut self) -> Result<(), crossbeam_channel::SendError<Update>> {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp(elapsed.as_millis().min(i64::MAX as u128) as i64);
-        let updates = self.jobs.updates(now);
+        let updates = self.jobs.updates(now, Instant::now());
         let state = self.jobs.state(self.watch.errors);
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         updates.into_iter().try_for_each(|update| self.updates.send(update))
+    }
+}
+
+/// When what providers said is passed on: soon after quiet, later where one word follows the other (spec: SD-2).
+#[derive(Debug, Default)]
+struct Calm {
+    due: Option<Instant>,
+    delay: Duration,
+    last: Option<Instant>,
+}
+
+const DELAY_MIN: Duration = Duration::from_millis(100);
+const DELAY_MAX: Duration = Duration::from_secs(5);
+
+impl Calm {
+    fn disturb(&mut self, now: Instant) {
+        let quiet = self.last.is_none_or(|last| now.duration_since(last) > DELAY_MAX);
+        self.last = Some(now);
+        if self.due.is_none() {
+            self.delay =
+                if quiet { DELAY_MIN } else { (self.delay * 2).clamp(DELAY_MIN, DELAY_MAX) };
+            self.due = Some(now + self.delay);
+        }
+    }
+
+    /// Something waits, and has waited long enough.
+    fn is_over(&mut self) -> bool {
+        self.due.take_if(|due| *due <= Instant::now()).is_some()
     }
 }
 
@@ -189,5 +257,58 @@ mod tests {
         drop(discovery);
         assert!(updates.recv_timeout(PATIENCE).is_err_and(|error| error.is_disconnected()));
         let _ = fs::remove_dir_all(&directory);
+    }
+
+    /// A list over HTTP, in place of which every second answer is an error.
+    fn lists() -> std::net::SocketAddr {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("free port");
+        let address = listener.local_addr().expect("bound");
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().flatten().enumerate() {
+                let mut stream = stream;
+                let _ = stream.read(&mut [0; 4096]);
+                let targets: Vec<String> = (0..=number).map(|n| format!("\"t{n}:1\"")).collect();
+                let body = format!("[{{\"targets\":[{}]}}]", targets.join(","));
+                let status = if number % 2 == 0 { "200 OK" } else { "500 No" };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n\
+                     Content-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all(format!("{head}{body}").as_bytes());
+            }
+        });
+        address
+    }
+
+    // spec: SD-2, SD-3, SD-12
+    #[test]
+    fn a_failing_provider_keeps_its_targets_and_serves_every_job_that_asks_for_it() {
+        let address = lists();
+        let job = |name: &str| {
+            format!(
+                "{{job_name: {name}, static_configs: [{{targets: [s]}}], \
+                 http_sd_configs: [{{url: 'http://{address}/', refresh_interval: 50ms}}]}}"
+            )
+        };
+        let text = format!("scrape_configs: [{}, {}]", job("a"), job("b"));
+        let (config, _) = parse(&text, Path::new("p.yml"), &|_| None).expect("good");
+        let (sender, updates) = unbounded();
+        // Failures are logged as errors.
+        let logger = Logger::new(Level::Error, LogFormat::Logfmt);
+        let discovery = Discovery::start(&config.scrape_configs, sender, logger).expect("started");
+        let mut sizes = std::collections::BTreeMap::new();
+        let mut shrunk = false;
+        while sizes.values().filter(|size| **size >= 4).count() < 2 {
+            let update = updates.recv_timeout(PATIENCE).expect("updates go on");
+            let size: usize = update.groups.iter().map(|group| group.targets.len()).sum();
+            let before = sizes.insert(update.job, size);
+            shrunk |= before.is_some_and(|before| before > size);
+        }
+        assert!(!shrunk, "an answer that failed took targets away");
+        let failures = discovery.state().refresh_failures;
+        assert!(failures.iter().any(|(kind, job, n)| *kind == "http" && job == "a" && *n > 0));
+        assert!(discovery.state().failures.iter().any(|(kind, n)| *kind == "http" && *n > 0));
     }
 }

@@ -7,9 +7,13 @@
 //! May use: base, mail, telemetry.
 
 mod parse;
+mod shell;
 mod table;
+mod tool;
 mod wal;
 
-pub use parse::{Exit, Flags, Runtime, WalBackend, WalFull, WalSync, parse};
+pub use parse::{Cluster, Exit, Flags, Runtime, WalBackend, WalFull, WalSync, parse};
+pub use shell::{completions, manual};
 pub use table::{Effect, FLAGS, FlagSpec, Kind};
+pub use tool::{TOOLS, ToolCommand, parse_tool};
 pub use wal::{Dump, Export, Look, WalCommand, parse_wal};

@@ -45,6 +45,17 @@ pub enum WalFull {
     RefuseNew,
 }
 
+/// Which part of all targets is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// 1 or more.
+    pub members: u32,
+    /// Below `members`.
+    pub member: u32,
+    /// Members that scrape one target: 1 to `members`.
+    pub replication: u32,
+}
+
 /// When the log is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalSync {
@@ -83,6 +94,7 @@ pub struct Flags {
     pub no_lockfile: bool,
     /// 0: automatic.
     pub cores: usize,
+    pub cluster: Cluster,
     pub runtime: Runtime,
     pub pin: bool,
     /// Age at which samples that are not delivered are given up; `None`: never.
@@ -129,14 +141,18 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, Exit> {
     Ok(flags)
 }
 
-fn command() -> Command {
+pub(super) fn command() -> Command {
     let version = Arg::new("version")
         .long("version")
         .help("Show the version and end.")
         .action(ArgAction::SetTrue);
     let mut command = Command::new("corelane")
         .about("A lossless metrics forwarder that reads prometheus.yml")
-        .after_help("`corelane wal --help`: commands for the data directory of a stopped agent.")
+        .after_help(
+            "`corelane wal --help`: commands for the data directory of a stopped agent.\n\
+             `corelane check --help`, `corelane relabel --help`: what is wrong with a file or a page, what rules do.\n\
+             `corelane completions SHELL`, `corelane man`: for shells and man.",
+        )
         .disable_version_flag(true)
         .arg(version);
     for spec in FLAGS {
@@ -342,6 +358,7 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
         storage_bytes_max: given.size("storage.agent.max-bytes")?,
         no_lockfile: given.switch("storage.agent.no-lockfile"),
         cores: given.count("cores")?,
+        cluster: cluster(given)?,
         runtime: [Runtime::Auto, Runtime::Epoll, Runtime::Uring]
             [given.choice("runtime", &["auto", "epoll", "uring"])?],
         pin: given.switch("pin"),
@@ -356,6 +373,31 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
         warnings,
         values: FLAGS.iter().map(|spec| (spec.name.to_owned(), given.shown(spec))).collect(),
     })
+}
+
+/// A member is a number, or a name that ends in one, as the pods of a StatefulSet have it.
+fn cluster(given: &Given) -> Result<Cluster, Exit> {
+    let number = |name: &str| {
+        let count = given.count(name)?;
+        let count = u32::try_from(count).ok().filter(|count| *count > 0);
+        count.ok_or_else(|| bad(name, &given.text(name), "must be 1 or more"))
+    };
+    let (members, replication) = (number("cluster.members")?, number("cluster.replication")?);
+    let text = given.text("cluster.member");
+    let start = text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let named = start == 0 || text[..start].ends_with('-');
+    let member = text[start..].parse::<u32>().ok().filter(|_| named);
+    let why = "must be a number, or a name that ends in one such as corelane-3";
+    let member = member.ok_or_else(|| bad("cluster.member", &text, why))?;
+    if member >= members {
+        let why = format!("members are counted from 0, and --cluster.members={members}");
+        return Err(bad("cluster.member", &text, &why));
+    }
+    if replication > members {
+        let why = "must not be more than --cluster.members";
+        return Err(bad("cluster.replication", &replication.to_string(), why));
+    }
+    Ok(Cluster { members, member, replication })
 }
 
 const SEGMENT_BYTES_MAX: u64 = 256 << 20;
@@ -610,6 +652,25 @@ mod tests {
             ("-1GB", None),
         ] {
             assert_eq!(parse_size(text), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_member_is_known_by_its_number_or_its_name() {
+        let of = |args: &[&str]| parsed(args).map(|flags| flags.cluster);
+        let cluster = |members, member, replication| Cluster { members, member, replication };
+        assert_eq!(of(&[]), Ok(cluster(1, 0, 1)));
+        let named =
+            ["--cluster.members=4", "--cluster.member=corelane-x2-3", "--cluster.replication=2"];
+        assert_eq!(of(&named), Ok(cluster(4, 3, 2)));
+        for wrong in [
+            &["--cluster.members=0"][..],
+            &["--cluster.member=1"],
+            &["--cluster.members=3", "--cluster.member=host3"],
+            &["--cluster.members=3", "--cluster.member=a-"],
+            &["--cluster.members=2", "--cluster.replication=3"],
+        ] {
+            assert_eq!(exit(wrong).code, 1, "{wrong:?}");
         }
     }
 }

@@ -105,7 +105,7 @@ fn dir(given: &ArgMatches) -> PathBuf {
     given.get_one("DIR").cloned().unwrap_or_default()
 }
 
-fn command() -> Command {
+pub(super) fn command() -> Command {
     let dir = Arg::new("DIR")
         .required(true)
         .value_parser(clap::value_parser!(PathBuf))

@@ -101,6 +101,10 @@ catalog! {
     SD_RECEIVED Counter "prometheus_sd_received_updates_total" "Updates received from mechanisms.";
     SD_UPDATES Counter "prometheus_sd_updates_total" "Updates passed on.";
     SD_REFRESH_FAILURES Counter "prometheus_sd_refresh_failures_total" "Refreshes that left something unread.";
+    SD_CONSUL_FAILURES Counter "prometheus_sd_consul_rpc_failures_total" "Questions to Consul that failed.";
+    SD_DNS_FAILURES Counter "prometheus_sd_dns_lookup_failures_total" "Refreshes of DNS discovery with a look-up that failed.";
+    SD_HTTP_FAILURES Counter "prometheus_sd_http_failures_total" "Refreshes of HTTP discovery that failed.";
+    SD_KUBERNETES_FAILURES Counter "prometheus_sd_kubernetes_failures_total" "Lists and watches of Kubernetes that failed.";
     SD_FILE_ERRORS Counter "prometheus_sd_file_read_errors_total" "Target files that could not be read or parsed.";
     SD_WATCH_ERRORS Counter "prometheus_sd_file_watcher_errors_total" "Directories that could not be watched.";
     SD_FILE_TIME Gauge "prometheus_sd_file_mtime_seconds" "Modification time of each target file.";

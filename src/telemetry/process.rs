@@ -73,6 +73,8 @@ pub struct DiscoveryState {
     pub last_updates: Vec<(String, Timestamp)>,
     /// Refreshes that left something unread, by mechanism and job.
     pub refresh_failures: Vec<(&'static str, String, u64)>,
+    /// Failures of providers that ask over the network, by mechanism.
+    pub failures: Vec<(&'static str, u64)>,
     /// Updates sent.
     pub updates: u64,
     /// Files that could not be read or parsed, counted at every attempt.

@@ -78,6 +78,15 @@ pub(super) fn write_discovery(page: &mut Page, discovery: &DiscoveryState) {
     page.family(&SD_FAILED_CONFIGS).count(&name, 0);
     page.family(&SD_RECEIVED).count(&name, discovery.updates);
     page.family(&SD_UPDATES).count(&name, discovery.updates);
+    for (metric, mechanism) in [
+        (&SD_CONSUL_FAILURES, "consul"),
+        (&SD_DNS_FAILURES, "dns"),
+        (&SD_HTTP_FAILURES, "http"),
+        (&SD_KUBERNETES_FAILURES, "kubernetes"),
+    ] {
+        let known = discovery.failures.iter().find(|(name, _)| *name == mechanism);
+        page.family(metric).count(&[], known.map_or(0, |(_, failures)| *failures));
+    }
     page.family(&SD_FILE_ERRORS).count(&[], discovery.file_read_errors);
     page.family(&SD_WATCH_ERRORS).count(&[], discovery.file_watch_errors);
     let mut family = page.family(&SD_FILE_TIME);

@@ -661,6 +661,41 @@ mod tests {
     }
 
     #[test]
+    fn requests_that_are_made_to_hurt_are_refused_and_harm_nobody() {
+        let running = Running::start(settings());
+        let long = format!("X-A: {}\r\n", "a".repeat(1 << 20));
+        let many = "X-A: b\r\n".repeat(10_000);
+        let head = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n";
+        for (name, request) in [
+            ("two lengths", format!("{head}Content-Length: 5\r\nContent-Length: 6\r\n\r\n")),
+            ("a length that is none", format!("{head}Content-Length: 5 6\r\n\r\n")),
+            ("a coding that is not known", format!("{head}Transfer-Encoding: x\r\n\r\n")),
+            ("a blank before the colon", format!("{head}Content-Length : 5\r\n\r\n")),
+            ("a header without an end", format!("{head}{long}\r\n")),
+            ("too many headers", format!("{head}{many}\r\n")),
+            ("an address without an end", format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1 << 20))),
+            ("no HTTP", "\x16\x03\x01\x02\x00\x01\r\n\r\n".to_owned()),
+        ] {
+            let mut stream = TcpStream::connect(running.address).expect("open");
+            // It may be closed before all is sent.
+            let _ = stream.write_all(request.as_bytes());
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            let text = String::from_utf8_lossy(&answer);
+            assert!(!text.contains(" 200 "), "{name}: {text}");
+        }
+        // No body is waited for, however long it is said to be.
+        let mut stream = TcpStream::connect(running.address).expect("open");
+        let endless = "POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n";
+        stream.write_all(endless.as_bytes()).expect("sent");
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).expect("answered");
+        assert_eq!(&start, b"HTTP/1.1 500");
+        assert_eq!(running.ask("GET", "/-/healthy").0, 200);
+        running.stop();
+    }
+
+    #[test]
     fn a_request_that_does_not_end_is_cut_off_and_frees_its_connection() {
         let read_timeout = Duration::from_millis(20);
         let running = Running::start(Settings { read_timeout, connections_max: 1, ..settings() });

@@ -55,6 +55,16 @@ fn golden_configurations_read_and_print_as_recorded() {
 
 // spec: CFG-1 … CFG-6, CFG §2.2 … §2.7
 #[test]
+fn the_configuration_in_the_manifests_can_be_used() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/kubernetes/config.yaml");
+    let text = std::fs::read_to_string(path).expect("it is there");
+    let (_, text) = text.split_once("prometheus.yml: |\n").expect("the one file");
+    let lines = text.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
+    let config = config(&lines.collect::<Vec<_>>().join("\n"));
+    assert_eq!((config.scrape_configs.len(), config.remote_write.len()), (2, 1));
+}
+
+#[test]
 fn what_is_wrong_unknown_or_not_supported_is_refused_with_its_place() {
     let file = corpus("refused.txt");
     let mut lines = file.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

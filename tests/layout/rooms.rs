@@ -30,10 +30,11 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("disk", &["base", "model", "wal"]),
     ("driver", &["base", "tls", "mail", "wal", "shard", "io", "disk"]),
     ("telemetry", &["base", "model", "mail"]),
-    ("discovery", &["base", "model", "config", "mail", "telemetry"]),
+    ("discovery", &["base", "model", "client", "config", "mail", "telemetry"]),
     ("web", &["base", "model", "relabel", "tls", "auth", "config", "mail", "telemetry"]),
     ("flags", &["base", "mail", "telemetry"]),
     ("coordinator", ALL),
+    ("tools", &["model", "exposition", "relabel", "config", "flags"]),
     (
         "inspect",
         &[
