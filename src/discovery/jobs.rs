@@ -29,7 +29,7 @@ pub(super) struct Jobs {
 struct Provided {
     mechanism: &'static str,
     groups: BTreeMap<String, TargetGroup>,
-    /// It has said something good.
+    /// It has said something good, or nobody waits for that any more.
     spoke: bool,
     since: Instant,
     failures: u64,
@@ -166,6 +166,18 @@ impl Jobs {
         silent.map(|provided| provided.since + PATIENCE).min()
     }
 
+    /// Waits no more for providers that have been silent for too long. True if there were any.
+    pub(super) fn lose_patience(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        for provided in self.found.values_mut() {
+            if !provided.spoke && provided.since + PATIENCE <= now {
+                provided.spoke = true;
+                any = true;
+            }
+        }
+        any
+    }
+
     pub(super) fn directories(&self) -> BTreeSet<PathBuf> {
         let files = self.jobs.iter().flat_map(|job| &job.files);
         files.flat_map(|file| file.provider.directories()).collect()
@@ -173,12 +185,10 @@ impl Jobs {
 
     /// Jobs whose groups are not those last sent. One with files that were never read has to wait for them, so
     /// that its first update is whole.
-    pub(super) fn updates(&mut self, now: Timestamp, instant: Instant) -> Vec<Update> {
+    pub(super) fn updates(&mut self, now: Timestamp) -> Vec<Update> {
         let mut updates = Vec::new();
         let found = &self.found;
-        let waits = |id: &u64| {
-            found.get(id).is_some_and(|one| !one.spoke && instant < one.since + PATIENCE)
-        };
+        let waits = |id: &u64| found.get(id).is_some_and(|provided| !provided.spoke);
         let whole = |job: &&mut Job| {
             let waits = job.sent.is_some() && job.remotes.iter().any(waits);
             !waits && job.files.iter().all(|file| file.read)
@@ -327,10 +337,10 @@ mod tests {
         let mut jobs = Jobs::default();
         let configs = [config("s", &["a:1"], &[]), config("f", &["b:1"], &[&pattern])];
         jobs.configure(&configs, &mut remotes(), now);
-        let first = jobs.updates(at, now);
+        let first = jobs.updates(at);
         assert_eq!(first.iter().map(|update| update.job.as_str()).collect::<Vec<_>>(), ["s"]);
         assert!(jobs.refresh(now).is_empty());
-        let second = jobs.updates(at, now);
+        let second = jobs.updates(at);
         assert_eq!(addresses(&second[0]), ["b:1", "f:1"]);
         let path = scratch.0.join("a.json").display().to_string();
         let from_file = &second[0].groups[1];
@@ -338,13 +348,13 @@ mod tests {
         assert_eq!(from_file.labels.get("__meta_filepath"), path);
         assert_eq!(from_file.labels.get("zone"), "x");
         jobs.configure(&configs, &mut remotes(), now);
-        assert!(jobs.refresh(now).is_empty() && jobs.updates(at, now).is_empty());
+        assert!(jobs.refresh(now).is_empty() && jobs.updates(at).is_empty());
         jobs.configure(
             &[config("f", &["c:1"], &[&pattern]), config("none", &[], &[])],
             &mut remotes(),
             now,
         );
-        let third = jobs.updates(at, now);
+        let third = jobs.updates(at);
         assert_eq!(addresses(&third[0]), ["c:1", "f:1"]);
         assert_eq!((third[1].job.as_str(), third[1].groups.len()), ("none", 0));
         let state = jobs.state(0);
@@ -369,7 +379,7 @@ mod tests {
         let mut step = |jobs: &mut Jobs| {
             now += Duration::from_secs(300);
             let failures = jobs.refresh(now);
-            (failures.len(), jobs.updates(at, now))
+            (failures.len(), jobs.updates(at))
         };
         assert_eq!(addresses(&step(&mut jobs).1[0]), ["x:1", "y:1"]);
         scratch.write("a.json", "[{");
@@ -398,5 +408,39 @@ mod tests {
         assert!(jobs.refresh(now + Duration::from_secs(299)).is_empty());
         jobs.disturb(now);
         assert_eq!(jobs.refresh(now).len(), 1);
+    }
+
+    #[test]
+    fn what_a_job_had_stays_until_a_new_provider_has_spoken() {
+        let (now, at) = (Instant::now(), Timestamp(1));
+        let (mut jobs, mut remotes) = (Jobs::default(), remotes());
+        let with = |url: &str| {
+            let text = format!(
+                "scrape_configs: [{{job_name: a, static_configs: [{{targets: [s]}}], \
+                 http_sd_configs: [{{url: 'http://127.0.0.1:1/{url}'}}]}}]"
+            );
+            parse(&text, Path::new("p.yml"), &|_| None).expect("good").0.scrape_configs
+        };
+        let group = |name: &str| TargetGroup {
+            source: name.to_owned(),
+            targets: vec![[("__address__", name)].into_iter().collect()],
+            ..TargetGroup::default()
+        };
+        jobs.configure(&with("x"), &mut remotes, now);
+        assert_eq!(addresses(&jobs.updates(at)[0]), ["s"]);
+        assert_eq!(jobs.hear(Found { id: 0, news: News::All(vec![group("x:1")]) }), None);
+        assert_eq!(addresses(&jobs.updates(at)[0]), ["s", "x:1"]);
+        let failed = News::Failed("gone".to_owned());
+        assert!(jobs.hear(Found { id: 0, news: failed }).is_some() && jobs.updates(at).is_empty());
+        jobs.configure(&with("y"), &mut remotes, now);
+        assert!(jobs.updates(at).is_empty());
+        assert_eq!(jobs.hear(Found { id: 0, news: News::All(Vec::new()) }), None);
+        assert!(jobs.updates(at).is_empty(), "a provider that was stopped was listened to");
+        jobs.hear(Found { id: 1, news: News::All(vec![group("y:1")]) });
+        assert_eq!(addresses(&jobs.updates(at)[0]), ["s", "y:1"]);
+        jobs.configure(&with("z"), &mut remotes, now);
+        assert!(!jobs.lose_patience(now) && jobs.updates(at).is_empty());
+        assert!(jobs.lose_patience(now + PATIENCE) && jobs.patience_ends().is_none());
+        assert_eq!(addresses(&jobs.updates(at)[0]), ["s"]);
     }
 }

@@ -125,6 +125,9 @@ impl Worker {
                 }
                 default(wait) => {}
             }
+            if self.jobs.lose_patience(Instant::now()) {
+                self.calm.due = Some(Instant::now());
+            }
             // Groups that need no file do not wait for those that do.
             if self.calm.is_over() && self.publish().is_err() {
                 return;
@@ -173,7 +176,7 @@ impl Worker {
     fn publish(&mut self) -> Result<(), crossbeam_channel::SendError<Update>> {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp(elapsed.as_millis().min(i64::MAX as u128) as i64);
-        let updates = self.jobs.updates(now, Instant::now());
+        let updates = self.jobs.updates(now);
         let state = self.jobs.state(self.watch.errors);
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         updates.into_iter().try_for_each(|update| self.updates.send(update))
