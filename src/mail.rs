@@ -9,7 +9,9 @@ use core::time::Duration;
 use crate::auth::SigV4;
 use crate::base::{Histogram, Timestamp};
 use crate::http::{Proxies, Url};
-use crate::model::{Losses, Refusals, RemoteMessage, Shortage, StatusPolicy, Target};
+use crate::model::{
+    ExemplarCounts, Losses, Refusals, RemoteMessage, Shortage, StatusPolicy, Target,
+};
 use crate::relabel::Rule;
 use crate::tls;
 
@@ -152,6 +154,10 @@ pub struct Job {
     /// Protocol assumed for a page without a usable content type; a configuration name such as `PrometheusText0.0.4`.
     pub fallback_protocol: Option<String>,
     pub transport: Transport,
+    /// A series that says when its counting began gets a zero there.
+    pub inject_zeros: bool,
+    /// That time is kept with its samples.
+    pub keep_starts: bool,
     /// Key into [`Assignment::tls`] for https targets.
     pub tls: u32,
 }
@@ -191,6 +197,8 @@ pub struct EndpointPlan {
     pub message: RemoteMessage,
     /// Native histograms are sent; else each is counted as lost.
     pub send_native_histograms: bool,
+    /// Else they are passed over.
+    pub send_exemplars: bool,
     /// How often types, helps and units are sent to an endpoint of 1.0; `None`: never.
     pub metadata_interval: Option<Duration>,
     /// In one request, at least one.
@@ -275,6 +283,7 @@ pub struct LogMeters {
     pub appended: u64,
     /// Native histograms among those.
     pub appended_histograms: u64,
+    pub exemplars: ExemplarCounts,
     /// Series with a definition in memory.
     pub series: u64,
     pub series_created: u64,
@@ -338,6 +347,8 @@ pub struct EndpointMeters {
     /// Native histograms among the samples attempted, retried and lost.
     pub histograms: HistogramMeters,
     pub metadata: MetadataMeters,
+    /// Those that the endpoint is to be sent.
+    pub exemplars: HistogramMeters,
     pub requests: u64,
     pub requests_failed: u64,
     pub bytes_sent: u64,
@@ -438,7 +449,7 @@ pub struct RemovedMeters {
     pub given_up: u64,
 }
 
-/// How many of an endpoint's samples are native histograms.
+/// How many of an endpoint's samples are native histograms; or exemplars that go with them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HistogramMeters {
     pub attempted: u64,

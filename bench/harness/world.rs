@@ -354,6 +354,7 @@ fn endpoint() -> EndpointPlan {
         sample_age_limit: Duration::ZERO,
         message: RemoteMessage::V1,
         send_native_histograms: true,
+        send_exemplars: true,
         metadata_interval: None,
         metadata_max: 1,
         from_oldest: false,

@@ -2,12 +2,17 @@
 
 use core::marker::PhantomData;
 use core::time::Duration;
+use std::collections::HashMap;
 
+use crate::append::exemplars::{ExemplarColumns, Frames};
 use crate::append::histograms::HistogramColumns;
+use crate::append::starts::StartColumns;
 use crate::base::{Now, Timestamp, limits};
-use crate::model::{NativeHistogram, Refusal, Refusals, SeriesRef};
+use crate::model::{
+    ExemplarCounts, ExemplarRefusal, NativeHistogram, Refusal, Refusals, SeriesRef,
+};
 use crate::series::{Admission, Feed};
-use crate::wal::{Full, Histograms, Log, Place, Samples, Seq, home_of_lane};
+use crate::wal::{Beside, Exemplar, Full, Histograms, Log, Place, Samples, Seq, home_of_lane};
 
 /// Samples of one scrape or request on their way into the log. Buffers are reused.
 #[derive(Debug, Default)]
@@ -21,6 +26,8 @@ pub struct Batch {
     /// Empty while every sample is of `time`.
     times: Vec<i64>,
     histograms: HistogramColumns,
+    exemplars: ExemplarColumns,
+    starts: StartColumns,
 }
 
 impl Batch {
@@ -31,6 +38,8 @@ impl Batch {
         self.values.clear();
         self.times.clear();
         self.histograms.clear();
+        self.exemplars.clear();
+        self.starts.clear();
     }
 
     #[inline]
@@ -55,8 +64,32 @@ impl Batch {
         self.times.push(timestamp);
     }
 
+    /// An exemplar of the sample pushed last, which is of that series, and a histogram or not. `timed`: its time is its
+    /// own.
+    pub fn push_exemplar(
+        &mut self,
+        series: SeriesRef,
+        histogram: bool,
+        exemplar: &Exemplar<'_>,
+        timed: bool,
+    ) {
+        let columns = if histogram { &mut self.histograms.exemplars } else { &mut self.exemplars };
+        columns.push(series, exemplar, timed);
+    }
+
+    /// When the counting of the sample pushed last began, in milliseconds.
+    pub fn push_start(&mut self, series: SeriesRef, histogram: bool, start: i64) {
+        let columns = if histogram { &mut self.histograms.starts } else { &mut self.starts };
+        columns.push(series, start);
+    }
+
+    /// Exemplars of all samples.
+    fn exemplars(&self) -> u64 {
+        (self.exemplars.len() + self.histograms.exemplars.len()) as u64
+    }
+
     /// Moves the samples of these series over, in their order.
-    fn move_to(&mut self, other: &mut Batch, moves: impl Fn(SeriesRef) -> bool) {
+    fn move_to(&mut self, other: &mut Batch, moves: impl Fn(SeriesRef) -> bool + Copy) {
         let mut kept = 0;
         for at in 0..self.refs.len() {
             let (series, value) = (self.refs[at], self.values[at]);
@@ -75,6 +108,8 @@ impl Batch {
         self.values.truncate(kept);
         self.times.truncate(kept.min(self.times.len()));
         self.histograms.move_to(&mut other.histograms, moves);
+        self.exemplars.move_to(&mut other.exemplars, moves);
+        self.starts.move_to(&mut other.starts, moves);
     }
 
     /// A native histogram, of the batch's time if it has none of its own (in milliseconds). False if it is too large
@@ -105,12 +140,16 @@ impl Batch {
 
     /// Frames that it takes at most.
     fn frames(&self, frame: usize) -> u32 {
-        (self.refs.len().div_ceil(frame) + self.histograms.refs.len()) as u32
+        // Exemplars may end one before its time, but none has fewer than one.
+        let split = self.exemplars.len();
+        (self.refs.len().div_ceil(frame) + split + self.histograms.refs.len()) as u32
     }
 
     /// Bytes held, for the memory budget.
     pub fn capacity_bytes(&self) -> usize {
         let columns = self.refs.capacity() * 4 + self.values.capacity() * 8;
+        let beside = self.exemplars.capacity_bytes() + self.starts.capacity_bytes();
+        let columns = columns + beside;
         columns + self.times.capacity() * 8 + self.histograms.capacity_bytes()
     }
 }
@@ -124,6 +163,9 @@ pub struct Appender {
     /// Histograms among those.
     pub histograms: u64,
     pub refused: Refusals,
+    pub exemplars: ExemplarCounts,
+    /// Hash of each series' last exemplar.
+    latest: HashMap<u32, u64>,
     window_ms: i64,
     _here: PhantomData<*const ()>,
 }
@@ -149,6 +191,7 @@ impl Appender {
     /// Forgets the batch, counted.
     pub fn rollback(&mut self, batch: &mut Batch) {
         self.refuse(Refusal::RolledBack, batch.len() as u64);
+        self.exemplars.refuse(ExemplarRefusal::SampleRefused, batch.exemplars());
         batch.begin(batch.lane, batch.time);
     }
 
@@ -156,7 +199,10 @@ impl Appender {
     /// counted as refused.
     pub fn commit(&mut self, feed: &mut Feed, batch: &mut Batch, now: Now) -> Result<Place, Full> {
         self.offered += batch.len() as u64;
-        let frame = feed.log.frame_samples();
+        let frame = match batch.exemplars.is_empty() && batch.starts.is_empty() {
+            true => feed.log.frame_samples(),
+            false => feed.log.frame_samples_with(),
+        };
         let mut outcome = Ok(feed.log.end());
         if self.admit(feed, batch, frame) {
             outcome = self.commit_guests(feed, batch, frame, now);
@@ -202,8 +248,13 @@ impl Appender {
     ) -> Result<Place, Full> {
         let mut outcome = Ok(feed.log.end());
         let mut from = 0;
+        let mut exemplars = Frames::new(&batch.exemplars);
+        let (mut start, mut starts) = (0, Vec::new());
         while from < batch.refs.len() {
-            let to = (from + frame).min(batch.refs.len());
+            let mut to = (from + frame).min(batch.refs.len());
+            if !batch.exemplars.is_empty() {
+                to = from + exemplars.gather(&batch.refs[from..to], batch.time.0);
+            }
             let samples = Samples {
                 lane: batch.lane,
                 time: batch.time,
@@ -211,10 +262,14 @@ impl Appender {
                 values: &batch.values[from..to],
                 times: if batch.times.is_empty() { &[] } else { &batch.times[from..to] },
             };
-            let written = feed.log.append(&samples, now.timestamp);
+            batch.starts.gather(&mut start, samples.refs, batch.time.0, &mut starts);
+            let beside = Beside { exemplars: &exemplars.bytes, starts: &starts };
+            let written = feed.log.append_with(&samples, beside, now.timestamp);
+            self.count_exemplars(written.is_ok(), exemplars.in_frame);
             self.count(written, to - from, &mut outcome);
             from = to;
         }
+        self.exemplars.refuse(ExemplarRefusal::TooLong, exemplars.left());
         self.append_histograms(&mut feed.log, batch, now, &mut outcome);
         outcome
     }
@@ -232,6 +287,13 @@ impl Appender {
         }
     }
 
+    fn count_exemplars(&mut self, written: bool, exemplars: u64) {
+        match written {
+            true => self.exemplars.appended += exemplars,
+            false => self.exemplars.refuse(ExemplarRefusal::SampleRefused, exemplars),
+        }
+    }
+
     fn append_histograms(
         &mut self,
         log: &mut Log,
@@ -239,10 +301,13 @@ impl Appender {
         now: Now,
         outcome: &mut Result<Place, Full>,
     ) {
-        let HistogramColumns { refs, times, lengths, bodies } = &batch.histograms;
+        let HistogramColumns { refs, times, lengths, bodies, .. } = &batch.histograms;
         let (mut from, mut start) = (0, 0);
+        let mut exemplars = Frames::new(&batch.histograms.exemplars);
+        let (mut next, mut starts) = (0, Vec::new());
         while from < refs.len() {
             let to = from + log.frame_histograms(&lengths[from..]);
+            let to = from + exemplars.gather(&refs[from..to], batch.time.0);
             let end =
                 start + lengths[from..to].iter().map(|length| *length as usize).sum::<usize>();
             let own_times = times[from..to].iter().any(|time| *time != batch.time.0);
@@ -254,11 +319,16 @@ impl Appender {
                 lengths: &lengths[from..to],
                 bodies: &bodies[start..end],
             };
-            let written = log.append_histograms(&histograms, now.timestamp);
+            let own = &batch.histograms.starts;
+            own.gather(&mut next, histograms.refs, batch.time.0, &mut starts);
+            let beside = Beside { exemplars: &exemplars.bytes, starts: &starts };
+            let written = log.append_histograms(&histograms, beside, now.timestamp);
+            self.count_exemplars(written.is_ok(), exemplars.in_frame);
             self.histograms += if written.is_ok() { (to - from) as u64 } else { 0 };
             self.count(written, to - from, outcome);
             (from, start) = (to, end);
         }
+        self.exemplars.refuse(ExemplarRefusal::TooLong, exemplars.left());
     }
 
     /// Takes out of the batch what is older than, or as old as, its series' newest sample. True if some of the series
@@ -271,7 +341,8 @@ impl Appender {
         let mut kept = 0;
         for at in 0..batch.refs.len() {
             let time = if batch.times.is_empty() { batch.time.0 } else { batch.times[at] };
-            if self.admits(feed, batch.refs[at], time, segment) {
+            let admitted = self.admits(feed, batch.refs[at], time, segment);
+            if admitted {
                 guests |= feed.table.home(batch.refs[at]) != own;
                 if kept != at {
                     batch.refs[kept] = batch.refs[at];
@@ -281,17 +352,48 @@ impl Appender {
                     }
                 }
                 kept += 1;
+            } else {
+                self.drop_beside(&mut batch.exemplars, &mut batch.starts, batch.refs[at]);
             }
         }
         batch.refs.truncate(kept);
         batch.values.truncate(kept);
         batch.times.truncate(kept.min(batch.times.len()));
+        let mut owners = core::mem::take(&mut batch.histograms.exemplars);
+        let mut starts = core::mem::take(&mut batch.histograms.starts);
         batch.histograms.retain(|series, time| {
             let admitted = self.admits(feed, series, time, segment);
             guests |= admitted && feed.table.home(series) != own;
+            if !admitted {
+                self.drop_beside(&mut owners, &mut starts, series);
+            }
             admitted
         });
+        (batch.histograms.exemplars, batch.histograms.starts) = (owners, starts);
+        for exemplars in [&mut batch.exemplars, &mut batch.histograms.exemplars] {
+            if !exemplars.is_empty() {
+                let known = exemplars.drop_known(&mut self.latest);
+                self.exemplars.refuse(ExemplarRefusal::Duplicate, known);
+            }
+        }
         guests
+    }
+
+    /// A sample of the series is not admitted.
+    #[cold]
+    fn drop_beside(
+        &mut self,
+        exemplars: &mut ExemplarColumns,
+        starts: &mut StartColumns,
+        series: SeriesRef,
+    ) {
+        if !exemplars.is_empty() {
+            let dropped = exemplars.drop_of(series);
+            self.exemplars.refuse(ExemplarRefusal::SampleRefused, dropped);
+        }
+        if !starts.is_empty() {
+            starts.drop_of(series);
+        }
     }
 
     #[inline]

@@ -1,5 +1,7 @@
 //! Native histograms on their way into the log, packed.
 
+use crate::append::exemplars::ExemplarColumns;
+use crate::append::starts::StartColumns;
 use crate::base::limits;
 use crate::model::{NativeHistogram, SeriesRef, pack_histogram};
 
@@ -11,6 +13,8 @@ pub(super) struct HistogramColumns {
     pub(super) times: Vec<i64>,
     pub(super) lengths: Vec<u32>,
     pub(super) bodies: Vec<u8>,
+    pub(super) exemplars: ExemplarColumns,
+    pub(super) starts: StartColumns,
 }
 
 impl HistogramColumns {
@@ -19,6 +23,8 @@ impl HistogramColumns {
         self.times.clear();
         self.lengths.clear();
         self.bodies.clear();
+        self.exemplars.clear();
+        self.starts.clear();
     }
 
     /// False, and nothing changed, if it is too large for the log.
@@ -66,7 +72,7 @@ impl HistogramColumns {
     pub(super) fn move_to(
         &mut self,
         other: &mut HistogramColumns,
-        moves: impl Fn(SeriesRef) -> bool,
+        moves: impl Fn(SeriesRef) -> bool + Copy,
     ) {
         let mut start = 0;
         for at in 0..self.refs.len() {
@@ -80,11 +86,15 @@ impl HistogramColumns {
             start = end;
         }
         self.retain(|series, _| !moves(series));
+        self.exemplars.move_to(&mut other.exemplars, moves);
+        self.starts.move_to(&mut other.starts, moves);
     }
 
     pub(super) fn capacity_bytes(&self) -> usize {
         let columns = self.refs.capacity() * 4 + self.lengths.capacity() * 4;
-        columns + self.times.capacity() * 8 + self.bodies.capacity()
+        let bytes =
+            self.bodies.capacity() + self.exemplars.capacity_bytes() + self.starts.capacity_bytes();
+        columns + self.times.capacity() * 8 + bytes
     }
 }
 

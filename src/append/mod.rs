@@ -6,6 +6,8 @@
 //! May use: base, model, series, wal.
 
 mod appender;
+mod exemplars;
 mod histograms;
+mod starts;
 
 pub use appender::{Appender, Batch};

@@ -28,6 +28,10 @@ pub const RECORD_BYTES: usize = 4 << 20;
 pub const LABELS_BYTES: usize = 64 << 10;
 /// One packed native histogram: about twenty thousand buckets.
 pub const HISTOGRAM_BYTES: usize = 64 << 10;
+/// Exemplars of one log record.
+pub const EXEMPLARS_BYTES: usize = 32 << 10;
+/// Characters of an exemplar's names and values together, as OpenMetrics has it.
+pub const EXEMPLAR_CHARS: usize = 128;
 /// Connections of one endpoint on one shard (the cursor page has room for as many).
 pub const CONNECTIONS: usize = 16;
 /// Page size assumed for file layouts.
@@ -55,6 +59,7 @@ pub const STENCIL_BYTES: usize = 256 << 20;
 const _: () = assert!(LABELS_BYTES < RECORD_BYTES);
 const _: () = assert!(LABELS_BYTES * 2 + 2 * PAGE_BYTES < SEGMENT_BYTES_MIN);
 const _: () = assert!(HISTOGRAM_BYTES * 2 + 2 * PAGE_BYTES < SEGMENT_BYTES_MIN);
+const _: () = assert!(HISTOGRAM_BYTES * 2 + EXEMPLARS_BYTES + 2 * PAGE_BYTES < SEGMENT_BYTES_MIN);
 const _: () = assert!(RECORD_BYTES < SEGMENT_BYTES_DEFAULT);
 const _: () = assert!(LABELS_BYTES * 2 + 2 * PAGE_BYTES < MEMORY_SEGMENT_BYTES);
 const _: () = assert!(MEMORY_SEGMENT_BYTES.is_multiple_of(PAGE_BYTES));

@@ -63,7 +63,6 @@ pub(super) const DISCOVERY: &[Known] = &[
 pub(super) const REMOTE_WRITE: &[Known] = &[
     // It only adds debug lines about 2.0 requests.
     ("failed_request_logging", Harmless::Flag),
-    ("send_exemplars", Harmless::False),
 ];
 
 // spec: CFG §2.7

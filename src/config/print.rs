@@ -186,6 +186,9 @@ fn print_remote_rest(entry: &RemoteWriteConfig, p: &mut Printer) {
     }
     p.list("write_relabel_configs", &entry.write_relabel_configs, print_rule);
     p.text("protobuf_message", entry.message.name());
+    if entry.send_exemplars {
+        p.plain("send_exemplars", true);
+    }
     if entry.send_native_histograms {
         p.plain("send_native_histograms", true);
     }

@@ -107,6 +107,7 @@ fn read_remote_write(
         Some(queue) => read_queue(queue)?,
         None => QueueConfig::default(),
     };
+    let send_exemplars = section.flag("send_exemplars", false)?;
     let metadata = match section.section("metadata_config")? {
         Some(metadata) => read_metadata(metadata)?,
         None => MetadataConfig::default(),
@@ -130,6 +131,7 @@ fn read_remote_write(
         write_relabel_configs,
         message,
         send_native_histograms,
+        send_exemplars,
         metadata,
         queue,
         http,

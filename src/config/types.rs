@@ -119,6 +119,7 @@ pub struct RemoteWriteConfig {
     pub write_relabel_configs: Vec<Rule>,
     pub message: RemoteMessage,
     pub send_native_histograms: bool,
+    pub send_exemplars: bool,
     pub metadata: MetadataConfig,
     pub queue: QueueConfig,
     pub http: HttpClientConfig,

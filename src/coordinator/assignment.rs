@@ -12,6 +12,7 @@ use crate::config::{
 };
 use crate::coordinator::credentials::Held;
 use crate::exposition::{Protocol, accept_header};
+use crate::flags::Flags;
 use crate::http::Url;
 use crate::mail::{Assignment, EndpointPlan, Job, TlsPlan, Transport};
 use crate::model::pack;
@@ -138,6 +139,14 @@ fn transport(
     Ok(made)
 }
 
+/// What `--enable-feature` asks of scrapes.
+pub fn set_features(flags: &Flags, made: &mut Assignment) {
+    for job in &mut made.jobs {
+        job.inject_zeros = flags.feature("created-timestamp-zero-ingestion");
+        job.keep_starts = flags.feature("st-storage");
+    }
+}
+
 fn job(config: &ScrapeConfig, tls: u32) -> Job {
     let protocols: Vec<Protocol> =
         config.scrape_protocols.iter().filter_map(|name| Protocol::from_name(name)).collect();
@@ -165,6 +174,8 @@ fn job(config: &ScrapeConfig, tls: u32) -> Job {
         headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         fallback_protocol: config.fallback_scrape_protocol.clone(),
         transport: Transport::default(),
+        inject_zeros: false,
+        keep_starts: false,
         tls,
     }
 }
@@ -205,6 +216,7 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         sample_age_limit: queue.sample_age_limit,
         message: config.message,
         send_native_histograms: config.send_native_histograms,
+        send_exemplars: config.send_exemplars,
         metadata_interval: config.metadata.send.then_some(config.metadata.send_interval),
         metadata_max: config.metadata.max_samples_per_send.min(1 << 20) as usize,
         from_oldest: config.start_at == StartAt::Oldest,

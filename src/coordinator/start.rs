@@ -13,7 +13,7 @@ use crate::base::{limits, stable_hash};
 use crate::client::{native_roots, read_file};
 use crate::config::{self, Config, ProxyConfig};
 use crate::coordinator::adoption::adopters;
-use crate::coordinator::assignment::assignment;
+use crate::coordinator::assignment::{assignment, set_features};
 use crate::coordinator::cores::Core;
 use crate::coordinator::credentials::{Credentials, WITHHELD};
 use crate::coordinator::thread::{Coordinator, Parts};
@@ -73,9 +73,10 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let runtime = runtime(&flags, cores, logger)?;
     let system_roots = system_roots(&config);
     let mut credentials = Credentials::new(*logger);
-    let made = credentials
+    let mut made = credentials
         .made(|held| assignment(&config, 1, cores, &read_file, &system_roots, held))
         .map_err(|error| refuse(1, error))?;
+    set_features(&flags, &mut made.assignment);
     for complaint in made.complaints {
         logger.error(SOURCE, WITHHELD, &[("err", complaint)]);
     }

@@ -14,7 +14,7 @@ use crate::base::{Instant, Timestamp};
 use crate::client::read_file;
 use crate::config::Config;
 use crate::coordinator::adoption::Epochs;
-use crate::coordinator::assignment::assignment;
+use crate::coordinator::assignment::{assignment, set_features};
 use crate::coordinator::cardinality::cardinality;
 use crate::coordinator::cores::Core;
 use crate::coordinator::cost::cost;
@@ -404,10 +404,11 @@ impl Coordinator {
         let roots = system_roots(&config);
         let shards = self.parts.shards.len() as u16;
         let generation = self.parts.first.generation + 1;
-        let made = self
+        let mut made = self
             .parts
             .credentials
             .made(|held| assignment(&config, generation, shards, &read_file, &roots, held))?;
+        set_features(&self.parts.flags, &mut made.assignment);
         for complaint in made.complaints {
             self.parts.logger.error(SOURCE, WITHHELD, &[("err", complaint)]);
         }

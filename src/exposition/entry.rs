@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::base::limits;
 use crate::exposition::error::ParseError;
+use crate::exposition::families;
 use crate::exposition::labels::{Labelled, fill};
 use crate::model::{LabelsBuilder, MetricType, NativeHistogram};
 
@@ -52,24 +54,37 @@ pub struct Series<'a> {
     pub timestamp_ms: Option<i64>,
     /// The value instead of `value`, where it is a native histogram. It is compact.
     pub histogram: Option<&'a NativeHistogram>,
-    /// `None` also for an exemplar whose labels are too long to keep.
     pub exemplar: Option<Exemplar<'a>>,
+    /// When counting began, in milliseconds since the epoch, where a protobuf page says so.
+    pub start_ms: Option<i64>,
 }
 
 /// An exemplar that obeys the grammar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exemplar<'a> {
-    /// From `{` to `}`.
+    /// From `{` to `}`; of a protobuf page its labels as the message has them.
     pub text: &'a [u8],
+    pub(super) from_message: bool,
+    /// Characters of its names and values together.
+    pub chars: usize,
     pub value: f64,
     /// `None`: the time of its sample.
     pub timestamp_ms: Option<i64>,
 }
 
 impl Exemplar<'_> {
+    /// Its labels are too long to keep; its sample is kept.
+    // spec: conformance 2.2
+    pub fn is_too_long(&self) -> bool {
+        self.chars > limits::EXEMPLAR_CHARS
+    }
+
     /// Replaces what `out` holds by the labels. Escapes stay as written, as Prometheus keeps them. Fails on a name
     /// written twice and on names that are not UTF-8.
     pub fn labels(&self, out: &mut LabelsBuilder) -> Result<(), ParseError> {
+        if self.from_message {
+            return families::exemplar_labels(self.text, out);
+        }
         fill(Labelled::exemplar(self.text), MetricType::Unknown, out, &mut Vec::new())
     }
 }

@@ -8,11 +8,11 @@
 //! if and only if name and labels are written equally. See [`Families::sample`].
 
 use crate::base::put_uvarint;
-use crate::exposition::entry::Series;
+use crate::exposition::entry::{Exemplar, Series};
 use crate::exposition::error::{ParseError, shown};
 use crate::exposition::histogram::HistogramMessage;
 use crate::exposition::labels::Gathering;
-use crate::exposition::message::{Message, Taken, Value, take, varint};
+use crate::exposition::message::{Message, Taken, Value, take, timestamp, varint};
 use crate::exposition::number::canonical;
 use crate::model::{
     Classic, Description, HistogramRules, LabelsBuilder, MetricType, NativeHistogram, pack,
@@ -40,6 +40,8 @@ struct Point {
     /// Upper bound or quantile.
     bound: f64,
     value: f64,
+    /// Place of its exemplar's message in `exemplars`; empty: none.
+    exemplar: (u32, u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,6 +96,9 @@ pub struct Families {
     head: usize,
     timestamp_ms: i64,
     points: Vec<Point>,
+    exemplars: Vec<u8>,
+    /// When counting began, in milliseconds; 0: not said.
+    start_ms: i64,
     message: HistogramMessage,
     /// The value of the one point that is a native histogram.
     native: Option<NativeHistogram>,
@@ -234,7 +239,9 @@ impl Families {
         }
         self.text.truncate(self.head);
         self.timestamp_ms = 0;
+        self.start_ms = 0;
         self.points.clear();
+        self.exemplars.clear();
         self.native = None;
         let wanted = match self.kind {
             COUNTER => 3,
@@ -264,10 +271,7 @@ impl Families {
         match self.kind {
             SUMMARY => self.summary(body)?,
             HISTOGRAM | GAUGE_HISTOGRAM => self.histogram(body, rules)?,
-            _ => {
-                let value = plain(body)?;
-                self.points.push(Point { form: Form::Plain, bound: 0.0, value });
-            }
+            _ => self.plain(body)?,
         }
         Ok(self.points.len())
     }
@@ -308,8 +312,9 @@ impl Families {
                             _ => {}
                         }
                     }
-                    self.points.push(Point { form: Form::Quantile, bound, value: quantile });
+                    self.push(Form::Quantile, bound, quantile);
                 }
+                4 => self.start_ms = timestamp(value.bytes()?)?,
                 _ => {}
             }
         }
@@ -322,6 +327,7 @@ impl Families {
     // spec: SCR-74
     fn histogram(&mut self, body: &[u8], rules: HistogramRules) -> Result<(), ParseError> {
         self.message.read(body)?;
+        self.start_ms = self.message.start_ms;
         let gauge = self.kind == GAUGE_HISTOGRAM;
         if rules.native && self.message.is_native() {
             self.native = Some(self.message.native(gauge).map_err(ParseError::Histogram)?);
@@ -347,8 +353,10 @@ impl Families {
         let count = self.message.count();
         self.push(Form::Count, 0.0, count);
         self.push(Form::Sum, 0.0, self.message.sum);
-        for &(bound, value) in &self.message.buckets {
-            self.points.push(Point { form: Form::Bucket, bound, value });
+        self.exemplars.clone_from(&self.message.exemplars);
+        for (at, &(bound, value)) in self.message.buckets.iter().enumerate() {
+            let exemplar = self.message.exemplar(at);
+            self.points.push(Point { form: Form::Bucket, bound, value, exemplar });
             if bound == f64::INFINITY {
                 return;
             }
@@ -357,7 +365,30 @@ impl Families {
     }
 
     fn push(&mut self, form: Form, bound: f64, value: f64) {
-        self.points.push(Point { form, bound, value });
+        self.points.push(Point { form, bound, value, exemplar: (0, 0) });
+    }
+
+    /// A counter, gauge or untyped metric. Only a counter may have an exemplar, and a beginning.
+    #[inline]
+    fn plain(&mut self, body: &[u8]) -> Result<(), ParseError> {
+        let mut message = Message::new(body);
+        let (mut value, mut exemplar) = (0.0, (0, 0));
+        while let Some((number, field, _)) = message.field()? {
+            match number {
+                1 => value = field.double()?,
+                2 if self.kind == COUNTER => exemplar = self.keep_exemplar(field.bytes()?),
+                3 if self.kind == COUNTER => self.start_ms = timestamp(field.bytes()?)?,
+                _ => {}
+            }
+        }
+        self.points.push(Point { form: Form::Plain, bound: 0.0, value, exemplar });
+        Ok(())
+    }
+
+    fn keep_exemplar(&mut self, message: &[u8]) -> (u32, u32) {
+        let start = self.exemplars.len() as u32;
+        self.exemplars.extend_from_slice(message);
+        (start, self.exemplars.len() as u32)
     }
 
     /// A sample of the metric read last, by number; the series text is valid until the next one is asked for.
@@ -378,21 +409,61 @@ impl Families {
         // Nothing else of a histogram family goes by the plain name.
         let histogram = self.native.as_ref().filter(|_| point.form == Form::Plain);
         let value = point.value;
-        Some(Series { text: &self.text, value, timestamp_ms, exemplar: None, histogram })
+        let (start, end) = point.exemplar;
+        let exemplar = self.exemplars.get(start as usize..end as usize);
+        let exemplar = exemplar.filter(|message| !message.is_empty()).and_then(exemplar_of);
+        let start_ms = (self.start_ms != 0).then_some(self.start_ms);
+        Some(Series { text: &self.text, value, timestamp_ms, histogram, exemplar, start_ms })
     }
 }
 
-/// The value of a counter, gauge or untyped metric.
-#[inline]
-fn plain(body: &[u8]) -> Result<f64, ParseError> {
-    let mut message = Message::new(body);
-    let mut found = 0.0;
-    while let Some((number, value, _)) = message.field()? {
-        if number == 1 {
-            found = value.double()?;
+/// An `Exemplar` message; `None` if it is none.
+fn exemplar_of(text: &[u8]) -> Option<Exemplar<'_>> {
+    let (mut value, mut time, mut chars) = (0.0, None, 0usize);
+    let mut message = Message::new(text);
+    while let Some((number, field, _)) = message.field().ok()? {
+        match number {
+            1 => {
+                let mut pair = Message::new(field.bytes().ok()?);
+                while let Some((_, text, _)) = pair.field().ok()? {
+                    let text = String::from_utf8_lossy(text.bytes().ok()?);
+                    chars = chars.saturating_add(text.chars().count());
+                }
+            }
+            2 => value = field.double().ok()?,
+            3 => time = Some(timestamp(field.bytes().ok()?).ok()?),
+            _ => {}
         }
     }
-    Ok(found)
+    Some(Exemplar { text, from_message: true, chars, value, timestamp_ms: time })
+}
+
+/// Labels of an `Exemplar` message.
+pub(super) fn exemplar_labels(text: &[u8], out: &mut LabelsBuilder) -> Result<(), ParseError> {
+    let mut empty = Vec::new();
+    let mut gathering = Gathering::new(out, &mut empty);
+    let mut message = Message::new(text);
+    while let Some((number, value, _)) = message.field()? {
+        if number == 1 {
+            let (name, label) = label_pair(value.bytes()?)?;
+            gathering.add_bytes(name, label)?;
+        }
+    }
+    gathering.finish_nameless()
+}
+
+/// Name and value of a `LabelPair` message.
+fn label_pair(body: &[u8]) -> Result<(&[u8], &[u8]), ParseError> {
+    let (mut name, mut label): (&[u8], &[u8]) = (&[], &[]);
+    let mut pair = Message::new(body);
+    while let Some((number, value, _)) = pair.field()? {
+        match number {
+            1 => name = value.bytes()?,
+            2 => label = value.bytes()?,
+            _ => {}
+        }
+    }
+    Ok((name, label))
 }
 
 /// Name of the family, and what follows it.
@@ -432,15 +503,7 @@ pub(super) fn labels_of(
     gathering.add_bytes(b"__name__", &full)?;
     let mut message = Message::new(fields);
     while let Some((_, value, _)) = message.field()? {
-        let (mut name, mut label): (&[u8], &[u8]) = (&[], &[]);
-        let mut pair = Message::new(value.bytes()?);
-        while let Some((number, value, _)) = pair.field()? {
-            match number {
-                1 => name = value.bytes()?,
-                2 => label = value.bytes()?,
-                _ => {}
-            }
-        }
+        let (name, label) = label_pair(value.bytes()?)?;
         gathering.add_bytes(name, label)?;
     }
     // spec: SCR-36

@@ -1,7 +1,7 @@
 //! The histograms of a protobuf page: classic buckets, native ones, or both in one message.
 
 use crate::exposition::error::ParseError;
-use crate::exposition::message::{Message, Value, doubles, varints};
+use crate::exposition::message::{Message, Value, doubles, timestamp, varints};
 use crate::model::{Classic, Counts, HistogramError, NativeHistogram, Observations, Side, Span};
 
 /// A `Histogram` message as it is. Buffers are reused.
@@ -18,6 +18,11 @@ pub(super) struct HistogramMessage {
     negative: Half,
     /// Upper bounds and cumulative counts.
     pub(super) buckets: Vec<(f64, f64)>,
+    /// Messages of their exemplars, and which is whose.
+    pub(super) exemplars: Vec<u8>,
+    owners: Vec<(u32, u32, u32)>,
+    /// When counting began; 0: not said.
+    pub(super) start_ms: i64,
 }
 
 /// One side of zero.
@@ -36,7 +41,16 @@ impl HistogramMessage {
             match number {
                 1 => self.count = value.varint()?,
                 2 => self.sum = value.double()?,
-                3 => self.buckets.push(bucket(value.bytes()?)?),
+                3 => {
+                    let (bound, count, exemplar) = bucket(value.bytes()?)?;
+                    if !exemplar.is_empty() {
+                        let start = self.exemplars.len() as u32;
+                        self.exemplars.extend_from_slice(exemplar);
+                        let end = self.exemplars.len() as u32;
+                        self.owners.push((self.buckets.len() as u32, start, end));
+                    }
+                    self.buckets.push((bound, count));
+                }
                 4 => self.count_float = value.double()?,
                 5 => self.schema = sint32(value.varint()?),
                 6 => self.zero_threshold = value.double()?,
@@ -44,6 +58,7 @@ impl HistogramMessage {
                 8 => self.zero_count_float = value.double()?,
                 9..=11 => self.negative.field(number - 9, value)?,
                 12..=14 => self.positive.field(number - 12, value)?,
+                15 => self.start_ms = timestamp(value.bytes()?)?,
                 _ => {}
             }
         }
@@ -57,6 +72,15 @@ impl HistogramMessage {
         self.positive.clear();
         self.negative.clear();
         self.buckets.clear();
+        self.exemplars.clear();
+        self.owners.clear();
+        self.start_ms = 0;
+    }
+
+    /// Where in `exemplars` that of a bucket is; empty: it has none.
+    pub(super) fn exemplar(&self, bucket: usize) -> (u32, u32) {
+        let found = self.owners.iter().find(|(owner, _, _)| *owner as usize == bucket);
+        found.map_or((0, 0), |(_, start, end)| (*start, *end))
     }
 
     /// The count of the classic series.
@@ -163,19 +187,21 @@ impl Half {
     }
 }
 
-/// Upper bound and cumulative count.
-fn bucket(body: &[u8]) -> Result<(f64, f64), ParseError> {
+/// Upper bound, cumulative count, and the message of its exemplar.
+fn bucket(body: &[u8]) -> Result<(f64, f64, &[u8]), ParseError> {
     let (mut count, mut count_float, mut bound) = (0, 0.0, 0.0);
+    let mut exemplar: &[u8] = &[];
     let mut message = Message::new(body);
     while let Some((number, value, _)) = message.field()? {
         match number {
             1 => count = value.varint()?,
             2 => bound = value.double()?,
+            3 => exemplar = value.bytes()?,
             4 => count_float = value.double()?,
             _ => {}
         }
     }
-    Ok((bound, or_integer(count_float, count)))
+    Ok((bound, or_integer(count_float, count), exemplar))
 }
 
 fn or_integer(float: f64, integer: u64) -> f64 {

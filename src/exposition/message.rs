@@ -173,6 +173,20 @@ pub(super) fn doubles(value: Value<'_>, mut each: impl FnMut(f64)) -> Result<(),
     Ok(())
 }
 
+/// A `google.protobuf.Timestamp` in milliseconds.
+pub(super) fn timestamp(body: &[u8]) -> Result<i64, ParseError> {
+    let (mut seconds, mut nanos) = (0i64, 0i64);
+    let mut message = Message::new(body);
+    while let Some((number, value, _)) = message.field()? {
+        match number {
+            1 => seconds = value.varint()? as i64,
+            2 => nanos = value.varint()? as i64,
+            _ => {}
+        }
+    }
+    Ok(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

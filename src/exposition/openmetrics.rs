@@ -9,10 +9,6 @@ use crate::exposition::number::{float_error, parse_float, seconds_to_ms};
 use crate::exposition::scan::{Cursor, Quoted, is_name_start};
 use crate::model::MetricType;
 
-/// Names and values of one exemplar, in characters; longer ones are dropped and their sample kept.
-// spec: conformance 2.2
-const EXEMPLAR_CHARS: usize = 128;
-
 /// A TYPE line changes `last_type`.
 #[inline]
 pub(super) fn entry<'a>(
@@ -53,11 +49,13 @@ fn series(line: &[u8]) -> Result<Entry<'_>, ParseError> {
             timestamp_ms: None,
             histogram: None,
             exemplar: None,
+            start_ms: None,
         }));
     }
     match tail(rest) {
         Ok((timestamp_ms, exemplar)) => {
-            Ok(Entry::Series(Series { text, value, timestamp_ms, histogram: None, exemplar }))
+            let (histogram, start_ms) = (None, None);
+            Ok(Entry::Series(Series { text, value, timestamp_ms, histogram, exemplar, start_ms }))
         }
         Err(error) => refuse(error, line, Dialect::OpenMetrics),
     }
@@ -144,7 +142,7 @@ fn exemplar(rest: &[u8]) -> Result<Option<Exemplar<'_>>, ParseError> {
         let wrong = || ParseError::ExemplarTimestamp(shown(token));
         Some(seconds_to_ms(seconds).ok_or_else(wrong)?)
     };
-    Ok((chars <= EXEMPLAR_CHARS).then_some(Exemplar { text, value, timestamp_ms }))
+    Ok(Some(Exemplar { text, from_message: false, chars, value, timestamp_ms }))
 }
 
 fn metadata<'a>(line: &'a [u8], last_type: &mut MetricType) -> Result<Entry<'a>, ParseError> {
@@ -264,9 +262,9 @@ mod tests {
             assert_eq!((exemplar.value, exemplar.timestamp_ms), (value, timestamp_ms), "{line}");
         }
         let long = format!("a 1 # {{t=\"{}\"}} 1", "ä".repeat(127));
-        assert!(series_of(&long).exemplar.is_some());
+        assert!(!series_of(&long).exemplar.expect("it is read").is_too_long());
         let long = format!("a 1 # {{t=\"{}\"}} 1", "ä".repeat(128));
-        assert_eq!(series_of(&long).exemplar, None);
+        assert!(series_of(&long).exemplar.expect("it is read").is_too_long());
     }
 
     #[test]

@@ -47,7 +47,9 @@ impl Parser {
     #[inline]
     pub fn known<'a>(&self, text: &'a [u8], rest: &[u8]) -> Option<Series<'a>> {
         let value = parse_float(rest.strip_prefix(b" ")?)?;
-        let sample = Series { text, value, timestamp_ms: None, histogram: None, exemplar: None };
+        let (histogram, exemplar) = (None, None);
+        let sample =
+            Series { text, value, timestamp_ms: None, histogram, exemplar, start_ms: None };
         (!self.ended).then_some(sample)
     }
 

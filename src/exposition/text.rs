@@ -52,7 +52,8 @@ fn series(line: &[u8]) -> Result<Entry<'_>, ParseError> {
         }
         Some(ms)
     };
-    Ok(Entry::Series(Series { text, value, timestamp_ms, histogram: None, exemplar: None }))
+    let (histogram, exemplar, start_ms) = (None, None, None);
+    Ok(Entry::Series(Series { text, value, timestamp_ms, histogram, exemplar, start_ms }))
 }
 
 /// Nothing need stand between a name and a value that cannot belong to it: `a+1` and `a.5` are samples of `a`.

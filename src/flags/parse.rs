@@ -559,7 +559,7 @@ mod tests {
             "--no-storage.agent.wal-compression",
             "--no-scrape.adjust-timestamps",
             "--enable-feature=a,promql-per-step-stats",
-            "--enable-feature=st-storage",
+            "--enable-feature=st-synthesis",
             "--log.level=warn",
             "--log.format=json",
             "--wal.sync=never",
@@ -578,9 +578,9 @@ mod tests {
         assert_eq!((flags.wal_sync, flags.wal_backend), (WalSync::Never, WalBackend::Pwrite));
         assert_eq!(flags.retention_max, Some(Duration::from_secs(24 * 3600)));
         assert_eq!((flags.log_level, flags.log_format), (Level::Warn, LogFormat::Json));
-        assert!(flags.feature("st-storage") && !flags.feature("a"));
+        assert!(flags.feature("st-synthesis") && !flags.feature("a"));
         let warned: Vec<&str> = flags.warnings.iter().map(|(_, name)| name.as_str()).collect();
-        assert_eq!(warned, ["a", "st-storage"]);
+        assert_eq!(warned, ["a", "st-synthesis"]);
         let all = flags.all();
         let value = |name: &str| all.iter().find(|(key, _)| key == name).map(|(_, v)| v.as_str());
         assert_eq!(value("web.listen-address"), Some(":1,:2"));

@@ -198,7 +198,7 @@ pub const FLAGS: &[FlagSpec] = &[
 pub(super) const FEATURES: &[(&str, bool)] = &[
     ("auto-reload-config", false),
     ("concurrent-rule-eval", false),
-    ("created-timestamp-zero-ingestion", true),
+    ("created-timestamp-zero-ingestion", false),
     ("delayed-compaction", false),
     ("exemplar-storage", false),
     ("extra-scrape-metrics", true),
@@ -219,7 +219,7 @@ pub(super) const FEATURES: &[(&str, bool)] = &[
     ("promql-negative-offset", false),
     ("promql-per-step-stats", false),
     ("search-api", false),
-    ("st-storage", true),
+    ("st-storage", false),
     ("st-synthesis", true),
     ("type-and-unit-labels", true),
     ("use-uncached-io", false),

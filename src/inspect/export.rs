@@ -240,7 +240,7 @@ impl Source {
                     batch.clear();
                 }
                 match histogram {
-                    Some(packed) => put_histogram(&mut batch.raw, labels, packed, time),
+                    Some(packed) => put_histogram(&mut batch.raw, labels, packed, time, &[]),
                     None => put_sample(&mut batch.raw, labels, frame.values[index], time),
                 }
                 batch.ends.push(batch.raw.len());

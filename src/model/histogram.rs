@@ -208,6 +208,15 @@ impl<C: Count> Counts<C> {
 }
 
 impl NativeHistogram {
+    /// One without observations and otherwise like this.
+    pub fn zero(&self) -> NativeHistogram {
+        let observations = match self.observations {
+            Observations::Whole(_) => Observations::Whole(Counts::default()),
+            Observations::Float(_) => Observations::Float(Counts::default()),
+        };
+        NativeHistogram { sum: 0.0, observations, custom: self.custom.clone(), ..*self }
+    }
+
     /// Takes out empty buckets; fails where spans and counts do not belong together.
     pub fn compact(&mut self) -> Result<(), HistogramError> {
         self.each_side(|side| side.rebuild(0), |side| side.rebuild(0))

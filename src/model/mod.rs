@@ -2,6 +2,7 @@
 //!
 //! May use: base.
 
+mod exemplar;
 mod histogram;
 mod label;
 mod message;
@@ -13,6 +14,7 @@ mod reason;
 mod sample;
 mod target;
 
+pub use exemplar::{ExemplarCounts, ExemplarRefusal};
 pub use histogram::{
     CUSTOM_BUCKETS, Classic, Counts, HistogramError, NativeHistogram, Observations, SCHEMA_MAX,
     Side, Span, schema_of_factor,

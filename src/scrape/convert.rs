@@ -145,6 +145,7 @@ impl Page {
                     timestamp_ms: converter.timestamp_ms,
                     histogram: Some(&histogram),
                     exemplar: None,
+                    start_ms: None,
                 };
                 self.sample(&series, around)?;
             }

@@ -3,15 +3,19 @@
 
 use crate::append::Batch;
 use crate::base::{Now, limits, seeded_hash};
-use crate::exposition::{Entry as Item, Families, Format, ParseError, Parser, Series};
+use crate::exposition::{Entry as Item, Exemplar, Families, Format, ParseError, Parser, Series};
 use crate::http::Decoder;
 use crate::mail::Job;
-use crate::model::{HistogramRules, Labels, Refusal, Refusals, SeriesRef};
+use crate::model::{
+    ExemplarCounts, ExemplarRefusal, HistogramRules, Labels, LabelsBuilder, Refusal, Refusals,
+    SeriesRef, pack,
+};
 use crate::scrape::cache::{Cache, Entry, Pass};
 use crate::scrape::convert::Converter;
 use crate::scrape::family::Family;
 use crate::scrape::labels::{Broken, Resolved, Resolver};
 use crate::series::Feed;
+use crate::wal;
 
 /// Why a page is dropped whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +58,8 @@ pub struct Page {
     /// Samples of the present metric that need not be dealt with again; of lines there is only one.
     pub(super) done: usize,
     pub batch: Batch,
+    /// Samples that go before those: the beginnings of series.
+    pub zeros: Batch,
     pub pass: Pass,
     line: u64,
     pub body_bytes: u64,
@@ -71,6 +77,9 @@ pub struct Page {
     pub(super) joins: u32,
     /// Counted when the page ends, with everything else of it.
     pub refused: Refusals,
+    pub exemplars: ExemplarCounts,
+    exemplar_labels: LabelsBuilder,
+    exemplar_packed: Vec<u8>,
 }
 
 /// What a page needs of its surroundings.
@@ -106,6 +115,7 @@ impl Default for Page {
             partial: Vec::new(),
             done: 0,
             batch: Batch::default(),
+            zeros: Batch::default(),
             pass: Pass::default(),
             line: 0,
             body_bytes: 0,
@@ -117,6 +127,9 @@ impl Default for Page {
             must_wait: false,
             joins: 0,
             refused: Refusals::default(),
+            exemplars: ExemplarCounts::default(),
+            exemplar_labels: LabelsBuilder::default(),
+            exemplar_packed: Vec::new(),
         }
     }
 }
@@ -144,6 +157,7 @@ impl Page {
         self.must_wait = false;
         self.joins = 0;
         self.refused = Refusals::default();
+        self.exemplars = ExemplarCounts::default();
     }
 
     /// The answer's headers say how to read its body.
@@ -177,7 +191,7 @@ impl Page {
 
     /// Every ref that this page will put into the log or the cache.
     pub fn series(&self) -> impl Iterator<Item = SeriesRef> {
-        self.batch.refs().chain(self.pass.series())
+        self.batch.refs().chain(self.zeros.refs()).chain(self.pass.series())
     }
 
     /// True while bytes wait for the next turn.
@@ -437,14 +451,88 @@ impl Page {
             self.refused.add(Refusal::OutOfBounds, 1);
             return Ok(());
         }
+        if let Some(start) = series.start_ms {
+            self.begun(found, series, start, timestamp, around);
+        }
         if let Some(histogram) = series.histogram {
-            return self.histogram(found, histogram, timestamp, around);
+            let before = self.batch.len();
+            self.histogram(found, histogram, timestamp, around)?;
+            if self.batch.len() > before {
+                self.keep_start(found, series, timestamp, around);
+            }
+            return Ok(());
         }
         match timestamp {
             Some(timestamp) => self.batch.push_at(found, series.value, timestamp),
             None => self.batch.push(found, series.value),
         }
+        if let Some(exemplar) = &series.exemplar {
+            self.exemplar(found, exemplar, timestamp);
+        }
+        self.keep_start(found, series, timestamp, around);
         Ok(())
+    }
+
+    /// When the counting of the sample pushed last began goes into the log with it.
+    // spec: CLI §1.3, st-storage
+    #[inline]
+    fn keep_start(
+        &mut self,
+        found: SeriesRef,
+        series: &Series<'_>,
+        timestamp: Option<i64>,
+        around: &Around<'_>,
+    ) {
+        if let Some(start) = series.start_ms
+            && around.job.keep_starts
+            && start < timestamp.unwrap_or(self.batch.time.0)
+        {
+            self.batch.push_start(found, series.histogram.is_some(), start);
+        }
+    }
+
+    /// The sample that is about to be taken in says when its counting began.
+    // spec: SCR-70: a zero there, if it is news
+    #[inline(never)]
+    fn begun(
+        &mut self,
+        found: SeriesRef,
+        series: &Series<'_>,
+        start: i64,
+        timestamp: Option<i64>,
+        around: &Around<'_>,
+    ) {
+        let time = timestamp.unwrap_or(self.batch.time.0);
+        let news = start < time && around.feed.table.newest_of(found) < start;
+        if !around.job.inject_zeros || !news {
+            return;
+        }
+        match series.histogram {
+            None => self.zeros.push_at(found, 0.0, start),
+            Some(histogram) => {
+                // One without observations is never too large.
+                let _ = self.zeros.push_histogram(found, &histogram.zero(), Some(start));
+            }
+        }
+    }
+
+    /// The exemplar of the float pushed last.
+    // spec: SCR §3.5: without a time it has its sample's
+    #[inline(never)]
+    fn exemplar(&mut self, series: SeriesRef, exemplar: &Exemplar<'_>, timestamp: Option<i64>) {
+        if exemplar.is_too_long() {
+            return self.exemplars.refuse(ExemplarRefusal::TooLong, 1);
+        }
+        let (labels, packed) = (&mut self.exemplar_labels, &mut self.exemplar_packed);
+        if exemplar.labels(labels).is_err() {
+            return self.exemplars.refuse(ExemplarRefusal::Malformed, 1);
+        }
+        packed.clear();
+        pack(labels.iter(), packed);
+        let own = exemplar.timestamp_ms;
+        let time = own.or(timestamp).unwrap_or(self.batch.time.0);
+        let exemplar = wal::Exemplar { labels: packed, value: exemplar.value, time };
+        self.batch.push_exemplar(series, false, &exemplar, own.is_some());
     }
 
     #[cold]

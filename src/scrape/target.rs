@@ -503,6 +503,7 @@ impl Scrape {
             page.reset();
             page.relearns = renews;
             page.batch.begin(lane, timestamp);
+            page.zeros.begin(lane, timestamp);
             page
         })
     }
@@ -542,10 +543,12 @@ impl Scrape {
         };
         shared.meters.scraped += page.scraped;
         shared.appender.refuse_all(&page.refused);
+        shared.appender.exemplars.add(&page.exemplars);
         shared.meters.body_bytes += page.body_bytes;
         shared.meters.cache_hits += page.pass.hits;
         shared.meters.cache_moves += page.pass.moves;
         shared.meters.cache_misses += page.pass.misses;
+        shared.meters.generated += page.zeros.len() as u64;
         let pass = core::mem::take(&mut page.pass);
         shared.vanished.clear();
         match &outcome {
@@ -559,6 +562,7 @@ impl Scrape {
             Err(error) => {
                 count_failure(error, shared.meters);
                 shared.appender.rollback(&mut page.batch);
+                shared.appender.rollback(&mut page.zeros);
                 self.cache.fail(shared.vanished);
             }
         }
@@ -569,6 +573,9 @@ impl Scrape {
         let up = outcome.is_ok();
         self.add_report(&mut page, up, duration, shared);
         // A refusal for want of disk is counted by the appender.
+        if !page.zeros.is_empty() {
+            let _ = shared.appender.commit(shared.feed, &mut page.zeros, now);
+        }
         let _ = shared.appender.commit(shared.feed, &mut page.batch, now);
         self.state.job.clone_from(&job.name);
         self.state.up = Some(up);
@@ -625,7 +632,10 @@ impl Scrape {
         let Some(mut page) = self.page.take() else { return };
         shared.meters.scraped += page.scraped;
         shared.appender.refuse_all(&page.refused);
+        shared.appender.exemplars.add(&page.exemplars);
+        shared.meters.generated += page.zeros.len() as u64;
         shared.appender.rollback(&mut page.batch);
+        shared.appender.rollback(&mut page.zeros);
         page.reset();
         shared.vanished.clear();
         self.cache.fail(shared.vanished);

@@ -5,8 +5,8 @@ use crate::base::{Instant, Now, Timestamp, limits, put_uvarint};
 use crate::exposition::Format;
 use crate::mail::Job;
 use crate::model::{
-    HistogramRules, HistogramSummary, Labels, PackedLabels, Refusal, Refusals, SeriesRef,
-    is_packed_custom, pack_label,
+    ExemplarRefusal, HistogramRules, HistogramSummary, Labels, PackedLabels, Refusal, Refusals,
+    SeriesRef, is_packed_custom, pack_label,
 };
 use crate::scrape::cache::Cache;
 use crate::scrape::labels::Resolver;
@@ -29,6 +29,10 @@ struct World {
     /// Turns in which a page had to wait for the dictionary.
     waits: u32,
     refused: Refusals,
+    appender: Appender,
+    /// Zeros of beginnings in the last page, and when its samples began.
+    zeros: Vec<String>,
+    starts: Vec<i64>,
 }
 
 impl World {
@@ -54,6 +58,9 @@ impl World {
             slot: 1,
             waits: 0,
             refused: Refusals::default(),
+            appender: Appender::default(),
+            zeros: Vec::new(),
+            starts: Vec::new(),
         }
     }
 
@@ -74,6 +81,7 @@ impl World {
     fn scrape(&mut self, format: Format, body: &[u8]) -> Result<Vec<String>, PageError> {
         let mut page = Page::default();
         page.batch.begin(0, Timestamp(self.time));
+        page.zeros.begin(0, Timestamp(self.time));
         self.time += 1000;
         page.begin(format, None)?;
         let (first, second) = body.split_at(body.len() / 2);
@@ -94,7 +102,9 @@ impl World {
         self.turn(&mut page, |page, around| page.finish(around))?;
         self.cache.accept(core::mem::take(&mut page.pass), &mut Vec::new());
         self.refused = page.refused;
+        self.appender.exemplars.add(&page.exemplars);
         assert_eq!(page.scraped, page.batch.len() as u64 + page.refused.total());
+        self.zeros = self.commit(&mut page.zeros);
         Ok(self.commit(&mut page.batch))
     }
 
@@ -119,11 +129,12 @@ impl World {
 
     fn commit(&mut self, batch: &mut Batch) -> Vec<String> {
         let mut at = self.feed.log.end();
-        let mut appender = Appender::default();
+        let appender = &mut self.appender;
         let now = Now { instant: Instant(0), timestamp: Timestamp(self.time) };
         appender.commit(&mut self.feed, batch, now).expect("room");
         assert_eq!(appender.offered, appender.appended + appender.refused.total());
         let (mut decoded, mut lines) = (Decoded::default(), Vec::new());
+        self.starts.clear();
         loop {
             match self.feed.log.read(at) {
                 Step::Record { next, payload, base_time, .. } => {
@@ -138,6 +149,7 @@ impl World {
             }
             for (index, series) in decoded.refs.iter().enumerate() {
                 lines.push(self.line(*series, &decoded, index));
+                self.starts.push(decoded.start(index));
             }
         }
         lines
@@ -322,4 +334,95 @@ fn series_are_known_by_what_their_page_says_of_them() {
     assert_eq!(said(&world, "other"), None);
     assert_eq!(said(&world, "g"), Some(("gauge", String::new())));
     assert_eq!(said(&world, "c_total"), Some(("counter", "Ticks".to_owned())));
+}
+
+#[test]
+fn exemplars_are_kept_once_and_those_that_are_not_are_counted() {
+    let long = "x".repeat(200);
+    let page = |value: u32, own: &str| {
+        format!(
+            "# TYPE a counter\na_total {value} # {{trace_id=\"x\"}} 0.5{own}\n\
+             b_total 1 # {{trace_id=\"{long}\"}} 1\nc_total 1 # {{t=\"1\",t=\"2\"}} 1\n# EOF"
+        )
+    };
+    let mut world = World::new(HistogramRules::default());
+    for (at, (own, appended, duplicate)) in
+        [("", 1, 0), ("", 0, 1), (" 7", 1, 0), (" 7", 0, 1), (" 8", 1, 0)].into_iter().enumerate()
+    {
+        let before = world.appender.exemplars;
+        let page = page(at as u32, own);
+        world.scrape(Format::OpenMetrics, page.as_bytes()).expect("a good page");
+        let now = world.appender.exemplars;
+        let more = |reason| now.refused(reason) - before.refused(reason);
+        assert_eq!(now.appended - before.appended, appended, "{at}");
+        assert_eq!(more(ExemplarRefusal::Duplicate), duplicate, "{at}");
+        assert_eq!((more(ExemplarRefusal::TooLong), more(ExemplarRefusal::Malformed)), (1, 1));
+    }
+}
+
+/// A field of bytes.
+fn field(number: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    put_uvarint(&mut out, body.len() as u64);
+    out.extend_from_slice(body);
+    out
+}
+
+/// A field that is a double.
+fn double(number: u8, value: f64) -> Vec<u8> {
+    [&[number << 3 | 1][..], &value.to_le_bytes()].concat()
+}
+
+/// A time in whole seconds.
+fn seconds(number: u8, seconds: u8) -> Vec<u8> {
+    field(number, &[0x08, seconds])
+}
+
+/// A counter with an exemplar and a classic histogram with one in its first bucket, both begun at that second.
+fn begun(at: u8, value: f64) -> Vec<u8> {
+    let label = field(1, &[field(1, b"trace_id"), field(2, b"abc")].concat());
+    let exemplar = [label, double(2, 0.5), seconds(3, 7)].concat();
+    let counter = [double(1, value), field(2, &exemplar), seconds(3, at)].concat();
+    let bucket = [vec![0x08, 2], double(2, 1.0), field(3, &exemplar)].concat();
+    let histogram =
+        [vec![0x08, 3], double(2, 1.5), field(3, &bucket), field(15, &[0x08, at])].concat();
+    let mut page = Vec::new();
+    for (name, kind, metric) in [("c", 0, field(3, &counter)), ("h", 4, field(7, &histogram))] {
+        let family =
+            [field(1, name.as_bytes()), field(2, b"Help."), vec![0x18, kind], field(4, &metric)];
+        let family = family.concat();
+        put_uvarint(&mut page, family.len() as u64);
+        page.extend(family);
+    }
+    page
+}
+
+#[test]
+fn beginnings_and_exemplars_of_messages_go_into_the_log() {
+    let mut world = World::new(HistogramRules::default());
+    world.job.inject_zeros = true;
+    world.job.keep_starts = true;
+    world.time = 20_000;
+    let got = world.scrape(Format::Protobuf, &begun(15, 4.0)).expect("a good page");
+    assert_eq!(got, ["c 4", "h_count 3", "h_sum 1.5", "h_bucket le=1.0 2", "h_bucket le=+Inf 3"]);
+    assert_eq!(
+        world.zeros,
+        ["c 0", "h_count 0", "h_sum 0", "h_bucket le=1.0 0", "h_bucket le=+Inf 0"]
+    );
+    assert_eq!(world.appender.exemplars.appended, 2);
+    assert_eq!(world.starts, [15_000; 5]);
+    // What began before the last sample is no news, and neither is what begins later.
+    for at in [15, 100] {
+        world.scrape(Format::Protobuf, &begun(at, 5.0)).expect("a good page");
+        assert!(world.zeros.is_empty());
+        assert_eq!(world.starts, if at == 15 { [15_000; 5] } else { [0; 5] });
+    }
+    world.time = 60_000;
+    world.scrape(Format::Protobuf, &begun(50, 1.0)).expect("a good page");
+    assert_eq!((world.zeros.len(), world.starts.as_slice()), (5, &[50_000; 5][..]));
+    assert_eq!(world.appender.refused.total(), 0);
+    (world.job.inject_zeros, world.job.keep_starts) = (false, false);
+    world.time = 90_000;
+    world.scrape(Format::Protobuf, &begun(70, 1.0)).expect("a good page");
+    assert_eq!((world.zeros.len(), world.starts.as_slice()), (0, &[0; 5][..]));
 }

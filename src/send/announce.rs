@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use crate::base::Instant;
 use crate::model::{Description, RemoteMessage};
-use crate::send::lane::{Lane, Shared, Trial};
+use crate::send::lane::{Lane, Trial};
+use crate::send::shared::Shared;
 use crate::wire::remote_v1::put_metadata;
 
 /// When it is tried again if something else has to be done first.

@@ -5,7 +5,8 @@ use crate::http::{SnappyEncoder, snappy};
 use crate::model::{Description, RemoteMessage};
 use crate::send::ops::Ops;
 use crate::send::symbols::Symbols;
-use crate::wire::remote_v2::{Entry, MetadataRefs, put_entry};
+use crate::wal::Exemplar;
+use crate::wire::remote_v2::{Entry, MetadataRefs, put_entry, put_exemplar};
 
 /// The body of a request as it grows. A message of 1.0 is written compressed at once (see `stencils.rs`), one of 2.0
 /// is compressed when it is whole.
@@ -25,6 +26,8 @@ struct Second {
     symbols: Symbols,
     entries: Vec<u8>,
     scratch: Vec<u8>,
+    /// Of the entry that is being added.
+    exemplars: Vec<u8>,
     /// The description asked for last, and what it is in the symbols.
     described: Option<(u16, MetadataRefs)>,
     /// Compressed; empty while it has not been.
@@ -90,19 +93,26 @@ impl Body {
         }
     }
 
-    /// Adds an entry of 2.0, whose description has the number `about` and says what `said` gives, if the message stays within `bytes_max` bytes, and says whether it did.
+    /// Adds an entry of 2.0 with exemplars, whose description has the number `about` and says what `said` gives, if the
+    /// message stays within `bytes_max` bytes; says whether it did.
     pub(super) fn put_second<'s>(
         &mut self,
         packed_labels: &[u8],
         mut entry: Entry<'_>,
-        about: u16,
-        said: impl FnOnce() -> Option<Description<'s>>,
+        (about, said): (u16, impl FnOnce() -> Option<Description<'s>>),
+        exemplars: impl Iterator<Item = Exemplar<'s>>,
         bytes_max: usize,
     ) -> bool {
         let (symbols, entries) = (self.second.symbols.len(), self.second.entries.len());
         let second = &mut self.second;
         entry.metadata = second.metadata(about, said);
+        second.exemplars.clear();
+        for Exemplar { labels, value, time } in exemplars {
+            let refs = second.symbols.labels(labels);
+            put_exemplar(&mut second.exemplars, refs, value, time);
+        }
         let refs = second.symbols.labels(packed_labels);
+        let entry = Entry { exemplars: &second.exemplars, ..entry };
         put_entry(&mut second.entries, &mut second.scratch, refs, &entry);
         second.block.clear();
         let fits = self.raw_len() <= bytes_max;

@@ -8,9 +8,11 @@ use crate::send::body::Body;
 use crate::send::filter::Filter;
 use crate::send::stencils::Stencils;
 use crate::series::Feed;
-use crate::wal::{Decoded, Mark, Place, Seq, Step, decode_samples, is_histograms, lane_of};
+use crate::wal::{
+    Decoded, Exemplar, Mark, Place, Seq, Step, decode_samples, exemplars_in, is_histograms, lane_of,
+};
 use crate::wire::histogram::{histogram_len, put_histogram};
-use crate::wire::remote_v1::sample_len;
+use crate::wire::remote_v1::{self, sample_len};
 use crate::wire::remote_v2::{Content, Entry, MetadataRefs};
 
 /// Lanes that a cursor tells apart: targets by hash. Connection `c` of `n` serves the lanes whose number is `c` modulo
@@ -52,6 +54,10 @@ pub struct Request {
     pub samples: u64,
     /// Histograms among the samples.
     pub histograms: u64,
+    /// Those that go with the samples.
+    pub exemplars: u64,
+    /// Of samples that will never be sent.
+    pub lost_exemplars: Losses,
     /// Samples of `from..` that will never be sent.
     pub lost: Losses,
     /// Histograms among them.
@@ -78,6 +84,8 @@ impl Request {
         self.from = from;
         self.samples = 0;
         self.histograms = 0;
+        self.exemplars = 0;
+        self.lost_exemplars = Losses::default();
         self.lost = Losses::default();
         self.lost_histograms = Losses::default();
         self.resumed = 0;
@@ -95,8 +103,9 @@ impl Request {
     }
 
     /// One sample will not be sent.
-    fn lose(&mut self, loss: Loss, histogram: bool) {
+    fn lose(&mut self, loss: Loss, histogram: bool, exemplars: u64) {
         self.lost.add(loss, 1);
+        self.lost_exemplars.add(loss, exemplars);
         self.lost_histograms.add(loss, u64::from(histogram));
     }
 }
@@ -283,17 +292,20 @@ fn lose_rest(
     rules: &Rules<'_>,
 ) {
     let histograms = is_histograms(payload);
+    if rules.plan.send_exemplars {
+        request.lost_exemplars.add(loss, exemplars_in(payload, from.skip) as u64);
+    }
     let rest = Mark { skip: samples, ..from };
     let settled = rules.spared.iter().filter(|spared| (from..rest).contains(&spared.mark));
-    let settled = settled.map(|spared| step_over(request, spared, histograms)).count() as u32;
+    let settled = settled.map(|spared| step_over(request, spared, histograms, 0)).count() as u32;
     request.lose_frame(loss, payload, samples.saturating_sub(from.skip) - settled);
 }
 
 /// A sample that was tried alone and has its verdict.
-fn step_over(request: &mut Request, spared: &Spared, histogram: bool) {
+fn step_over(request: &mut Request, spared: &Spared, histogram: bool, exemplars: u64) {
     match spared.taken {
         true => request.spared += 1,
-        false => request.lose(Loss::Rejected, histogram),
+        false => request.lose(Loss::Rejected, histogram, exemplars),
     }
 }
 
@@ -319,10 +331,12 @@ fn add_frame(
     let message = request.body.message();
     // Nearly every frame: floats for a message of 1.0.
     let plain = message == RemoteMessage::V1 && tools.decoded.is_plain();
+    let exemplars = rules.plan.send_exemplars && tools.decoded.has_exemplars();
     for index in at.skip as usize..tools.decoded.refs.len() {
         let time = tools.decoded.times[index];
         let histogram = if plain { None } else { tools.decoded.histogram(index) };
         let is_histogram = histogram.is_some();
+        let own = if exemplars { tools.decoded.exemplars(index).count() as u64 } else { 0 };
         if searched {
             let mark = Mark { place, skip: index as u32 };
             if rules.until.is_some_and(|until| mark >= until) {
@@ -330,7 +344,7 @@ fn add_frame(
                 return false;
             }
             if let Some(spared) = rules.spared.iter().find(|spared| spared.mark == mark) {
-                step_over(request, spared, is_histogram);
+                step_over(request, spared, is_histogram, own);
                 continue;
             }
         }
@@ -338,12 +352,12 @@ fn add_frame(
             at.skip = index as u32;
             return false;
         }
-        if time < oldest {
-            request.lose(Loss::TooOld, is_histogram);
-            continue;
-        }
-        if let Some(loss) = histogram.and_then(|packed| unsendable(packed, rules.plan, message)) {
-            request.lose(loss, is_histogram);
+        let unsendable = match time < oldest {
+            true => Some(Loss::TooOld),
+            false => histogram.and_then(|packed| unsendable(packed, rules.plan, message)),
+        };
+        if let Some(loss) = unsendable {
+            request.lose(loss, is_histogram, own);
             continue;
         }
         let added = match plain {
@@ -357,10 +371,11 @@ fn add_frame(
                 return false;
             }
             Err(loss) => {
-                request.lose(loss, is_histogram);
+                request.lose(loss, is_histogram, own);
                 continue;
             }
         }
+        request.exemplars += own;
         request.samples += 1;
         request.histograms += u64::from(is_histogram);
         request.newest = request.newest.max(Timestamp(time));
@@ -381,8 +396,11 @@ fn add_other(
     let Tools { filter, stencils, decoded } = tools;
     let (series, time) = (decoded.refs[index], decoded.times[index]);
     let histogram = decoded.histogram(index);
+    let exemplars = || decoded.exemplars(index).filter(|_| rules.plan.send_exemplars);
     let labels = match (histogram, request.body.message()) {
-        (None, RemoteMessage::V1) => return add_sample(request, index, feed, tools, rules),
+        (None, RemoteMessage::V1) if exemplars().next().is_none() => {
+            return add_sample(request, index, feed, tools, rules);
+        }
         _ => labels(series, feed, filter, rules)?,
     };
     let body = &mut request.body;
@@ -393,16 +411,35 @@ fn add_other(
             None => Content::Float(decoded.values[index]),
         };
         let metadata = MetadataRefs::default();
-        let entry = Entry { content, time, start: 0, exemplars: &[], metadata };
-        let about = feed.descriptions.of(series);
-        return Ok(body.put_second(labels, entry, about, || feed.description(series), bytes_max));
+        let start = decoded.start(index);
+        let entry = Entry { content, time, start, exemplars: &[], metadata };
+        let about = (feed.descriptions.of(series), || feed.description(series));
+        return Ok(body.put_second(labels, entry, about, exemplars(), bytes_max));
     }
-    let packed = histogram.unwrap_or_default();
-    if body.raw_len() + histogram_len(labels.len(), packed.len(), time) > bytes_max {
+    let fields = first_exemplars(exemplars());
+    let len = match histogram {
+        Some(packed) => histogram_len(labels.len(), packed.len(), time),
+        None => sample_len(labels.len(), time),
+    };
+    if body.raw_len() + len + fields.len() > bytes_max {
         return Ok(false);
     }
-    stencils.put_entry(body, |out| put_histogram(out, labels, packed, time));
+    stencils.put_entry(body, |out| match histogram {
+        Some(packed) => put_histogram(out, labels, packed, time, &fields),
+        None => {
+            remote_v1::put_sample_with(out, labels, decoded.values[index], time, &fields);
+        }
+    });
     Ok(true)
+}
+
+/// Exemplars as fields of an entry of 1.0.
+fn first_exemplars<'a>(exemplars: impl Iterator<Item = Exemplar<'a>>) -> Vec<u8> {
+    let mut fields = Vec::new();
+    for Exemplar { labels, value, time } in exemplars {
+        remote_v1::put_exemplar(&mut fields, labels, value, time);
+    }
+    fields
 }
 
 /// Adds one decoded float to a message of 1.0. False if it does not fit any more; an error if it cannot be sent.

@@ -7,8 +7,9 @@ use crate::send::body::Packer;
 use crate::send::cursors::{Cursor, cursor_file};
 use crate::send::drain::{Floors, GivenUp, LANES, Spared};
 use crate::send::filter::Filter;
-use crate::send::lane::{Lane, Progress, Said, Shared};
+use crate::send::lane::{Lane, Progress};
 use crate::send::letters::Letters;
+use crate::send::shared::{Said, Shared};
 use crate::send::stencils::Stencils;
 use crate::series::Feed;
 use crate::wal::{

@@ -2,72 +2,18 @@
 
 use core::time::Duration;
 
-use crate::base::{Conn, Dialer, Instant, Now, Owner, Random, limits};
+use crate::base::{Conn, Dialer, Instant, Owner, limits};
 use crate::http::{Part, ResponseReader, retry_after};
-use crate::mail::{EndpointMeters, EndpointPlan};
-use crate::model::{Loss, RemoteMessage};
+use crate::mail::EndpointMeters;
+use crate::model::Loss;
 use crate::send::announce::Announcement;
-use crate::send::body::Packer;
-use crate::send::drain::{
-    Floors, GivenUp, Request, Rules, Spared, Stop, Tools, oldest_sent, read_on,
-};
-use crate::send::filter::Filter;
+use crate::send::drain::{Floors, Request, Rules, Spared, Stop, Tools, oldest_sent, read_on};
 use crate::send::isolation::{Isolation, Patience};
-use crate::send::letters::Letters;
-use crate::send::stencils::Stencils;
+use crate::send::shared::{Said, Shared};
 use crate::send::verdict::{Verdict, verdict};
 use crate::send::way::{Way, jittered};
 use crate::send::written::Written;
-use crate::series::Feed;
-use crate::wal::{CursorTotals, Decoded, Mark, Place, Seq, pages_lost};
-
-/// What the connections of an endpoint share, lent for one event.
-#[derive(Debug)]
-pub struct Shared<'a> {
-    pub now: Now,
-    pub plan: &'a EndpointPlan,
-    pub feeds: &'a [Feed],
-    pub filters: &'a mut [Filter],
-    pub external: &'a [u8],
-    pub given_up: &'a [GivenUp],
-    pub epoch_max: u32,
-    pub connections: usize,
-    pub meters: &'a mut EndpointMeters,
-    /// Verdicts over all starts, per feed: what the cursors' pages carry.
-    pub totals: &'a mut [CursorTotals],
-    pub dialer: &'a mut Dialer,
-    pub random: &'a mut Random,
-    /// One each for every feed.
-    pub stencils: &'a mut [Stencils],
-    pub decoded: &'a mut Decoded,
-    pub packer: &'a mut Packer,
-    /// The endpoint does not know the message that it is to be sent: it gets 1.0.
-    pub fallen_back: &'a mut bool,
-    /// The endpoint has acknowledged something, ever.
-    pub acquainted: &'a mut bool,
-    /// Limit learned from 413, in uncompressed bytes.
-    pub bytes_max: &'a mut usize,
-    /// Segments to load: number of the feed, sequence.
-    pub wanted: &'a mut Vec<(u16, Seq)>,
-    pub says: &'a mut Vec<Said>,
-    pub letters: &'a mut Letters,
-    /// When frames of the shard's own log were committed, oldest first.
-    pub commits: &'a [(Place, Instant)],
-}
-
-impl Shared<'_> {
-    /// What the endpoint is sent now.
-    pub fn message(&self) -> RemoteMessage {
-        if *self.fallen_back { RemoteMessage::V1 } else { self.plan.message }
-    }
-}
-
-/// A line for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    pub message: &'static str,
-    pub err: String,
-}
+use crate::wal::{Mark, Place, Seq, pages_lost};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -406,6 +352,7 @@ impl Lane {
             self.lose(loss, self.request.lost.get(loss), shared);
             let histograms = self.request.lost_histograms.get(loss);
             shared.meters.histograms.lost.add(loss, histograms);
+            shared.meters.exemplars.lost.add(loss, self.request.lost_exemplars.get(loss));
         }
         shared.meters.resumed += self.request.resumed;
         shared.meters.acknowledged += self.request.spared;
@@ -443,6 +390,7 @@ impl Lane {
         shared.meters.requests += 1;
         shared.meters.attempted += self.request.samples;
         shared.meters.histograms.attempted += self.request.histograms;
+        shared.meters.exemplars.attempted += self.request.exemplars;
         self.due = shared.now.instant + shared.plan.timeout;
         self.written_at = shared.now.instant;
         if self.trial == Trial::Canary {
@@ -584,7 +532,10 @@ impl Lane {
             Verdict::Acknowledge if self.nothing_written(written) => self.refused(words, shared),
             Verdict::Acknowledge | Verdict::Isolate | Verdict::Drop
                 if self.partly(status, written, shared) => {}
-            Verdict::Acknowledge => self.acknowledged(shared),
+            Verdict::Acknowledge => {
+                self.unwritten_exemplars(written, shared);
+                self.acknowledged(shared);
+            }
             Verdict::Retry { after } => self.retry(after, words, shared),
             Verdict::Hold => self.hold_back(words, shared),
             Verdict::Halve => self.halve(about_samples, words, shared),
@@ -654,6 +605,7 @@ impl Lane {
     ) {
         shared.meters.retried += self.request.samples;
         shared.meters.histograms.retried += self.request.histograms;
+        shared.meters.exemplars.retried += self.request.exemplars;
         shared.meters.metadata.retried += self.families();
         shared.meters.requests_failed += 1;
         self.uncertain |= self.sent > 0;
@@ -679,6 +631,7 @@ impl Lane {
     pub(super) fn hold_back(&mut self, words: String, shared: &mut Shared<'_>) {
         shared.meters.retried += self.request.samples;
         shared.meters.histograms.retried += self.request.histograms;
+        shared.meters.exemplars.retried += self.request.exemplars;
         shared.meters.metadata.retried += self.families();
         shared.meters.requests_failed += 1;
         self.say(words, shared);
@@ -714,6 +667,7 @@ impl Lane {
     pub(super) fn reject(&mut self, loss: Loss, shared: &mut Shared<'_>) {
         self.lose(loss, self.request.samples, shared);
         shared.meters.histograms.lost.add(loss, self.request.histograms);
+        shared.meters.exemplars.lost.add(loss, self.request.exemplars);
         self.note_refused(shared);
         self.note_sent(shared);
     }

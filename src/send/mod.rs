@@ -27,6 +27,7 @@ mod learner;
 mod letters;
 mod ops;
 mod search;
+mod shared;
 mod spot;
 mod stencil;
 mod stencils;

@@ -4,8 +4,9 @@ use crate::base::limits;
 use crate::model::{Loss, SeriesRef};
 use crate::send::drain::{Spared, Stop};
 use crate::send::isolation::{Isolation, Next, Window};
-use crate::send::lane::{Lane, Shared, Trial};
+use crate::send::lane::{Lane, Trial};
 use crate::send::letters::{Letters, Refusal};
+use crate::send::shared::Shared;
 use crate::send::walk::Walk;
 use crate::wal::Mark;
 

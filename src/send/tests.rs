@@ -15,6 +15,8 @@ use crate::series::{Descriptions, Feed, Table};
 use crate::wal::{CursorPage, Dictionary, DiskRequest, Identity, Log, Region, Samples, Seq};
 use crate::wire::remote_v1::WriteRequest;
 
+#[path = "tests_compliance.rs"]
+mod compliance;
 #[path = "tests_second.rs"]
 mod second;
 
@@ -65,6 +67,7 @@ fn plan() -> EndpointPlan {
         sample_age_limit: Duration::ZERO,
         message: RemoteMessage::V1,
         send_native_histograms: true,
+        send_exemplars: true,
         metadata_interval: None,
         metadata_max: 1,
         from_oldest: true,
@@ -92,8 +95,12 @@ struct Bench {
     attempt: String,
     /// The message of the last request, by its content type.
     message: RemoteMessage,
+    /// A line for the head of every answer.
+    after: &'static str,
     /// Families in the last request, told of by themselves.
     families: usize,
+    /// Exemplars in it.
+    exemplars: usize,
     /// Lines for the head of an answer to 2.0, made of the number of samples and whether they are kept.
     written: fn(usize, bool) -> String,
     /// The whole head of it.
@@ -126,6 +133,8 @@ impl Bench {
             attempt: String::new(),
             message: RemoteMessage::V1,
             families: 0,
+            after: "",
+            exemplars: 0,
             written: |_, _| String::new(),
             head: String::new(),
             kept: Vec::new(),
@@ -205,8 +214,8 @@ impl Bench {
         self.attempt = attempt.unwrap_or_default().to_owned();
         self.head.clone_from(&head);
         let raw = snap::raw::Decoder::new().decompress_vec(&bytes[body..]).expect("Snappy");
-        let (message, samples, families) = second::decode(&head, &raw);
-        (self.message, self.families) = (message, families);
+        let (message, samples, [families, exemplars]) = second::decode(&head, &raw);
+        (self.message, self.families, self.exemplars) = (message, families, exemplars);
         self.requests += 1;
         self.empty += u64::from(samples.is_empty());
         let Answer(status, keeps) = receiver(&samples, self);
@@ -224,6 +233,7 @@ impl Bench {
             RemoteMessage::V1 => String::new(),
             RemoteMessage::V2 => (self.written)(samples.len(), keeps),
         };
+        let written = written + self.after;
         let answer = match status {
             0 => return,
             204 => format!("HTTP/1.1 204 No Content\r\n{written}\r\n"),

@@ -2,19 +2,27 @@
 
 use super::*;
 use crate::model::{Description, MetricType, NativeHistogram, Observations, pack_histogram};
-use crate::wal::Histograms;
+use crate::wal::{Beside, Exemplar, Histograms, put_exemplar, put_starts};
 use crate::wire::remote_v2::Request;
 
 /// The message that the head names, and the samples in it. What the specification demands of every message is asserted.
 // spec: remote-write 2.0: content type and version agree; symbols and references; sorted labels; one kind of value
-pub(super) fn decode(head: &str, raw: &[u8]) -> (RemoteMessage, Vec<Key>, usize) {
+pub(super) fn decode(head: &str, raw: &[u8]) -> (RemoteMessage, Vec<Key>, [usize; 2]) {
     let has = |line: &str| head.lines().any(|found| found == line);
     assert!(head.starts_with("POST /"), "{head}");
     if has("Content-Type: application/x-protobuf") {
         assert!(has("X-Prometheus-Remote-Write-Version: 0.1.0"), "{head}");
         let message = WriteRequest::decode(raw).expect("a message of 1.0");
         let samples = message.timeseries.iter().map(key).collect();
-        return (RemoteMessage::V1, samples, message.metadata.len());
+        let exemplars = message.timeseries.iter().flat_map(|series| {
+            let number = series.samples.first().map_or(0.0, |sample| sample.value - 0.5);
+            series.exemplars.iter().inspect(move |exemplar| {
+                assert_eq!(exemplar.value, number + 0.25);
+                assert_eq!(exemplar.labels[0].name, "trace_id");
+            })
+        });
+        let counts = [message.metadata.len(), exemplars.count()];
+        return (RemoteMessage::V1, samples, counts);
     }
     assert!(has("Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request"));
     assert!(has("X-Prometheus-Remote-Write-Version: 2.0.0"), "{head}");
@@ -42,7 +50,19 @@ pub(super) fn decode(head: &str, raw: &[u8]) -> (RemoteMessage, Vec<Key>, usize)
         let time = time.unwrap_or_else(|| series.histograms[0].timestamp);
         (number.parse().expect("a number"), time)
     });
-    (RemoteMessage::V2, keys.collect(), 0)
+    let exemplars = message.timeseries.iter().flat_map(|series| {
+        let sample = series.samples.first().copied().unwrap_or_default();
+        series.exemplars.iter().inspect(move |exemplar| {
+            assert_eq!(exemplar.value, sample.value - 0.25);
+            assert_eq!(exemplar.timestamp, sample.timestamp - 1);
+            assert_eq!(sample.start_timestamp, (sample.value - 0.5) as i64 % 2 * 5);
+            let texts =
+                exemplar.labels_refs.iter().map(|number| symbols[*number as usize].as_str());
+            assert_eq!(texts.collect::<Vec<_>>(), ["trace_id", "4bf92f"]);
+        })
+    });
+    let exemplars = exemplars.count();
+    (RemoteMessage::V2, keys.collect(), [0, exemplars])
 }
 
 fn counted(samples: usize, keeps: bool) -> String {
@@ -84,6 +104,29 @@ impl Bench {
         }
     }
 
+    /// As [`Bench::commit`], and each third series has an exemplar.
+    fn commit_exemplars(&mut self, time: i64, series: u32) {
+        let refs: Vec<SeriesRef> = (0..series).map(SeriesRef).collect();
+        let values: Vec<f64> = refs.iter().map(|series| f64::from(series.0) + 0.5).collect();
+        let (mut labels, mut exemplars) = (Vec::new(), Vec::new());
+        pack_label(&mut labels, b"trace_id", b"4bf92f");
+        for number in (0..series).step_by(3) {
+            let exemplar =
+                Exemplar { labels: &labels, value: f64::from(number) + 0.25, time: time - 1 };
+            put_exemplar(&mut exemplars, if number == 0 { 0 } else { 3 }, time, &exemplar);
+        }
+        // And each second one says when it began.
+        let mut starts = Vec::new();
+        put_starts(&mut starts, time, (0..series).map(|number| i64::from(number % 2) * 5));
+        let time = Timestamp(time);
+        let frame = Samples { lane: 0, time, refs: &refs, values: &values, times: &[] };
+        self.feeds[0]
+            .log
+            .append_with(&frame, Beside { exemplars: &exemplars, starts: &starts }, time)
+            .expect("room");
+        self.endpoint.prompt_all();
+    }
+
     fn commit_histograms(&mut self, time: i64, schema: i32, series: core::ops::Range<u32>) {
         let refs: Vec<SeriesRef> = series.map(SeriesRef).collect();
         let (mut lengths, mut bodies) = (Vec::new(), Vec::new());
@@ -95,7 +138,7 @@ impl Bench {
         let time = Timestamp(time);
         let (lengths, bodies) = (&lengths[..], &bodies[..]);
         let frame = Histograms { lane: 0, time, refs: &refs, times: &[], lengths, bodies };
-        self.feeds[0].log.append_histograms(&frame, time).expect("room");
+        self.feeds[0].log.append_histograms(&frame, Beside::default(), time).expect("room");
         self.endpoint.prompt_all();
     }
 }
@@ -283,4 +326,48 @@ fn in_1_0_families_go_out_at_intervals_in_pieces() {
     // The rest of the second round, and the samples.
     bench.run(3, takes_all);
     assert_eq!(bench.kept.len(), 200);
+}
+
+// spec: remote-write 2.0: exemplars ride along with the samples of their series; RW-19
+#[test]
+fn exemplars_go_with_their_samples_in_both_messages_if_they_are_asked_for() {
+    for message in RemoteMessage::ALL {
+        for (wanted, samples_max) in [(true, 10_000), (true, 7), (false, 10_000)] {
+            let mut bench = second(30, |samples, _| {
+                format!(
+                    "{}X-Prometheus-Remote-Write-Exemplars-Written: 1\r\n",
+                    counted(samples, true)
+                )
+            });
+            let plan = EndpointPlan { message, samples_max, send_exemplars: wanted, ..plan() };
+            bench.with(|endpoint, outlook| endpoint.set_plan(plan, false, outlook.dialer));
+            bench.commit_exemplars(10, 30);
+            let (mut met, mut lost) = (0, 0);
+            bench.run(100, |_, bench| {
+                met += bench.exemplars;
+                // The receiver of 2.0 says of each request that it took one.
+                if message == RemoteMessage::V2 {
+                    lost += bench.exemplars.saturating_sub(1) as u64;
+                }
+                Answer(204, true)
+            });
+            assert_eq!((met, bench.kept.len()), (if wanted { 10 } else { 0 }, 30));
+            let meters = bench.endpoint.meters.exemplars;
+            assert_eq!(meters.attempted, met as u64);
+            assert_eq!(meters.lost.get(Loss::Rejected), lost, "{message:?} {samples_max}");
+        }
+    }
+}
+
+#[test]
+fn exemplars_of_samples_that_are_given_up_are_counted() {
+    let mut bench = Bench::new(30);
+    bench.commit_exemplars(10, 30);
+    bench.run(1, |_, _| Answer(400, false));
+    bench.commit_exemplars(20, 30);
+    bench.endpoint.shed(0, Seq(u32::MAX));
+    bench.run(1, takes_all);
+    let lost = bench.endpoint.meters.exemplars.lost;
+    assert_eq!((lost.get(Loss::Rejected), lost.get(Loss::Shed)), (10, 10));
+    bench.balances();
 }

@@ -6,7 +6,8 @@ use crate::auth::{Signed, sha256};
 use crate::base::{Random, limits};
 use crate::http::{HttpError, Url, write_request};
 use crate::mail::EndpointPlan;
-use crate::send::lane::{Lane, Shared, State};
+use crate::send::lane::{Lane, State};
+use crate::send::shared::Shared;
 use crate::wire::headers::{RETRY_ATTEMPT, of_message};
 
 /// Where the endpoint has sent us.

@@ -2,7 +2,8 @@
 
 use crate::http::Head;
 use crate::model::{Loss, RemoteMessage};
-use crate::send::lane::{Lane, Shared, Trial};
+use crate::send::lane::{Lane, Trial};
+use crate::send::shared::Shared;
 use crate::wire::headers::{EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, SAMPLES_WRITTEN};
 
 /// Counts of an answer. They say what was written; which of what was sent that is, nobody says.
@@ -78,6 +79,7 @@ impl Lane {
         shared.totals[self.request.feed].acked += taken;
         self.lose(Loss::Rejected, rejected, shared);
         shared.meters.histograms.lost.add(Loss::Rejected, lost_histograms);
+        self.unwritten_exemplars(Some(written), shared);
         shared.letters.leave_out(rejected);
         shared.meters.requests_failed += 1;
         let words = format!(
@@ -91,6 +93,16 @@ impl Lane {
         }
         self.next(shared);
         true
+    }
+
+    /// Exemplars that a final answer does not count are lost.
+    // spec: RW-35
+    pub(super) fn unwritten_exemplars(&self, written: Option<Written>, shared: &mut Shared<'_>) {
+        if let Some(written) = written.filter(|_| self.request.body.message() == RemoteMessage::V2)
+        {
+            let lost = self.request.exemplars.saturating_sub(written.exemplars);
+            shared.meters.exemplars.lost.add(Loss::Rejected, lost);
+        }
     }
 
     /// A 2xx that says that nothing was written of something.

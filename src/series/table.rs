@@ -166,6 +166,12 @@ impl Table {
         self.homes[series.0 as usize]
     }
 
+    /// Newest timestamp of the series, in milliseconds; `i64::MIN` if it has none.
+    pub fn newest_of(&self, series: SeriesRef) -> i64 {
+        let slot = series.0 as usize;
+        if slot < self.newest.len() { self.newest(slot) } else { i64::MIN }
+    }
+
     /// A sample of the series may be in this segment.
     pub fn reached(&mut self, series: SeriesRef, segment: Seq) {
         let last = &mut self.segments[series.0 as usize];

@@ -39,6 +39,7 @@ impl Shard {
         let mut meters = LogMeters {
             appended: self.appender.appended,
             appended_histograms: self.appender.histograms,
+            exemplars: self.appender.exemplars,
             series: own.table.len() as u64,
             series_created: own.table.created,
             series_forgotten: own.table.forgotten,

@@ -56,6 +56,13 @@ catalog! {
     REMOTE_METADATA_FAILED Counter "prometheus_remote_storage_metadata_failed_total" "Families whose request was refused for good.";
     REMOTE_METADATA_RETRIED Counter "prometheus_remote_storage_metadata_retried_total" "Families in attempts that failed and are repeated.";
     REMOTE_METADATA_BYTES Counter "prometheus_remote_storage_metadata_bytes_total" "Bytes of such requests, compressed.";
+    REMOTE_EXEMPLARS Counter "prometheus_remote_storage_exemplars_total" "Exemplars in requests, counted at every attempt.";
+    REMOTE_EXEMPLARS_FAILED Counter "prometheus_remote_storage_exemplars_failed_total" "Exemplars lost: refused for good, with their samples or alone, shed for disk space, or unreadable.";
+    REMOTE_EXEMPLARS_RETRIED Counter "prometheus_remote_storage_exemplars_retried_total" "Exemplars in attempts that failed and are repeated.";
+    REMOTE_EXEMPLARS_DROPPED Counter "prometheus_remote_storage_exemplars_dropped_total" "Exemplars whose samples are not sent because the configuration or the protocol says so.";
+    REMOTE_EXEMPLARS_IN Counter "prometheus_remote_storage_exemplars_in_total" "Exemplars in the log.";
+    AGENT_EXEMPLARS Counter "prometheus_agent_exemplars_appended_total" "Exemplars in the log.";
+    EXEMPLARS_REFUSED Counter "corelane_exemplars_refused_total" "Exemplars read from pages that are not in the log, though their samples may be.";
     REMOTE_ENQUEUE_RETRIES Counter "prometheus_remote_storage_enqueue_retries_total" "Always 0: the log is read in place, no queue can be full.";
     REMOTE_BATCH_SECONDS Histogram "prometheus_remote_storage_sent_batch_duration_seconds" "Time from a request written to its answer read.";
     REMOTE_HIGHEST Gauge "prometheus_remote_storage_queue_highest_timestamp_seconds" "Newest timestamp destined for the endpoint.";

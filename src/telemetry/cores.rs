@@ -1,7 +1,7 @@
 //! What each shard counts of its scrapes and its log: law L1 as metrics, and Prometheus's totals over it.
 
 use crate::mail::Report;
-use crate::model::{Refusal, Shortage};
+use crate::model::{ExemplarRefusal, Refusal, Shortage};
 use crate::telemetry::Metric;
 use crate::telemetry::catalog::*;
 use crate::telemetry::page::Page;
@@ -67,6 +67,17 @@ pub(super) fn write(page: &mut Page, reports: &[Report]) {
     let mut family = page.family(&AGENT_APPENDED);
     family.count(&[("type", "float")], floats);
     family.count(&[("type", "histogram")], histograms);
+    let exemplars = sum(|report| report.log.exemplars.appended);
+    for metric in [&REMOTE_EXEMPLARS_IN, &AGENT_EXEMPLARS] {
+        page.family(metric).count(&[], exemplars);
+    }
+    let mut family = page.family(&EXEMPLARS_REFUSED);
+    for (report, shard) in reports.iter().zip(&shards) {
+        for reason in ExemplarRefusal::ALL {
+            let labels = [("reason", reason.name()), ("shard", shard.as_str())];
+            family.count(&labels, report.log.exemplars.refused(reason));
+        }
+    }
     let segment = reports.iter().map(|report| report.log.segment_current).max();
     page.family(&WAL_SEGMENT).count(&[], segment.unwrap_or(0));
     for (metric, figure) in BY_SHARD {

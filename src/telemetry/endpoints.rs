@@ -23,6 +23,9 @@ const TOTALS: &[Figure] = &[
     (&REMOTE_HISTOGRAMS, |meters| meters.histograms.attempted),
     (&REMOTE_HISTOGRAMS_FAILED, |meters| failed(&meters.histograms.lost)),
     (&REMOTE_HISTOGRAMS_RETRIED, |meters| meters.histograms.retried),
+    (&REMOTE_EXEMPLARS, |meters| meters.exemplars.attempted),
+    (&REMOTE_EXEMPLARS_FAILED, |meters| failed(&meters.exemplars.lost)),
+    (&REMOTE_EXEMPLARS_RETRIED, |meters| meters.exemplars.retried),
     (&REMOTE_METADATA, |meters| meters.metadata.attempted),
     (&REMOTE_METADATA_FAILED, |meters| meters.metadata.failed),
     (&REMOTE_METADATA_RETRIED, |meters| meters.metadata.retried),
@@ -207,6 +210,14 @@ fn write_queue(page: &mut Page, endpoints: &[Endpoint<'_>], now: Timestamp) {
         for reason in [Loss::CustomBuckets, Loss::Filtered, Loss::HistogramsOff, Loss::TooOld] {
             let [name, url] = endpoint.labels();
             let dropped = endpoint.meters().map(|meters| meters.histograms.lost.get(reason)).sum();
+            family.count(&[name, url, ("reason", reason.name())], dropped);
+        }
+    }
+    let mut family = page.family(&REMOTE_EXEMPLARS_DROPPED);
+    for endpoint in endpoints {
+        for reason in [Loss::CustomBuckets, Loss::Filtered, Loss::HistogramsOff, Loss::TooOld] {
+            let [name, url] = endpoint.labels();
+            let dropped = endpoint.meters().map(|meters| meters.exemplars.lost.get(reason)).sum();
             family.count(&[name, url, ("reason", reason.name())], dropped);
         }
     }

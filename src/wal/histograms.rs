@@ -9,7 +9,8 @@ use crate::base::limits::HISTOGRAM_BYTES;
 use crate::base::{Reader, Timestamp, put_uvarint};
 use crate::model::SeriesRef;
 use crate::wal::damage::Damage;
-use crate::wal::samples::{FIXED_BYTES_MAX, HISTOGRAMS, Head, SAMPLE_BYTES_MAX};
+use crate::wal::samples::{Beside, FIXED_BYTES_MAX, HISTOGRAMS, Head, SAMPLE_BYTES_MAX};
+use crate::wal::starts::START_BYTES_MAX;
 
 /// What one scrape appends beside its samples. All columns are of equal length, but for the times.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +28,18 @@ pub struct Histograms<'a> {
 
 /// Bytes of a payload, at most, whose bodies take `bodies` bytes.
 pub(super) fn payload_bytes(count: usize, bodies: usize) -> usize {
-    FIXED_BYTES_MAX + count * SAMPLE_BYTES_MAX + bodies
+    FIXED_BYTES_MAX + count * (SAMPLE_BYTES_MAX + START_BYTES_MAX) + bodies
 }
 
 /// Appends the payload to `out`.
-pub(super) fn encode_histograms(histograms: &Histograms<'_>, base_time: i64, out: &mut Vec<u8>) {
+pub(super) fn encode_histograms(
+    histograms: &Histograms<'_>,
+    beside: Beside<'_>,
+    base_time: i64,
+    out: &mut Vec<u8>,
+) {
     let Histograms { lane, time, refs, times, lengths, bodies } = *histograms;
-    Head { lane, time, refs, times }.encode(HISTOGRAMS, base_time, out);
+    Head { lane, time, refs, times, beside }.encode(HISTOGRAMS, base_time, out);
     for length in lengths {
         put_uvarint(out, u64::from(*length));
     }
@@ -81,7 +87,7 @@ mod tests {
             bodies: b"abcd",
         };
         let mut bytes = Vec::new();
-        encode_histograms(&histograms, 1_000_000, &mut bytes);
+        encode_histograms(&histograms, Beside::default(), 1_000_000, &mut bytes);
         // Flags, lane, time, n, the run of refs, lengths, bodies.
         let golden = [2, 0x0d, 0x0c, 0x0b, 0x0a, 30, 2, 20, 2, 3, 1, b'a', b'b', b'c', b'd'];
         assert_eq!(bytes, golden);
@@ -122,7 +128,7 @@ mod tests {
                 bodies: &bodies,
             };
             let mut bytes = Vec::new();
-            encode_histograms(&histograms, base, &mut bytes);
+            encode_histograms(&histograms, Beside::default(), base, &mut bytes);
             prop_assert!(bytes.len() <= payload_bytes(rows.len(), bodies.len()));
             let mut out = Decoded::default();
             prop_assert_eq!(decode_samples(&bytes, base, &mut out), Ok(()));

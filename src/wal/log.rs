@@ -14,8 +14,9 @@ use crate::wal::record::{
     KIND_COPY, KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT,
 };
 use crate::wal::relative::Bases;
-use crate::wal::samples::{Samples, encode_samples, samples_in};
+use crate::wal::samples::{Beside, SAMPLE_BYTES_MAX, Samples, encode_samples, samples_in};
 use crate::wal::segment::{FoundSegment, Full, Home, Retired, Segment, Tail, fits_region};
+use crate::wal::starts::START_BYTES_MAX;
 
 /// The samples log of one shard directory. Also reads the directory of a shard that no longer
 /// exists; then nothing is appended and no spare is given.
@@ -211,11 +212,19 @@ impl Log {
         samples_in(smallest.saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8))
     }
 
+    /// As [`Log::frame_samples`], with exemplars and starts.
+    pub fn frame_samples_with(&self) -> usize {
+        let smallest = self.segment_bytes.min(limits::MEMORY_SEGMENT_BYTES);
+        let taken = RECORDS_AT + RECORD_HEADER_BYTES + 8 + limits::EXEMPLARS_BYTES + 5;
+        let room = smallest.saturating_sub(taken) / (SAMPLE_BYTES_MAX + START_BYTES_MAX);
+        samples_in(room * SAMPLE_BYTES_MAX)
+    }
+
     /// How many of the histograms with these lengths, from the first on, one append may have: at least one.
     pub fn frame_histograms(&self, lengths: &[u32]) -> usize {
         let smallest = self.segment_bytes.min(limits::MEMORY_SEGMENT_BYTES);
         let room = smallest.saturating_sub(RECORDS_AT + RECORD_HEADER_BYTES + 8);
-        let room = room.min(limits::RECORD_BYTES);
+        let room = room.min(limits::RECORD_BYTES).saturating_sub(limits::EXEMPLARS_BYTES);
         let mut bytes = 0;
         let fitting = lengths.iter().enumerate().take_while(|(at, length)| {
             bytes += **length as usize;
@@ -227,18 +236,35 @@ impl Log {
     /// Appends one record and gives its place. Nothing is written for no samples. `Full` changes
     /// nothing: there is no spare to go on in, or the samples are more than [`Log::frame_samples`].
     pub fn append(&mut self, samples: &Samples<'_>, now: Timestamp) -> Result<Place, Full> {
+        self.append_with(samples, Beside::default(), now)
+    }
+
+    /// The same with what belongs to the samples: then no more of them than [`Log::frame_samples_with`] says.
+    pub fn append_with(
+        &mut self,
+        samples: &Samples<'_>,
+        beside: Beside<'_>,
+        now: Timestamp,
+    ) -> Result<Place, Full> {
         assert_eq!(samples.refs.len(), samples.values.len(), "one value per ref");
         assert!(samples.times.is_empty() || samples.times.len() == samples.refs.len());
-        if samples.refs.len() > self.frame_samples() {
+        let most = match beside.is_empty() {
+            true => self.frame_samples(),
+            false => self.frame_samples_with(),
+        };
+        if samples.refs.len() > most {
             return Err(Full);
         }
-        if let Some(place) = self.append_relative(samples) {
+        let alone = beside.is_empty();
+        if alone && let Some(place) = self.append_relative(samples) {
             return Ok(place);
         }
         let place = self.append_record(KIND_SAMPLES, samples.refs, now, |base_time, out| {
-            encode_samples(samples, base_time, out);
+            encode_samples(samples, beside, base_time, out);
         })?;
-        self.anchor(samples, place);
+        if alone {
+            self.anchor(samples, place);
+        }
         Ok(place)
     }
 
@@ -246,6 +272,7 @@ impl Log {
     pub fn append_histograms(
         &mut self,
         histograms: &Histograms<'_>,
+        beside: Beside<'_>,
         now: Timestamp,
     ) -> Result<Place, Full> {
         let count = histograms.refs.len();
@@ -255,7 +282,7 @@ impl Log {
             return Err(Full);
         }
         self.append_record(KIND_HISTOGRAMS, histograms.refs, now, |base_time, out| {
-            encode_histograms(histograms, base_time, out);
+            encode_histograms(histograms, beside, base_time, out);
         })
     }
 

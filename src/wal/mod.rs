@@ -93,6 +93,7 @@ mod anchors;
 mod cursor;
 mod damage;
 mod dictionary;
+mod exemplars;
 mod guard;
 mod header;
 mod histograms;
@@ -107,6 +108,7 @@ mod request;
 mod samples;
 mod segment;
 mod slot;
+mod starts;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -115,6 +117,7 @@ pub use anchors::Basis;
 pub use cursor::{CursorPage, CursorTotals, newest};
 pub use damage::Damage;
 pub use dictionary::{At, Dictionary, DictionaryEntry};
+pub use exemplars::{Exemplar, put_exemplar};
 pub use guard::pages_lost;
 pub use header::{Header, SegmentKind};
 pub use histograms::Histograms;
@@ -123,6 +126,9 @@ pub use log::{Log, LogCounters, SegmentInfo, Step};
 pub use map::{Fuse, Region};
 pub use place::{Identity, Mark, Place, Seq};
 pub use request::{DiskAnswer, DiskRequest};
-pub use samples::{Decoded, Samples, decode_samples, home_of_lane, is_histograms, lane_of};
+pub use samples::{
+    Beside, Decoded, Samples, decode_samples, exemplars_in, home_of_lane, is_histograms, lane_of,
+};
 pub use segment::{Finding, FoundSegment, Full, RecordKind, Retired, Unkept};
 pub use slot::{CURSOR_BYTES, CURSOR_SLOTS};
+pub use starts::put_starts;

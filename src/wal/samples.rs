@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! 0   u8      flags: bit 0 = each sample has its own time, bit 1 = histograms, see `histograms.rs`, bit 2 = relative to an
-//!             older record of the segment; other bits 0
+//!             older record of the segment, bit 3 = exemplars, bit 4 = starts; other bits 0
 //! 1   u32     lane: stable hash of the target, little-endian, here so that it can be looked at cheaply
 //! 5   zigzag  time in milliseconds, relative to the segment's base time
 //!     uvarint n, the number of samples
 //!     runs    until n refs are named: zigzag(first ref − end of the previous run), uvarint length
 //!     times   only if flagged: n × zigzag, relative to the time above
+//!     uvarint bytes of exemplars, and they, see `exemplars.rs`; only if flagged
+//!     uvarint bytes of starts, and they, see `starts.rs`; only if flagged
 //!     places  only if relative: 2 × u32, offsets of that record and of its copy
 //!     values  the column of `values.rs`; if relative, that of `relative.rs`
 //! ```
@@ -17,13 +19,17 @@ use crate::base::{Reader, Timestamp, put_uvarint, put_zigzag};
 use crate::model::SeriesRef;
 use crate::wal::anchors::Basis;
 use crate::wal::damage::Damage;
+use crate::wal::exemplars::{Exemplar, Exemplars};
 use crate::wal::histograms::take_bodies;
 use crate::wal::relative::{Bases, put_relative, take_relative};
+use crate::wal::starts::Starts;
 use crate::wal::values::{VALUE_BYTES_MAX, put_values, take_values};
 
 const OWN_TIMES: u8 = 1;
 pub(super) const HISTOGRAMS: u8 = 2;
 const RELATIVE: u8 = 4;
+const EXEMPLARS: u8 = 8;
+const STARTS: u8 = 16;
 /// Bytes before the runs, at most.
 pub(super) const FIXED_BYTES_MAX: usize = 5 + 10 + 5;
 /// Bytes of one sample, at most: its nibble and value, a run of its own, its own time.
@@ -56,12 +62,29 @@ pub struct Decoded {
     ends: Vec<u32>,
     bodies: Vec<u8>,
     bases: Bases,
+    exemplars: Exemplars,
+    starts: Starts,
 }
 
 impl Decoded {
     /// True for a frame of floats and no more.
     pub fn is_plain(&self) -> bool {
-        self.ends.is_empty()
+        self.ends.is_empty() && self.exemplars.len() == 0
+    }
+
+    /// When the counting of the sample of that number began, in milliseconds; 0 if that is not known.
+    #[inline]
+    pub fn start(&self, number: usize) -> i64 {
+        self.starts.of(number as u32)
+    }
+
+    pub fn has_exemplars(&self) -> bool {
+        self.exemplars.len() > 0
+    }
+
+    /// Exemplars of the sample of that number.
+    pub fn exemplars(&self, number: usize) -> impl Iterator<Item = Exemplar<'_>> + Clone {
+        self.exemplars.of(number as u32)
     }
 
     /// The packed histogram of that number; `None` in a frame of floats.
@@ -84,11 +107,32 @@ pub(super) struct Head<'a> {
     pub(super) time: Timestamp,
     pub(super) refs: &'a [SeriesRef],
     pub(super) times: &'a [i64],
+    pub(super) beside: Beside<'a>,
+}
+
+/// What may go with the samples of a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// As [`crate::wal::put_exemplar`] writes them: at most [`crate::base::limits::EXEMPLARS_BYTES`].
+    pub exemplars: &'a [u8],
+    /// As [`crate::wal::put_starts`] writes them.
+    pub starts: &'a [u8],
+}
+
+impl Beside<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.exemplars.is_empty() && self.starts.is_empty()
+    }
 }
 
 impl Head<'_> {
     pub(super) fn encode(&self, flags: u8, base_time: i64, out: &mut Vec<u8>) {
-        out.push(flags | if self.times.is_empty() { 0 } else { OWN_TIMES });
+        let own_times = if self.times.is_empty() { 0 } else { OWN_TIMES };
+        let Beside { exemplars, starts } = self.beside;
+        let beside = [(exemplars, EXEMPLARS), (starts, STARTS)];
+        let beside = beside.into_iter().filter(|(bytes, _)| !bytes.is_empty());
+        let flags = beside.clone().fold(flags, |flags, (_, flag)| flags | flag);
+        out.push(flags | own_times);
         out.extend_from_slice(&self.lane.to_le_bytes());
         put_zigzag(out, self.time.0.wrapping_sub(base_time));
         put_uvarint(out, self.refs.len() as u64);
@@ -109,13 +153,22 @@ impl Head<'_> {
         for time in self.times {
             put_zigzag(out, time.wrapping_sub(self.time.0));
         }
+        for (bytes, _) in beside {
+            put_uvarint(out, bytes.len() as u64);
+            out.extend_from_slice(bytes);
+        }
     }
 }
 
 /// Appends the payload to `out`.
-pub(super) fn encode_samples(samples: &Samples<'_>, base_time: i64, out: &mut Vec<u8>) {
+pub(super) fn encode_samples(
+    samples: &Samples<'_>,
+    beside: Beside<'_>,
+    base_time: i64,
+    out: &mut Vec<u8>,
+) {
     let Samples { lane, time, refs, values, times } = *samples;
-    Head { lane, time, refs, times }.encode(0, base_time, out);
+    Head { lane, time, refs, times, beside }.encode(0, base_time, out);
     put_values(values, out);
 }
 
@@ -129,7 +182,8 @@ pub(super) fn encode_relative(
     out: &mut Vec<u8>,
 ) {
     let Samples { lane, time, refs, values, times } = *samples;
-    Head { lane, time, refs, times }.encode(RELATIVE, base_time, out);
+    let beside = Beside::default();
+    Head { lane, time, refs, times, beside }.encode(RELATIVE, base_time, out);
     places.iter().for_each(|place| out.extend_from_slice(&place.to_le_bytes()));
     put_relative(values, bases, out);
 }
@@ -162,8 +216,8 @@ pub fn decode_samples<'a>(
     let base_time = basis.time;
     let mut reader = Reader::new(payload);
     let flags = reader.u8().ok_or(Damage::Short)?;
-    if flags & !(OWN_TIMES | HISTOGRAMS | RELATIVE) != 0
-        || flags & !OWN_TIMES == HISTOGRAMS | RELATIVE
+    if flags & !(OWN_TIMES | HISTOGRAMS | RELATIVE | EXEMPLARS | STARTS) != 0
+        || flags & (HISTOGRAMS | RELATIVE) == HISTOGRAMS | RELATIVE
     {
         return Err(Damage::Malformed("flags"));
     }
@@ -183,6 +237,14 @@ pub fn decode_samples<'a>(
             out.times.push(out.time.wrapping_add(reader.zigzag().ok_or(Damage::Short)?));
         }
     }
+    out.exemplars.clear();
+    if flags & EXEMPLARS != 0 {
+        out.exemplars.take(counted(&mut reader)?, out.time, count)?;
+    }
+    out.starts.clear();
+    if flags & STARTS != 0 {
+        out.starts.take(counted(&mut reader)?, out.time, count)?;
+    }
     out.ends.clear();
     out.bodies.clear();
     if flags & HISTOGRAMS != 0 {
@@ -199,6 +261,12 @@ pub fn decode_samples<'a>(
             .ok_or(Damage::Malformed("values"));
     }
     take_values(reader.rest(), count, &mut out.values).ok_or(Damage::Malformed("values"))
+}
+
+/// Bytes behind their number.
+fn counted<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Damage> {
+    let len = reader.uvarint().and_then(|len| usize::try_from(len).ok());
+    len.and_then(|len| reader.bytes(len)).ok_or(Damage::Short)
 }
 
 fn decode_refs(
@@ -237,6 +305,19 @@ pub fn is_histograms(payload: &[u8]) -> bool {
     payload.first().is_some_and(|flags| flags & HISTOGRAMS != 0)
 }
 
+/// Exemplars in a payload, of its samples from this number on; 0 if it is damaged.
+pub fn exemplars_in(payload: &[u8], from: u32) -> usize {
+    if payload.first().is_none_or(|flags| flags & EXEMPLARS == 0) {
+        return 0;
+    }
+    let mut decoded = Decoded::default();
+    // No record with exemplars is relative to another.
+    match decode_samples(payload, 0i64, &mut decoded) {
+        Ok(()) => decoded.exemplars.from(from),
+        Err(_) => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -257,7 +338,7 @@ mod tests {
             times: &[],
         };
         let mut bytes = Vec::new();
-        encode_samples(&samples, 1_000_000, &mut bytes);
+        encode_samples(&samples, Beside::default(), 1_000_000, &mut bytes);
         let golden = [
             0, 0x0d, 0x0c, 0x0b, 0x0a, 30, 4, 20, 3, 15,
             1, // flags, lane, time, n, runs 10-12 and 5
@@ -281,7 +362,7 @@ mod tests {
                 times: &vec![i64::MIN; count],
             };
             let mut bytes = Vec::new();
-            encode_samples(&samples, -1, &mut bytes);
+            encode_samples(&samples, Beside::default(), -1, &mut bytes);
             assert!(samples_in(bytes.len()) <= count);
             assert!(bytes.len() <= FIXED_BYTES_MAX + count * SAMPLE_BYTES_MAX);
         }
@@ -293,7 +374,7 @@ mod tests {
         let samples =
             Samples { lane: 1, time: Timestamp(0), refs: &last, values: &[1.0; 4], times: &[] };
         let mut bytes = Vec::new();
-        encode_samples(&samples, 0, &mut bytes);
+        encode_samples(&samples, Beside::default(), 0, &mut bytes);
         let mut out = Decoded::default();
         assert_eq!(decode_samples(&bytes, 0, &mut out), Ok(()));
         assert_eq!(out.refs, last);
@@ -325,7 +406,7 @@ mod tests {
                 times: if own_times { &wanted.times } else { &[] },
             };
             let mut bytes = Vec::new();
-            encode_samples(&samples, base, &mut bytes);
+            encode_samples(&samples, Beside::default(), base, &mut bytes);
             let mut out = Decoded::default();
             prop_assert_eq!(decode_samples(&bytes, base, &mut out), Ok(()));
             let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();

@@ -10,17 +10,19 @@ const HISTOGRAMS: u8 = 0x22;
 const TIMESTAMP: u8 = 0x78;
 
 /// Appends one entry of `WriteRequest.timeseries`: the labels as they are (see [`crate::model::pack`]) and one
-/// histogram (see [`crate::model::pack_histogram`]).
+/// histogram (see [`crate::model::pack_histogram`]), with exemplars as `remote_v1::put_exemplar` writes them.
 // spec: RW-19
 pub fn put_histogram(
     out: &mut Vec<u8>,
     packed_labels: &[u8],
     packed_histogram: &[u8],
     timestamp_ms: i64,
+    exemplars: &[u8],
 ) {
     let inner = inner_len(packed_histogram.len(), timestamp_ms);
     out.push(TIMESERIES);
-    put_uvarint(out, entry_len(packed_labels.len(), inner) as u64);
+    let entry = entry_len(packed_labels.len(), inner);
+    put_uvarint(out, entry.saturating_add(exemplars.len()) as u64);
     out.extend_from_slice(packed_labels);
     out.push(HISTOGRAMS);
     put_uvarint(out, inner as u64);
@@ -29,6 +31,7 @@ pub fn put_histogram(
         out.push(TIMESTAMP);
         put_uvarint(out, timestamp_ms as u64);
     }
+    out.extend_from_slice(exemplars);
 }
 
 /// Bytes that [`put_histogram`] appends.
@@ -151,7 +154,7 @@ mod tests {
             let (mut packed_labels, mut packed, mut out) = (Vec::new(), Vec::new(), Vec::new());
             pack(labels.into_iter(), &mut packed_labels);
             pack_histogram(&histogram, &mut packed);
-            put_histogram(&mut out, &packed_labels, &packed, timestamp);
+            put_histogram(&mut out, &packed_labels, &packed, timestamp, &[]);
             prop_assert_eq!(out.len(), histogram_len(packed_labels.len(), packed.len(), timestamp));
             let decoded = WriteRequest::decode(&*out).expect("valid");
             let got = decoded.timeseries[0].histograms[0].clone();

@@ -13,6 +13,10 @@ const VALUE: u8 = 0x09;
 const TIMESTAMP: u8 = 0x10;
 /// Tag of `WriteRequest.metadata`, and those of `MetricMetadata`.
 const METADATA: u8 = 0x1a;
+/// Tag of `TimeSeries.exemplars`, and those of `Exemplar`.
+const EXEMPLARS: u8 = 0x1a;
+const EXEMPLAR_VALUE: u8 = 0x11;
+const EXEMPLAR_TIMESTAMP: u8 = 0x18;
 const TYPE: u8 = 0x08;
 const FAMILY: u8 = 0x12;
 const HELP: u8 = 0x22;
@@ -70,6 +74,44 @@ pub fn sample_len(packed_labels_len: usize, timestamp_ms: i64) -> usize {
     let sample = 9usize.saturating_add(timestamp_len(timestamp_ms));
     let entry = packed_labels_len.saturating_add(sample).saturating_add(2);
     entry.saturating_add(uvarint_len(entry as u64)).saturating_add(1)
+}
+
+/// Appends one exemplar, as a field of an entry.
+pub fn put_exemplar(out: &mut Vec<u8>, packed_labels: &[u8], value: f64, timestamp_ms: i64) {
+    let len = packed_labels.len().saturating_add(9).saturating_add(timestamp_len(timestamp_ms));
+    out.push(EXEMPLARS);
+    put_uvarint(out, len as u64);
+    out.extend_from_slice(packed_labels);
+    out.push(EXEMPLAR_VALUE);
+    out.extend_from_slice(&value.to_bits().to_le_bytes());
+    if timestamp_ms != 0 {
+        out.push(EXEMPLAR_TIMESTAMP);
+        put_uvarint(out, timestamp_ms as u64);
+    }
+}
+
+/// As [`put_sample`], with exemplars as [`put_exemplar`] writes them.
+pub fn put_sample_with(
+    out: &mut Vec<u8>,
+    packed_labels: &[u8],
+    value: f64,
+    timestamp_ms: i64,
+    exemplars: &[u8],
+) {
+    let sample = 9usize.saturating_add(timestamp_len(timestamp_ms));
+    let entry = packed_labels.len().saturating_add(sample).saturating_add(2);
+    out.push(TIMESERIES);
+    put_uvarint(out, entry.saturating_add(exemplars.len()) as u64);
+    out.extend_from_slice(packed_labels);
+    out.push(SAMPLES);
+    out.push(sample as u8);
+    out.push(VALUE);
+    out.extend_from_slice(&value.to_bits().to_le_bytes());
+    if timestamp_ms != 0 {
+        out.push(TIMESTAMP);
+        put_uvarint(out, timestamp_ms as u64);
+    }
+    out.extend_from_slice(exemplars);
 }
 
 #[inline]
@@ -332,6 +374,31 @@ mod tests {
         let metric_type = crate::model::MetricType::Unknown;
         put_metadata(&mut out, &Description { name: "f", metric_type, unit: "", help: "" });
         assert_eq!(out, [0x1a, 3, 0x12, 1, b'f']);
+    }
+
+    #[test]
+    fn a_sample_with_exemplars_is_what_prost_writes() {
+        for (count, timestamp, at) in [(0, 1, 1), (1, 1_790_000_000_000, 0), (3, 0, -5)] {
+            let (labels, own) = ([pair("__name__", "a"), pair("b", "c")], [pair("trace_id", "x")]);
+            let (mut fields, mut out) = (Vec::new(), Vec::new());
+            for number in 0..count {
+                put_exemplar(&mut fields, &packed(&own), 0.5 + f64::from(number), at);
+            }
+            put_sample_with(&mut out, &packed(&labels), 1.5, timestamp, &fields);
+            let mut wanted = message(&labels, 1.5, timestamp);
+            let label = |(name, value): &(String, String)| Label {
+                name: name.clone(),
+                value: value.clone(),
+            };
+            wanted.timeseries[0].exemplars = (0..count)
+                .map(|number| Exemplar {
+                    labels: own.iter().map(label).collect(),
+                    value: 0.5 + f64::from(number),
+                    timestamp: at,
+                })
+                .collect();
+            assert_eq!(out, wanted.encode_to_vec());
+        }
     }
 
     proptest! {

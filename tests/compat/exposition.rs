@@ -77,7 +77,7 @@ pub fn read_series(
     let mut packed = Vec::new();
     pack(labels.iter(), &mut packed);
     page.packed.push(packed);
-    if let Some(exemplar) = series.exemplar {
+    if let Some(exemplar) = series.exemplar.filter(|exemplar| !exemplar.is_too_long()) {
         exemplar.labels(&mut labels)?;
         let labels = printed(&labels);
         let labels = if labels.is_empty() { "{}".to_owned() } else { labels };

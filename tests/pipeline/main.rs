@@ -31,6 +31,7 @@ mod bad_endpoints;
 mod bad_targets;
 mod budget;
 mod clouds;
+mod compliance;
 mod core_count;
 mod cut_files;
 mod damage;

@@ -79,7 +79,7 @@ impl Receiver {
                 command
                     .arg("--web.enable-remote-write-receiver")
                     // Else it refuses native histograms.
-                    .arg("--enable-feature=native-histograms")
+                    .arg("--enable-feature=native-histograms,exemplar-storage")
                     .arg(format!("--config.file={}", self.config.display()))
                     .arg(format!("--storage.tsdb.path={}", self.data.display()))
                     .arg(format!("--web.listen-address={listen}"));

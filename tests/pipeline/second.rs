@@ -8,6 +8,7 @@ use crate::receiver::Receiver;
 use crate::scratch::Scratch;
 use crate::strict::{Message, Strict};
 use crate::wait;
+use crate::web;
 
 /// Added to an entry of `remote_write` made by [`config`].
 const SECOND: &str = "protobuf_message: io.prometheus.write.v2.Request";
@@ -176,4 +177,47 @@ fn metadata_goes_to_a_receiver_of_1_0_at_intervals() {
         (it.metric_family_name.as_str(), it.r#type, it.help.as_str())
     });
     assert_eq!(said.collect::<Vec<_>>(), [("a", 1, "One."), ("b", 2, "")]);
+}
+
+/// An OpenMetrics page, for ever.
+fn openmetrics(page: &str) -> Ready {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text; version=1.0.0";
+    let length = page.len();
+    Ready::start(vec![format!("{head}\r\nContent-Length: {length}\r\n\r\n{page}").into_bytes()])
+}
+
+#[test]
+fn exemplars_arrive_at_a_real_prometheus_by_both_messages() {
+    let scratch = Scratch::new();
+    let receiver = Receiver::prometheus(&scratch);
+    let page = "# TYPE a counter\na_total{x=\"y\"} 17 # {trace_id=\"KOO5S4vxi0o\"} 0.67\n\
+                # TYPE h histogram\nh_bucket{le=\"1\"} 4 # {trace_id=\"oHg5SJYRHA0\"} 0.5\n\
+                h_bucket{le=\"+Inf\"} 5\nh_sum 2\nh_count 5\n# EOF\n";
+    for (job, message) in
+        [("first", "prometheus.WriteRequest"), ("second", "io.prometheus.write.v2.Request")]
+    {
+        let exporter = openmetrics(page);
+        let url = receiver.url();
+        let yaml = config(&[exporter.port()], std::slice::from_ref(&url))
+            .replace("job_name: test", &format!("job_name: {job}"))
+            + &format!("    protobuf_message: {message}\n    send_exemplars: true\n");
+        let mut agent = Agent::new(&scratch, &yaml);
+        agent.start();
+        let found = wait::until("both exemplars have arrived", || {
+            let query = web::escape(&format!("{{job=\"{job}\"}}"));
+            let path = format!("/api/v1/query_exemplars?query={query}&start=0&end=9999999999");
+            let found = web::get_json(receiver.port(), &path)?;
+            let series = found["data"].as_array()?.clone();
+            let values = series.iter().flat_map(|series| {
+                let exemplars = series["exemplars"].as_array().into_iter().flatten();
+                exemplars.map(|it| (it["labels"]["trace_id"].to_string(), it["value"].to_string()))
+            });
+            let mut values: Vec<_> = values.collect();
+            values.sort();
+            (values.len() == 2).then_some(values)
+        });
+        let text = |text: &str| format!("\"{text}\"");
+        let wanted = [("KOO5S4vxi0o", "0.67"), ("oHg5SJYRHA0", "0.5")];
+        assert_eq!(found, wanted.map(|(id, value)| (text(id), text(value))));
+    }
 }

@@ -14,7 +14,7 @@ use std::thread;
 use prost::Message as _;
 
 use corelane::wire::remote_v1::WriteRequest;
-use corelane::wire::remote_v2::{Metadata, Request, TimeSeries};
+use corelane::wire::remote_v2::{Exemplar, Metadata, Request, TimeSeries};
 
 /// One request as it came.
 #[derive(Debug, Clone)]
@@ -83,6 +83,7 @@ pub struct Entry {
     pub series: TimeSeries,
     pub help: String,
     pub unit: String,
+    pub exemplars: Vec<(Vec<(String, String)>, Exemplar)>,
 }
 
 impl Entry {
@@ -187,8 +188,13 @@ impl Got {
             assert!(own.iter().all(|(name, value)| !name.is_empty() && !value.is_empty()));
             assert!(own.iter().any(|(name, _)| name == "__name__"), "{own:?}");
             assert_eq!(series.samples.len() + series.histograms.len(), 1, "{own:?}");
+            let exemplar = |it: &Exemplar| {
+                assert_ne!(it.timestamp, 0, "an exemplar has a timestamp");
+                (labels(&it.labels_refs), it.clone())
+            };
             let metadata = series.metadata.unwrap_or_default();
             Entry {
+                exemplars: series.exemplars.iter().map(exemplar).collect(),
                 help: symbols[metadata.help_ref as usize].clone(),
                 unit: symbols[metadata.unit_ref as usize].clone(),
                 labels: own,

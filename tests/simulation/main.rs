@@ -42,13 +42,16 @@ const REGRESSIONS: [(u64, &str); 8] = [
     (8112, "an epoch is never released after the end of one feed was rejected"),
 ];
 const SEEDS: u64 = 1000;
+/// Name of runs in which endpoints are to be sent remote write 2.0.
+const SECOND: &str = "second";
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
 fn run(seed: u64, name: &str) -> Result<Summary, String> {
-    let world = || World::new(seed, &format!("{name}-{seed}"), false).run();
+    let of = if name == SECOND { World::second } else { World::new };
+    let world = || of(seed, &format!("{name}-{seed}"), false).run();
     catch_unwind(AssertUnwindSafe(world)).map_err(|cause| {
         let text = cause.downcast_ref::<String>().cloned();
         let text = text.or_else(|| cause.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -61,7 +64,7 @@ fn run(seed: u64, name: &str) -> Result<Summary, String> {
 
 /// Runs seeds on every CPU, each taking the next one: some are a hundred times larger than others. Stops early after
 /// `failures_max` failures.
-fn run_all(seeds: std::ops::Range<u64>, failures_max: usize) -> (Summary, Vec<String>) {
+fn run_all(seeds: std::ops::Range<u64>, name: &str, failures_max: usize) -> (Summary, Vec<String>) {
     let next = AtomicU64::new(seeds.start);
     let failed = AtomicUsize::new(0);
     let work = || {
@@ -72,7 +75,7 @@ fn run_all(seeds: std::ops::Range<u64>, failures_max: usize) -> (Summary, Vec<St
             if seed >= seeds.end || failed.load(Ordering::Relaxed) >= failures_max {
                 return (sum, failures);
             }
-            match run(seed, "many") {
+            match run(seed, name) {
                 Ok(summary) => sum.add(&summary),
                 Err(failure) => {
                     println!("{failure}");
@@ -100,7 +103,17 @@ fn the_laws_hold_for_many_seeds() {
     let first = variable("CORELANE_SEED_FIRST").unwrap_or(0);
     let seeds = variable("CORELANE_SEEDS").unwrap_or(SEEDS);
     let failures_max = variable("CORELANE_FAILURES").unwrap_or(u64::MAX) as usize;
-    let (sum, failures) = run_all(first..first + seeds, failures_max);
+    let (sum, failures) = run_all(first..first + seeds, "many", failures_max);
+    println!("{} of {seeds} seeds: {sum:?}", sum.seeds);
+    assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// A tenth of the worlds again, with messages of remote write 2.0, from a seed of their own on.
+#[test]
+fn the_laws_hold_for_remote_write_2_0() {
+    let first = variable("CORELANE_SEED_FIRST").unwrap_or(20_000);
+    let seeds = variable("CORELANE_SEEDS").unwrap_or(SEEDS) / 10;
+    let (sum, failures) = run_all(first..first + seeds, SECOND, usize::MAX);
     println!("{} of {seeds} seeds: {sum:?}", sum.seeds);
     assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
 }

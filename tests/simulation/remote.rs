@@ -11,7 +11,7 @@ use crate::clock::{ms, us};
 use crate::exporter::{ENDPOINT_DROPS, PAGE_SERIES};
 use crate::net::{Answer, Ending};
 use crate::swarm::{Options, RemoteOptions};
-use crate::wire::{Given, WireSeries, write_request};
+use crate::wire::{Given, WireSeries, second_request, write_request};
 
 /// One shard of one process life: who sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,10 +189,15 @@ impl Remote {
             !single || until <= now,
             "{sender:?} was asked to wait until {until:?}, not {now:?}"
         );
+        let second = head.contains(SECOND);
         let request = self.read(head, body);
         self.span = span(&request);
         let size = snap::raw::decompress_len(body).expect("counted before");
         let latency = us(self.random.below(self.options.latency_us + 1));
+        if second && self.index % 2 == 1 {
+            let tag = self.note(sender, Vec::new());
+            return self.reply(415, "", latency, tag);
+        }
         let refusal = self.refusal(size);
         if let Some((status, stores, headers)) = refusal {
             let samples = if stores { self.store(&request, sender) } else { Vec::new() };
@@ -213,7 +218,11 @@ impl Remote {
         let tag = self.note(sender, samples);
         self.requests[tag].good = true;
         let status = [200, 204][self.random.below(2) as usize];
-        let answer = self.reply(status, "", latency, tag);
+        let written = match second {
+            true => format!("X-Prometheus-Remote-Write-Samples-Written: {}\r\n", request.len()),
+            false => String::new(),
+        };
+        let answer = self.reply(status, &written, latency, tag);
         self.spoilt(answer)
     }
 
@@ -235,9 +244,16 @@ impl Remote {
             self.options.bytes_max
         );
         let mut samples = Vec::new();
-        for WireSeries { labels, samples: given } in write_request(&bytes) {
-            let series = self.intern(labels);
-            samples.extend(given.map(|(value, timestamp)| Given { series, value, timestamp }));
+        if head.contains(SECOND) {
+            for (labels, value, timestamp) in second_request(&bytes) {
+                let series = self.intern(&labels);
+                samples.push(Given { series, value, timestamp });
+            }
+        } else {
+            for WireSeries { labels, samples: given } in write_request(&bytes) {
+                let series = self.intern(labels);
+                samples.extend(given.map(|(value, timestamp)| Given { series, value, timestamp }));
+            }
         }
         assert!(samples.len() <= self.options.samples_max, "S3: {} samples", samples.len());
         self.raw = bytes;
@@ -450,11 +466,21 @@ impl Remote {
     }
 }
 
+/// Content type of the other message.
+const SECOND: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+
 fn check_head(head: &str) {
     let mut lines = head.split("\r\n");
     assert_eq!(lines.next(), Some("POST /api/v1/write HTTP/1.1"), "request line: {head:?}");
-    let mut known =
-        [("content-encoding", "snappy", 0), ("content-type", "application/x-protobuf", 0)];
+    let (kind, version) = match head.contains(SECOND) {
+        true => (SECOND, "2.0.0"),
+        false => ("application/x-protobuf", "0.1.0"),
+    };
+    let mut known = [
+        ("content-encoding", "snappy", 0),
+        ("content-type", kind, 0),
+        ("x-prometheus-remote-write-version", version, 0),
+    ];
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         for (wanted, content, count) in &mut known {
             if name.eq_ignore_ascii_case(wanted) {

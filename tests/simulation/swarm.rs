@@ -59,6 +59,8 @@ pub struct ExporterFaults {
 
 #[derive(Clone, Debug)]
 pub struct RemoteOptions {
+    /// It is to be sent remote write 2.0.
+    pub second: bool,
     pub connections: usize,
     pub samples_max: usize,
     pub bytes_max: usize,
@@ -295,6 +297,7 @@ impl RemoteOptions {
     fn new(r: &mut Random, first: bool) -> RemoteOptions {
         let connections = pick(r, &[1, 1, 2, 4]);
         let mut options = RemoteOptions {
+            second: false,
             connections,
             samples_max: pick(r, &[1, 7, 100, 2000, 10_000]).max(if connections > 2 {
                 100

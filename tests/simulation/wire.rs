@@ -1,4 +1,4 @@
-//! Remote-write 1.0 read a second time, by hand and to the letter, so that the program's own declaration of the messages
+//! Remote-write 1.0, and what of 2.0 is sent here, read a second time, by hand and to the letter, so that the program's own declaration of the messages
 //! is not its own judge. Panics at whatever a sender should not write.
 
 /// One sample of a request; `series` is a number of the remote's.
@@ -43,6 +43,46 @@ pub fn write_request(mut bytes: &[u8]) -> impl Iterator<Item = WireSeries<'_>> {
     })
 }
 
+/// The entries of a message of 2.0: labels as 1.0 writes them, value, timestamp.
+pub fn second_request(mut bytes: &[u8]) -> Vec<(Vec<u8>, f64, i64)> {
+    let (mut symbols, mut entries): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
+    while let Some((number, field)) = take(&mut bytes) {
+        let Field::Bytes(field) = field else { panic!("field {number} of a Request") };
+        match number {
+            4 => symbols.push(field),
+            5 => entries.push(field),
+            number => panic!("field {number} of a Request"),
+        }
+    }
+    assert!(entries.is_empty() || symbols.first().is_some_and(|first| first.is_empty()));
+    let distinct: std::collections::BTreeSet<_> = symbols.iter().collect();
+    assert_eq!(distinct.len(), symbols.len(), "a symbol twice");
+    entries.into_iter().map(|entry| second_entry(entry, &symbols)).collect()
+}
+
+fn second_entry(mut entry: &[u8], symbols: &[&[u8]]) -> (Vec<u8>, f64, i64) {
+    let (mut labels, mut given) = (Vec::new(), None);
+    while let Some((number, field)) = take(&mut entry) {
+        match (number, field) {
+            (1, Field::Bytes(mut refs)) => {
+                while !refs.is_empty() {
+                    let [name, value] = [(); 2].map(|()| symbols[varint(&mut refs) as usize]);
+                    corelane::model::pack_label(&mut labels, name, value);
+                }
+            }
+            (2, Field::Bytes(sample)) => {
+                let again = given.replace(one_sample(sample));
+                assert!(again.is_none(), "one sample an entry");
+            }
+            // What is said of the family.
+            (5, Field::Bytes(_)) => {}
+            (number, _) => panic!("field {number} of a TimeSeries"),
+        }
+    }
+    let (value, timestamp) = given.expect("an entry has a sample");
+    (labels, value, timestamp)
+}
+
 /// As [`take`], and notes where the samples begin: no label may follow.
 fn take_at<'a>(
     rest: &mut &'a [u8],
@@ -64,17 +104,21 @@ impl Iterator for Samples<'_> {
 
     fn next(&mut self) -> Option<(f64, i64)> {
         let (_, field) = take(&mut self.0)?;
-        let Field::Bytes(mut sample) = field else { panic!("a sample is a message") };
-        let (mut value, mut timestamp) = (0.0, 0);
-        while let Some(field) = take(&mut sample) {
-            match field {
-                (1, Field::Fixed(bits)) => value = f64::from_bits(bits),
-                (2, Field::Varint(ms)) => timestamp = ms as i64,
-                (number, _) => panic!("field {number} of a Sample"),
-            }
-        }
-        Some((value, timestamp))
+        let Field::Bytes(sample) = field else { panic!("a sample is a message") };
+        Some(one_sample(sample))
     }
+}
+
+fn one_sample(mut sample: &[u8]) -> (f64, i64) {
+    let (mut value, mut timestamp) = (0.0, 0);
+    while let Some(field) = take(&mut sample) {
+        match field {
+            (1, Field::Fixed(bits)) => value = f64::from_bits(bits),
+            (2, Field::Varint(ms)) => timestamp = ms as i64,
+            (number, _) => panic!("field {number} of a Sample"),
+        }
+    }
+    (value, timestamp)
 }
 
 /// Names and values.

@@ -132,7 +132,17 @@ impl Summary {
 
 impl World {
     pub fn new(seed: u64, name: &str, loud: bool) -> World {
-        let options = Options::new(seed);
+        World::of(Options::new(seed), seed, name, loud)
+    }
+
+    /// The world of this seed, but endpoints are to be sent remote write 2.0. Each second one does not know it.
+    pub fn second(seed: u64, name: &str, loud: bool) -> World {
+        let mut options = Options::new(seed);
+        options.endpoints.iter_mut().for_each(|endpoint| endpoint.second = true);
+        World::of(options, seed, name, loud)
+    }
+
+    fn of(options: Options, seed: u64, name: &str, loud: bool) -> World {
         if loud {
             println!("{options:#?}");
         }
