@@ -217,10 +217,13 @@ impl Verify<'_, '_> {
             Finding::Record { offset, kind, payload, .. } => {
                 records += 1;
                 match kind {
-                    RecordKind::Define if is_labels(payload.get(4..)) => definitions += 1,
+                    RecordKind::Define { labels_at } if is_labels(payload.get(labels_at..)) => {
+                        definitions += 1;
+                    }
+                    RecordKind::Describe => {}
                     RecordKind::Forget => forgotten += payload.len() / 4,
                     RecordKind::Copy
-                    | RecordKind::Define
+                    | RecordKind::Define { .. }
                     | RecordKind::Samples
                     | RecordKind::Histograms
                     | RecordKind::Other(_) => {

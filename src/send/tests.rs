@@ -358,7 +358,8 @@ fn what_a_receiver_has_already_takes_nothing_new_along() {
         let least = f64::from(known).log2() as u64;
         let used = bench.requests - before;
         if takes == SLOW {
-            assert!(used < 30 + 3 * least, "{known}: {used} requests");
+            // Another test may let a page go missing meanwhile, and some of the search is done once more.
+            assert!(used < 60 + 3 * least, "{known}: {used} requests");
         } else {
             assert_eq!(bench.presumed(), 0);
         }

@@ -6,8 +6,8 @@ use crate::wal::header::{COPY_AT, HEADER_BYTES, Header};
 use crate::wal::map::Region;
 use crate::wal::place::{Place, Seq};
 use crate::wal::record::{
-    KIND_COPY, KIND_FORGET, KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES, RECORDS_AT, Record,
-    find_record, home_of, record_at, record_bytes, record_header,
+    KIND_COPY, KIND_DESCRIBE, KIND_FORGET, KIND_HISTOGRAMS, KIND_SAMPLES, RECORD_HEADER_BYTES,
+    RECORDS_AT, Record, find_record, home_of, labels_at, record_at, record_bytes, record_header,
 };
 
 /// A segment found in a directory: its header was valid. Plain data, so that a helper finds it and
@@ -54,7 +54,10 @@ impl FoundSegment {
                     KIND_SAMPLES => RecordKind::Samples,
                     KIND_HISTOGRAMS => RecordKind::Histograms,
                     KIND_COPY => RecordKind::Copy,
-                    kind if home_of(kind).is_some() => RecordKind::Define,
+                    KIND_DESCRIBE => RecordKind::Describe,
+                    kind if home_of(kind).is_some() => {
+                        RecordKind::Define { labels_at: labels_at(kind) }
+                    }
                     KIND_FORGET => RecordKind::Forget,
                     other => RecordKind::Other(other),
                 },
@@ -95,7 +98,12 @@ pub enum RecordKind {
     Histograms,
     /// What samples records are relative to, once more.
     Copy,
-    Define,
+    /// The labels of a series, from this byte of the payload on.
+    Define {
+        labels_at: usize,
+    },
+    /// Type, unit and help that definitions refer to.
+    Describe,
     Forget,
     /// Of a later release: stepped over.
     Other(u8),
