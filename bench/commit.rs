@@ -92,7 +92,9 @@ impl Bench {
             segment_bytes: SEGMENT_BYTES,
             sync_interval: match sync {
                 Sync::Every(interval) => Some(interval),
-                Sync::Never | Sync::Always => None,
+                Sync::Never => None,
+                // By the clock as well, but not in this time.
+                Sync::Always => Some(Duration::from_secs(3_600)),
             },
             budget: Budget { bytes_max: 1 << 30, free_bytes_min: 0 },
             files: found.files,

@@ -79,10 +79,7 @@ impl Finding {
         ];
         let bad = checks.iter().filter(|check| check.1 > 0);
         let bad = bad.map(|(what, count)| format!("{count} {what}"));
-        // A kill between an adopted log's removal and the storing of its accounts costs the books and no sample; told
-        // among the remarks.
-        let uneven = self.uneven();
-        bad.chain(uneven).map(|fault| format!("{}: {fault}", self.title())).collect()
+        bad.chain(self.uneven()).map(|fault| format!("{}: {fault}", self.title())).collect()
     }
 
     /// Where the agent's books do not come out even, or say something else than the receiver.
