@@ -9,10 +9,9 @@ use crate::config::types::{
     Authorization, BasicAuth, HttpClientConfig, HttpHeader, Secret, TlsConfig, TlsVersion,
 };
 
-/// Headers that change the connection, that are set here, or that are set by other fields.
-const HEADERS_RESERVED: [&str; 18] = [
+/// Headers that change the connection or are set here.
+pub(super) const HEADERS_RESERVED: [&str; 16] = [
     "accept-encoding",
-    "authorization",
     "connection",
     "content-encoding",
     "content-length",
@@ -28,8 +27,9 @@ const HEADERS_RESERVED: [&str; 18] = [
     "x-amz-security-token",
     "x-prometheus-remote-read-version",
     "x-prometheus-remote-write-version",
-    "x-prometheus-scrape-timeout-seconds",
 ];
+/// Those that other fields set.
+const HEADERS_OF_FIELDS: [&str; 2] = ["authorization", "x-prometheus-scrape-timeout-seconds"];
 
 /// Takes the fields from `section`, where they stand among others. `exclusive`: said where there is more than one
 /// way to authenticate.
@@ -103,7 +103,7 @@ fn read_headers(field: &Field<'_>, context: &Context<'_>) -> Result<Vec<HttpHead
     let mut headers = Vec::new();
     for (name, field) in field.pairs()? {
         let lower = name.to_ascii_lowercase();
-        if HEADERS_RESERVED.contains(&lower.as_str()) {
+        if HEADERS_RESERVED.iter().chain(&HEADERS_OF_FIELDS).any(|reserved| *reserved == lower) {
             return Err(field.error(format!("setting header {name:?} is not allowed")));
         }
         check_header_name(name, &field)?;

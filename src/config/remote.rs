@@ -7,7 +7,9 @@ use md5::{Digest, Md5};
 
 use crate::config::cloud::read_cloud;
 use crate::config::error::ConfigError;
-use crate::config::http_client::{check_header_name, check_header_value, read_http_client};
+use crate::config::http_client::{
+    HEADERS_RESERVED, check_header_name, check_header_value, read_http_client,
+};
 use crate::config::known;
 use crate::config::parse::Context;
 use crate::config::print::print_remote_write;
@@ -21,24 +23,6 @@ const EXCLUSIVE: &str = "at most one of basic_auth, authorization, oauth2, sigv4
                          google_iam must be configured";
 /// Usual time for trying refused samples one by one.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
-const HEADERS_RESERVED: [&str; 16] = [
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "user-agent",
-    "www-authenticate",
-    "x-amz-content-sha256",
-    "x-amz-date",
-    "x-amz-security-token",
-    "x-prometheus-remote-read-version",
-    "x-prometheus-remote-write-version",
-];
 
 pub(super) fn read_remote_writes(
     items: &[Field<'_>],
