@@ -178,11 +178,14 @@ pub struct EndpointPlan {
     pub transport: Transport,
     pub tls: u32,
     pub relabel: Vec<Rule>,
-    /// Connections of this shard, 1 to `limits::CONNECTIONS`.
-    pub connections: usize,
+    /// Connections of this shard, from 1 to `limits::CONNECTIONS`: as many as the way and the backlog ask for.
+    pub connections_min: usize,
+    pub connections_max: usize,
     pub samples_max: usize,
     /// Uncompressed bytes of one request.
     pub bytes_max: usize,
+    /// Compressed bytes of one request.
+    pub block_max: usize,
     /// How long a request that is not full waits; zero sends at once.
     pub batch_deadline: Duration,
     pub timeout: Duration,
@@ -361,6 +364,8 @@ pub struct EndpointMeters {
     pub connections_busy: u64,
     pub connections_min: u64,
     pub connections_max: u64,
+    /// What would carry off what comes in and the backlog, without bounds.
+    pub connections_desired: f64,
     pub samples_max: u64,
     /// True while the endpoint refuses us (401, 403, 404, 407) and is only probed.
     pub held: bool,

@@ -51,8 +51,13 @@ pub const MAIL: usize = 4096;
 pub const REJECTED_BYTES: u64 = 1 << 20;
 /// Samples in one remote-write request when the configuration does not say.
 pub const REQUEST_SAMPLES: usize = 10_000;
-/// Uncompressed bytes of one remote-write request; receivers refuse 32 MiB.
+/// Uncompressed bytes of one remote-write request when the configuration does not say; receivers refuse 32 MiB.
 pub const REQUEST_BYTES: usize = 4 << 20;
+/// The same compressed: the most that proxies and services take unless they are told otherwise is a megabyte.
+pub const REQUEST_BLOCK_BYTES: usize = 1_000_000;
+/// Most and fewest that may be configured of either: one sample must fit, and memory be bounded.
+pub const REQUEST_BYTES_MIN: usize = 64 << 10;
+pub const REQUEST_BYTES_MAX: usize = 64 << 20;
 /// Stencils of one log: samples of series beyond are compressed in the usual way.
 pub const STENCIL_BYTES: usize = 256 << 20;
 

@@ -3,7 +3,7 @@
 use core::fmt::Display;
 use core::time::Duration;
 
-use crate::base::format_duration;
+use crate::base::{format_duration, limits};
 use crate::config::print_sd::print_sd;
 use crate::config::remote::PATIENCE;
 use crate::config::size::format_size;
@@ -212,7 +212,16 @@ fn print_remote_rest(entry: &RemoteWriteConfig, p: &mut Printer) {
 fn print_ours(entry: &RemoteWriteConfig, p: &mut Printer) {
     let (policy, oldest) = (&entry.status_policy.0, entry.start_at == StartAt::Oldest);
     let patience = entry.patience;
-    if policy.is_empty() && !oldest && patience == PATIENCE {
+    let bytes = [
+        ("max_bytes_per_send", entry.max_bytes_per_send, limits::REQUEST_BYTES),
+        (
+            "max_compressed_bytes_per_send",
+            entry.max_compressed_bytes_per_send,
+            limits::REQUEST_BLOCK_BYTES,
+        ),
+    ];
+    let sizes: Vec<_> = bytes.iter().filter(|(_, bytes, usual)| *bytes != *usual as u64).collect();
+    if policy.is_empty() && !oldest && patience == PATIENCE && sizes.is_empty() {
         return;
     }
     p.key("corelane").nested(|p| {
@@ -229,6 +238,7 @@ fn print_ours(entry: &RemoteWriteConfig, p: &mut Printer) {
         if patience != PATIENCE {
             p.duration("patience", patience);
         }
+        sizes.iter().for_each(|(name, bytes, _)| p.text(name, &format_size(*bytes)));
     });
 }
 

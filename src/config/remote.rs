@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use md5::{Digest, Md5};
 
+use crate::base::limits;
 use crate::config::cloud::read_cloud;
 use crate::config::error::ConfigError;
 use crate::config::http_client::{
@@ -15,6 +16,7 @@ use crate::config::parse::Context;
 use crate::config::print::print_remote_write;
 use crate::config::reader::{Field, Section};
 use crate::config::rules::read_rules;
+use crate::config::size::format_size;
 use crate::config::types::{MetadataConfig, QueueConfig, RemoteWriteConfig, StartAt};
 use crate::config::url::{check_url, redacted};
 use crate::model::{RemoteMessage, StatusAction, StatusPolicy};
@@ -101,10 +103,7 @@ fn read_remote_write(
         http.basic_auth.is_some() || http.authorization.is_some() || http.oauth2.is_some();
     let cloud = read_cloud(&mut section, another, EXCLUSIVE, context)?;
     let round_robin_dns = section.flag("round_robin_dns", false)?;
-    let (status_policy, start_at, patience) = match section.section("corelane")? {
-        Some(ours) => read_ours(ours)?,
-        None => (StatusPolicy::default(), StartAt::Now, PATIENCE),
-    };
+    let ours = section.section("corelane")?.map_or(Ok(Ours::default()), read_ours)?;
     section.finish(&[known::REMOTE_WRITE, known::HTTP_CLIENT])?;
     Ok(RemoteWriteConfig {
         url,
@@ -121,14 +120,55 @@ fn read_remote_write(
         http,
         cloud,
         round_robin_dns,
-        status_policy,
-        start_at,
-        patience,
+        status_policy: ours.status_policy,
+        start_at: ours.start_at,
+        patience: ours.patience,
+        max_bytes_per_send: ours.max_bytes_per_send,
+        max_compressed_bytes_per_send: ours.max_compressed_bytes_per_send,
     })
 }
 
+/// What Prometheus has no word for.
+struct Ours {
+    status_policy: StatusPolicy,
+    start_at: StartAt,
+    patience: Duration,
+    max_bytes_per_send: u64,
+    max_compressed_bytes_per_send: u64,
+}
+
+impl Default for Ours {
+    fn default() -> Ours {
+        Ours {
+            status_policy: StatusPolicy::default(),
+            start_at: StartAt::Now,
+            patience: PATIENCE,
+            max_bytes_per_send: limits::REQUEST_BYTES as u64,
+            max_compressed_bytes_per_send: limits::REQUEST_BLOCK_BYTES as u64,
+        }
+    }
+}
+
+/// Bytes of a request, which may not be so few that some samples do not fit, nor without bounds.
+fn read_request_bytes(
+    section: &mut Section<'_>,
+    name: &str,
+    default: u64,
+) -> Result<u64, ConfigError> {
+    let Some(field) = section.take(name) else {
+        return Ok(default);
+    };
+    let bounds = limits::REQUEST_BYTES_MIN as u64..=limits::REQUEST_BYTES_MAX as u64;
+    let bytes = field.size()?;
+    if bounds.contains(&bytes) {
+        return Ok(bytes);
+    }
+    let [min, max] = [bounds.start(), bounds.end()].map(|bytes| format_size(*bytes));
+    Err(field.error(format!("must be from {min} to {max}")))
+}
+
 /// What Prometheus has no word for, under a name that it will not take.
-fn read_ours(mut section: Section<'_>) -> Result<(StatusPolicy, StartAt, Duration), ConfigError> {
+fn read_ours(mut section: Section<'_>) -> Result<Ours, ConfigError> {
     let mut policy = StatusPolicy::default();
     if let Some(field) = section.take_written("status_policy") {
         for (name, field) in field.pairs()? {
@@ -153,9 +193,20 @@ fn read_ours(mut section: Section<'_>) -> Result<(StatusPolicy, StartAt, Duratio
             other => return Err(field.error(format!("{other:?} is neither now nor oldest"))),
         },
     };
-    let patience = section.duration("patience", PATIENCE)?;
+    let usual = Ours::default();
+    let patience = section.duration("patience", usual.patience)?;
+    let mut bytes = |name, default| read_request_bytes(&mut section, name, default);
+    let max_bytes_per_send = bytes("max_bytes_per_send", usual.max_bytes_per_send)?;
+    let max_compressed_bytes_per_send =
+        bytes("max_compressed_bytes_per_send", usual.max_compressed_bytes_per_send)?;
     section.finish(&[])?;
-    Ok((policy, start_at, patience))
+    Ok(Ours {
+        status_policy: policy,
+        start_at,
+        patience,
+        max_bytes_per_send,
+        max_compressed_bytes_per_send,
+    })
 }
 
 fn read_message(section: &mut Section<'_>) -> Result<RemoteMessage, ConfigError> {

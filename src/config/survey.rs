@@ -26,16 +26,18 @@ pub struct Surveyed {
 }
 
 const REREAD: &str = "the file is read again every five seconds";
-const UNBOUND: &str = "there is a fixed number of connections, and the log is read in place";
+const UNBOUND: &str = "the log is read in place";
 const SERVER: &str = "an agent has no use for it";
 
 /// Ends of paths without their indexes, and what is to be said.
 const TRANSLATED: &[(&str, &str)] = &[
     (
         "queue_config.max_samples_per_send",
-        "obeyed, and no request has more than 4 MiB uncompressed",
+        "obeyed, and no request has more than 4 MiB, or a megabyte compressed, unless corelane.max_bytes_per_send \
+         and corelane.max_compressed_bytes_per_send say so",
     ),
     ("queue_config.min_shards", "connections: at least one per core, at most 16 per core"),
+    ("queue_config.max_shards", "connections: at least one per core, at most 16 per core"),
     ("queue_config.min_backoff", "with jitter within 5 %"),
     ("queue_config.max_backoff", "with jitter within 5 %"),
     ("username_file", REREAD),
@@ -58,7 +60,6 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ("global.evaluation_interval", SERVER),
     ("global.rule_query_offset", SERVER),
     ("global.query_log_file", SERVER),
-    ("queue_config.max_shards", UNBOUND),
     ("queue_config.capacity", UNBOUND),
     ("remote_write.failed_request_logging", "it only adds debug lines"),
     ("enable_http2", "HTTP/1.1 is spoken to targets and endpoints"),

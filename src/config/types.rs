@@ -133,6 +133,10 @@ pub struct RemoteWriteConfig {
     pub start_at: StartAt,
     /// Ours: how long a connection tries refused samples one by one before it presumes of their neighbours.
     pub patience: Duration,
+    /// Ours: bytes of one request.
+    pub max_bytes_per_send: u64,
+    /// Ours: the same, compressed.
+    pub max_compressed_bytes_per_send: u64,
 }
 
 /// How types, helps and units are sent where they do not go with every series.

@@ -193,7 +193,10 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
     let of_url = of_url.map(|(user, password)| (AUTH.to_owned(), auth::basic(user, password)));
     let transport = Transport { private: of_url.collect(), ..Transport::default() };
     let queue = &config.queue;
-    let connections = queue.min_shards.div_ceil(u32::from(shards)).max(1) as usize;
+    // At least one on each core, so there may be more than `max_shards` where there are more cores.
+    let connections = |all: u32| (all as usize).clamp(1, limits::CONNECTIONS);
+    let connections_max = connections(queue.max_shards / u32::from(shards));
+    let connections_min = connections(queue.min_shards.div_ceil(u32::from(shards)));
     let samples = queue.max_samples_per_send.unwrap_or(limits::REQUEST_SAMPLES as u64).max(1);
     Ok(EndpointPlan {
         name: config.name.clone(),
@@ -204,9 +207,11 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         transport,
         tls,
         relabel: config.write_relabel_configs.clone(),
-        connections: connections.min(limits::CONNECTIONS),
+        connections_min: connections_min.min(connections_max),
+        connections_max,
         samples_max: samples.min(1 << 24) as usize,
-        bytes_max: limits::REQUEST_BYTES,
+        bytes_max: config.max_bytes_per_send as usize,
+        block_max: config.max_compressed_bytes_per_send as usize,
         batch_deadline: queue.batch_send_deadline.unwrap_or_default(),
         timeout: config.remote_timeout,
         backoff_min: queue.min_backoff.max(BACKOFF_LEAST),

@@ -65,7 +65,7 @@ impl Lane {
     /// Makes the request; gives how many families are in it, and the number of the last.
     fn gather_families(&mut self, shared: &mut Shared<'_>) -> (u64, u16) {
         let (feed, stencils) = (&shared.feeds[0], &mut shared.stencils[0]);
-        let bytes_max = (*shared.bytes_max).min(shared.plan.bytes_max);
+        let bytes_max = (*shared.bytes_max).min(shared.plan.bytes_max).min(shared.plan.block_max);
         let (mut families, mut last) = (0, self.announcement.after);
         let body = &mut self.request.body;
         body.begin(RemoteMessage::V1);

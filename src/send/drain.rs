@@ -6,6 +6,7 @@ use crate::mail::EndpointPlan;
 use crate::model::{Loss, Losses, RemoteMessage, SeriesRef, is_packed_custom};
 use crate::send::body::Body;
 use crate::send::filter::Filter;
+use crate::send::served::Served;
 use crate::send::stencils::Stencils;
 use crate::series::Feed;
 use crate::wal::{
@@ -15,8 +16,8 @@ use crate::wire::histogram::{histogram_len, put_histogram};
 use crate::wire::remote_v1::{self, sample_len};
 use crate::wire::remote_v2::{Content, Entry, MetadataRefs};
 
-/// Lanes that a cursor tells apart: targets by hash. Connection `c` of `n` serves the lanes whose number is `c` modulo
-/// `n`, so another number of connections leaves the cursor what it is.
+/// Lanes that a cursor tells apart: targets by hash. Which connection serves which may change at any time; the cursor is
+/// what it is.
 pub const LANES: usize = limits::CONNECTIONS;
 
 /// What is settled of each lane beyond the place of the connection that serves it now.
@@ -146,12 +147,12 @@ pub struct Rules<'a> {
     pub plan: &'a EndpointPlan,
     pub external: &'a [u8],
     pub now: Timestamp,
-    /// Number of this connection, and of how many.
-    pub number: usize,
-    pub connections: usize,
+    pub served: Served,
     /// At most so many samples; less than the plan says while something is being isolated.
     pub samples_max: u64,
     pub bytes_max: usize,
+    /// Compressed; a message of 2.0 is too large only when it is whole.
+    pub block_max: usize,
     /// No sample at or after this.
     pub until: Option<Mark>,
     pub spared: &'a [Spared],
@@ -220,7 +221,7 @@ fn add_frames(
             Step::End => return Stop::End,
             Step::Moved { next, lost } => {
                 // Every connection passes the damage; the one that serves lane 0 counts it, if none did before.
-                if rules.number == 0 && *at >= floors.dealt[0] {
+                if rules.served.has(0) && *at >= floors.dealt[0] {
                     if *at < floors.resumed[0] {
                         request.resumed += lost;
                     } else {
@@ -237,7 +238,7 @@ fn add_frames(
         let lane = lane_number(payload);
         let step = Mark { place: next, skip: 0 };
         let dealt = floors.dealt[lane];
-        if lane % rules.connections != rules.number || place < dealt.place {
+        if !rules.served.has(lane) || place < dealt.place {
             *at = step;
             continue;
         }
@@ -421,7 +422,10 @@ fn add_other(
         Some(packed) => histogram_len(labels.len(), packed.len(), time),
         None => sample_len(labels.len(), time),
     };
-    if body.raw_len() + len + fields.len() > bytes_max {
+    let more = len + fields.len();
+    let fits =
+        body.raw_len() + more <= bytes_max && stencils.block_len(body, more) <= rules.block_max;
+    if request.samples > 0 && !fits {
         return Ok(false);
     }
     stencils.put_entry(body, |out| match histogram {
@@ -454,13 +458,14 @@ fn add_sample(
     let Tools { filter, stencils, decoded } = tools;
     let (series, time) = (decoded.refs[index], decoded.times[index]);
     let body = &mut request.body;
-    let room = |len: usize, more: usize| request.samples == 0 || len + more <= rules.bytes_max;
     // A series with a stencil has labels and passes the filter.
     let more = match stencils.entry_len(series, time) {
         Some(len) => len,
         None => sample_len(labels(series, feed, filter, rules)?.len(), time),
     };
-    if !room(body.raw_len, more) {
+    let fits =
+        body.raw_len + more <= rules.bytes_max && stencils.block_len(body, more) <= rules.block_max;
+    if request.samples > 0 && !fits {
         return Ok(false);
     }
     let mut append = |series, out: &mut Vec<u8>| {

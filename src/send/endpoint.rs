@@ -5,10 +5,12 @@ use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
 use crate::model::{Loss, SeriesRef};
 use crate::send::body::Packer;
 use crate::send::cursors::{Cursor, cursor_file};
-use crate::send::drain::{Floors, GivenUp, LANES, Spared};
+use crate::send::drain::{Floors, GivenUp, LANES};
 use crate::send::filter::Filter;
 use crate::send::lane::{Lane, Progress};
 use crate::send::letters::Letters;
+use crate::send::pace::Pace;
+use crate::send::served::Served;
 use crate::send::shared::{Said, Shared};
 use crate::send::stencils::Stencils;
 use crate::series::Feed;
@@ -59,8 +61,9 @@ fn stencils(feeds: usize) -> Vec<Stencils> {
 #[derive(Debug)]
 pub struct Endpoint {
     pub plan: EndpointPlan,
-    number: u32,
-    lanes: Vec<Lane>,
+    pub(super) number: u32,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) pace: Pace,
     filters: Vec<Filter>,
     /// Of each feed, in use only if labels are rewritten: then they are no other endpoint's.
     stencils: Vec<Stencils>,
@@ -99,6 +102,7 @@ impl Endpoint {
         let mut endpoint = Endpoint {
             number,
             lanes: Vec::new(),
+            pace: Pace::new(plan.connections_min, plan.samples_max),
             filters: feeds.iter().map(|_| Filter::default()).collect(),
             stencils: stencils(feeds.len()),
             cursors: Vec::new(),
@@ -147,8 +151,10 @@ impl Endpoint {
             endpoint.cursors.push(cursor);
             starts.push(start);
         }
-        for index in 0..endpoint.plan.connections {
-            endpoint.lanes.push(Lane::new(number, index as u32, starts.clone()));
+        let connections = endpoint.plan.connections_min;
+        for index in 0..connections {
+            let served = Served::dealt(index, connections);
+            endpoint.lanes.push(Lane::new(number, index as u32, served, starts.clone()));
         }
         endpoint.describe();
         endpoint
@@ -168,8 +174,9 @@ impl Endpoint {
     fn describe(&mut self) {
         self.meters.name.clone_from(&self.plan.name);
         self.meters.url = self.plan.url.to_string();
-        self.meters.connections_min = self.plan.connections as u64;
-        self.meters.connections_max = self.plan.connections as u64;
+        self.meters.connections_min = self.plan.connections_min as u64;
+        self.meters.connections_max = self.plan.connections_max as u64;
+        self.meters.connections_desired = self.pace.desired;
         self.meters.samples_max = self.plan.samples_max as u64;
     }
 
@@ -183,9 +190,12 @@ impl Endpoint {
         let (other_url, other_message) =
             (before.url != self.plan.url, before.message != self.plan.message);
         self.fallen_back &= !other_url && !other_message;
-        if before.connections != self.plan.connections {
-            self.deal_lanes(dialer);
-        } else if other_url
+        self.pace.bound(
+            self.plan.connections_min,
+            self.plan.connections_max,
+            self.plan.samples_max,
+        );
+        if other_url
             || other_message
             || before.tls != self.plan.tls
             || before.transport.proxies != self.plan.transport.proxies
@@ -198,40 +208,6 @@ impl Endpoint {
         }
         self.bytes_max = usize::MAX;
         self.describe();
-    }
-
-    /// Another number of connections: lanes move, and nothing that is settled of them is sent again.
-    fn deal_lanes(&mut self, dialer: &mut Dialer) {
-        let (before, connections) = (self.lanes.len(), self.plan.connections);
-        let floors: Vec<Floors> = (0..self.cursors.len())
-            .map(|feed| {
-                let mut floors = self.lanes[0].progress[feed].floors;
-                for (lane, dealt) in floors.dealt.iter_mut().enumerate() {
-                    *dealt = (*dealt).max(self.lanes[lane % before].counted(feed));
-                }
-                floors
-            })
-            .collect();
-        // Each connection passes over those that are its own, and forgets the others on its way.
-        let spared: Vec<Vec<Spared>> = (0..self.cursors.len())
-            .map(|feed| {
-                self.lanes.iter().flat_map(move |lane| &lane.progress[feed].spared).copied()
-            })
-            .map(Iterator::collect)
-            .collect();
-        let resuming = self.lanes.iter().flat_map(|lane| &lane.progress).any(|feed| feed.resuming);
-        for mut lane in self.lanes.drain(..) {
-            lane.hang_up(dialer);
-        }
-        for number in 0..connections {
-            let start = |(floors, spared): (&Floors, &Vec<Spared>)| {
-                let own = floors.dealt.iter().skip(number).step_by(connections);
-                let low = own.map(|mark| mark.place).min().unwrap_or_default();
-                Progress { spared: spared.clone(), resuming, ..Progress::new(low, *floors) }
-            };
-            let starts = floors.iter().zip(&spared).map(start).collect();
-            self.lanes.push(Lane::new(self.number, number as u32, starts));
-        }
     }
 
     /// The endpoint is no longer configured.
@@ -266,6 +242,7 @@ impl Endpoint {
 
     pub fn tick(&mut self, outlook: &mut Outlook<'_>) {
         let now = outlook.now.instant;
+        self.tune(now, outlook.feeds, outlook.dialer);
         for index in 0..self.lanes.len() {
             if self.lanes[index].wake(now) <= now {
                 self.with(index as u32, outlook, |lane, shared| lane.tick(shared));
@@ -309,7 +286,6 @@ impl Endpoint {
         outlook: &mut Outlook<'_>,
         act: impl FnOnce(&mut Lane, &mut Shared<'_>),
     ) {
-        let connections = self.lanes.len();
         let Some(lane) = self.lanes.get_mut(index as usize) else {
             return;
         };
@@ -323,7 +299,6 @@ impl Endpoint {
             external: outlook.external,
             given_up: &self.given_up,
             epoch_max: self.epoch_max,
-            connections,
             meters: &mut self.meters,
             totals: &mut self.totals,
             dialer: outlook.dialer,
@@ -335,6 +310,7 @@ impl Endpoint {
             acquainted: &mut self.acquainted,
             bytes_max: &mut self.bytes_max,
             wanted: outlook.wanted,
+            pace: &mut self.pace,
             says: &mut self.says,
             letters: outlook.letters,
             commits: outlook.commits,
@@ -345,8 +321,9 @@ impl Endpoint {
     /// How far each lane is in this feed.
     fn places(&self, feed: usize) -> [Mark; LANES] {
         core::array::from_fn(|lane| {
-            let progress = &self.lanes[lane % self.lanes.len()].progress[feed];
-            progress.floors.lane(lane, progress.settled)
+            let serving = self.lanes.iter().find(|connection| connection.served.has(lane));
+            let progress = serving.map(|connection| &connection.progress[feed]);
+            progress.map_or(Mark::default(), |at| at.floors.lane(lane, at.settled))
         })
     }
 
@@ -510,15 +487,20 @@ impl Endpoint {
         }
     }
 
+    /// Samples that were or became its business in this run.
+    pub(super) fn entered(&self, feeds: &[Feed]) -> u64 {
+        let totals = feeds.iter().zip(&self.entered_from);
+        totals.map(|(feed, from)| feed.log.total() - from).sum()
+    }
+
     /// A copy of the counts, with those worked out on demand.
     pub fn report(&self, feeds: &[Feed], decoded: &mut Decoded) -> EndpointMeters {
         let mut meters = self.meters.clone();
-        let totals = feeds.iter().zip(&self.entered_from);
-        meters.entered = totals.map(|(feed, from)| feed.log.total() - from).sum();
+        meters.entered = self.entered(feeds);
         let settled = meters.acknowledged + meters.lost.total() + meters.resumed;
         meters.pending = meters.entered.saturating_sub(settled);
         meters.ledger = self.ledger(feeds, meters.pending);
-        meters.connections = self.lanes.iter().filter(|lane| lane.connected()).count() as u64;
+        meters.connections = self.lanes.len() as u64;
         meters.connections_busy = self.lanes.iter().filter(|lane| lane.busy()).count() as u64;
         meters.cursor_segment = u64::from(self.needed(0).0);
         for (number, feed) in feeds.iter().enumerate() {

@@ -9,6 +9,7 @@ use crate::model::Loss;
 use crate::send::announce::Announcement;
 use crate::send::drain::{Floors, Request, Rules, Spared, Stop, Tools, oldest_sent, read_on};
 use crate::send::isolation::{Isolation, Patience};
+use crate::send::served::Served;
 use crate::send::shared::{Said, Shared};
 use crate::send::verdict::{Verdict, verdict};
 use crate::send::way::{Way, jittered};
@@ -80,6 +81,7 @@ const HOLD_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Lane {
     index: u32,
+    pub served: Served,
     pub(super) owner: Owner,
     pub(super) way: Way,
     pub(super) state: State,
@@ -110,6 +112,8 @@ pub struct Lane {
     pub(super) refusal: (u16, String),
     /// Since when a request that is not full has waited.
     waiting_since: Option<Instant>,
+    /// There was no room for more in it.
+    full: bool,
     /// More can be read at once.
     pub(super) more: bool,
     /// Refused a moment ago: nothing is sent before.
@@ -119,13 +123,14 @@ pub struct Lane {
 
 impl Lane {
     /// `endpoint` is the number that the shard keeps the endpoint under.
-    pub fn new(endpoint: u32, index: u32, progress: Vec<Progress>) -> Lane {
+    pub fn new(endpoint: u32, index: u32, served: Served, progress: Vec<Progress>) -> Lane {
         let mut request = Request::default();
         if let Some(first) = progress.first() {
             request.begin(0, first.settled);
         }
         Lane {
             index,
+            served,
             owner: Owner::Outward(endpoint, index),
             way: Way::default(),
             state: State::Idle,
@@ -151,6 +156,7 @@ impl Lane {
             uncertain: false,
             refusal: (0, String::new()),
             waiting_since: None,
+            full: false,
             more: true,
             quiet_until: Instant(0),
             announcement: Announcement::new(),
@@ -173,10 +179,6 @@ impl Lane {
 
     pub fn busy(&self) -> bool {
         matches!(self.state, State::Opening | State::Exchange)
-    }
-
-    pub fn connected(&self) -> bool {
-        self.conn.is_some()
     }
 
     pub fn wake(&self, now: Instant) -> Instant {
@@ -269,7 +271,8 @@ impl Lane {
         let since = *self.waiting_since.get_or_insert(now);
         let deadline = since + shared.plan.batch_deadline;
         // While parts of a refused request are tried, nothing newer is waited for.
-        let ready = stop == Stop::Full || self.isolation.is_some();
+        self.full = stop == Stop::Full;
+        let ready = self.full || self.isolation.is_some();
         let deadline = if ready { now } else { deadline };
         self.due = deadline.max(self.quiet_until);
         if self.due <= now {
@@ -290,10 +293,10 @@ impl Lane {
             plan: shared.plan,
             external: shared.external,
             now: shared.now.timestamp,
-            number: self.index as usize,
-            connections: shared.connections,
+            served: self.served,
             samples_max: self.piece.min(shared.plan.samples_max as u64),
             bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
+            block_max: shared.plan.block_max,
             until,
             spared,
             given_up: shared.given_up[feed],
@@ -386,6 +389,12 @@ impl Lane {
             self.sent = 0;
             return self.retry(None, why.clone(), shared);
         }
+        if self.trial == Trial::Canary {
+            self.request.body.begin(shared.message());
+        }
+        if !self.seal(shared) {
+            return self.rebuild();
+        }
         self.way.begin(self.conn.is_some());
         shared.meters.requests += 1;
         shared.meters.attempted += self.request.samples;
@@ -393,15 +402,24 @@ impl Lane {
         shared.meters.exemplars.attempted += self.request.exemplars;
         self.due = shared.now.instant + shared.plan.timeout;
         self.written_at = shared.now.instant;
-        if self.trial == Trial::Canary {
-            self.request.body.begin(shared.message());
-        }
-        self.request.body.seal(shared.packer);
         shared.meters.metadata.attempted += self.families();
         if self.families() > 0 {
             shared.meters.metadata.bytes_sent += self.request.body.block_len() as u64;
         }
         self.begin(shared);
+    }
+
+    /// Compresses what is not compressed yet, a message of 2.0. False if there is too much of it: less is to be read again.
+    fn seal(&mut self, shared: &mut Shared<'_>) -> bool {
+        let body = &mut self.request.body;
+        body.seal(shared.packer);
+        let (block, most) = (body.block_len(), shared.plan.block_max);
+        let fits = block <= most || self.request.samples <= 1;
+        if !fits {
+            *shared.bytes_max =
+                (body.raw_len() as f64 * (most as f64 / block as f64) * 0.9) as usize;
+        }
+        fits
     }
 
     /// Sends the request in hand, over the connection there is or a new one.
@@ -555,6 +573,8 @@ impl Lane {
             return self.trial_taken(shared);
         }
         *shared.acquainted = true;
+        let (now, took) = (shared.now.instant, shared.now.instant.since(self.written_at));
+        shared.pace.answered(now, took, self.request.samples, self.full);
         shared.meters.acknowledged += self.request.samples;
         shared.totals[self.request.feed].acked += self.request.samples;
         self.note_sent(shared);
@@ -624,6 +644,7 @@ impl Lane {
                 wait
             }
         };
+        shared.pace.troubled(shared.now.instant, wait);
         self.state = State::Waiting;
         self.due = shared.now.instant + wait;
     }

@@ -16,6 +16,7 @@
 
 mod announce;
 mod body;
+mod crew;
 mod cursors;
 mod drain;
 mod endpoint;
@@ -26,7 +27,9 @@ mod learn;
 mod learner;
 mod letters;
 mod ops;
+mod pace;
 mod search;
+mod served;
 mod shared;
 mod spot;
 mod stencil;

@@ -163,8 +163,7 @@ impl Lane {
             decoded: &mut *shared.decoded,
             given_up: shared.given_up[feed],
             epoch_max: shared.epoch_max,
-            number: self.index(),
-            connections: shared.connections,
+            served: self.served,
         };
         (walk, &mut *shared.letters)
     }

@@ -7,6 +7,7 @@ use crate::send::body::Packer;
 use crate::send::drain::GivenUp;
 use crate::send::filter::Filter;
 use crate::send::letters::Letters;
+use crate::send::pace::Pace;
 use crate::send::stencils::Stencils;
 use crate::series::Feed;
 use crate::wal::{CursorTotals, Decoded, Place, Seq};
@@ -21,7 +22,6 @@ pub struct Shared<'a> {
     pub external: &'a [u8],
     pub given_up: &'a [GivenUp],
     pub epoch_max: u32,
-    pub connections: usize,
     pub meters: &'a mut EndpointMeters,
     /// Verdicts over all starts, per feed: what the cursors' pages carry.
     pub totals: &'a mut [CursorTotals],
@@ -39,6 +39,7 @@ pub struct Shared<'a> {
     pub bytes_max: &'a mut usize,
     /// Segments to load: number of the feed, sequence.
     pub wanted: &'a mut Vec<(u16, Seq)>,
+    pub pace: &'a mut Pace,
     pub says: &'a mut Vec<Said>,
     pub letters: &'a mut Letters,
     /// When frames of the shard's own log were committed, oldest first.

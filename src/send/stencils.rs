@@ -54,6 +54,8 @@ const NEW: Run = Run {
 /// Value and timestamp with its tag.
 const VALUE: usize = 8;
 const STAMP: usize = 7;
+/// What a sample that is not complete takes yet, the tags of an entry's elements, and then some.
+const SPARE: usize = 64;
 /// Timestamps of six bytes: from 1971 to 2109.
 const TIMES: Range<i64> = 1 << 35..1 << 42;
 /// Places begin here, so that place 0 is out of reach.
@@ -150,6 +152,13 @@ impl Stencils {
         self.learned_at = self.at;
         self.run = NEW;
         self.last = NOBODY;
+    }
+
+    /// Bytes, at most, that the body is compressed with an entry of `more` bytes.
+    #[inline]
+    pub fn block_len(&self, body: &Body, more: usize) -> usize {
+        let plain = self.plain.len() + more + SPARE;
+        body.ops.block_len(body.raw_len) + plain + plain / 6
     }
 
     /// Completes what has been added.

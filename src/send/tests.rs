@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use prost::Message as _;
 
 use crate::auth::{SigV4, Signed, sha256};
-use crate::base::{Ask, Dialer, Instant, Now, Timestamp};
+use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner, Timestamp};
 use crate::http::Url;
 use crate::mail::{EndpointPlan, Transport};
 use crate::model::{Loss, RemoteMessage, SeriesRef, StatusAction, StatusPolicy, pack_label};
@@ -17,6 +17,8 @@ use crate::wire::remote_v1::WriteRequest;
 
 #[path = "tests_compliance.rs"]
 mod compliance;
+#[path = "tests_crew.rs"]
+mod crew;
 #[path = "tests_second.rs"]
 mod second;
 
@@ -55,8 +57,10 @@ fn plan() -> EndpointPlan {
         transport: Transport::default(),
         tls: 0,
         relabel: Vec::new(),
-        connections: 1,
+        connections_min: 1,
+        connections_max: 1,
         samples_max: 10_000,
+        block_max: 1_000_000,
         bytes_max: 4 << 20,
         batch_deadline: Duration::ZERO,
         timeout: Duration::from_secs(30),
@@ -145,10 +149,14 @@ impl Bench {
     }
 
     fn commit(&mut self, time: i64, series: core::ops::Range<u32>) {
+        self.commit_on(0, time, series);
+    }
+
+    fn commit_on(&mut self, lane: u32, time: i64, series: core::ops::Range<u32>) {
         let refs: Vec<SeriesRef> = series.map(SeriesRef).collect();
         let values: Vec<f64> = refs.iter().map(|series| f64::from(series.0) + 0.5).collect();
         let time = Timestamp(time);
-        let frame = Samples { lane: 0, time, refs: &refs, values: &values, times: &[] };
+        let frame = Samples { lane, time, refs: &refs, values: &values, times: &[] };
         self.feeds[0].log.append(&frame, time).expect("room");
         self.endpoint.prompt_all();
     }
@@ -183,8 +191,11 @@ impl Bench {
             while let Some(ask) = self.dialer.next_ask() {
                 busy = true;
                 match ask {
-                    Ask::Open { .. } => self.with(|endpoint, outlook| endpoint.opened(0, outlook)),
-                    Ask::Write(_) => self.serve(&mut receiver),
+                    Ask::Open { conn, .. } => {
+                        let index = self.connection(conn);
+                        self.with(|endpoint, outlook| endpoint.opened(index, outlook));
+                    }
+                    Ask::Write(conn) => self.serve(self.connection(conn), &mut receiver),
                     Ask::Close(_) | Ask::Pause(_) | Ask::Resume(_) => {}
                 }
             }
@@ -205,9 +216,17 @@ impl Bench {
         }
     }
 
-    fn serve(&mut self, receiver: &mut impl FnMut(&[Key], &Bench) -> Answer) {
-        let bytes = self.endpoint.outgoing(0).to_vec();
-        self.endpoint.wrote(0, bytes.len());
+    /// Its number among the endpoint's connections.
+    fn connection(&self, conn: Conn) -> u32 {
+        match self.dialer.owner(conn) {
+            Some(Owner::Outward(_, index)) => index,
+            other => panic!("{conn:?} is of {other:?}"),
+        }
+    }
+
+    fn serve(&mut self, index: u32, receiver: &mut impl FnMut(&[Key], &Bench) -> Answer) {
+        let bytes = self.endpoint.outgoing(index).to_vec();
+        self.endpoint.wrote(index, bytes.len());
         let body = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
         let head = String::from_utf8_lossy(&bytes[..body]).into_owned();
         let attempt = head.lines().find_map(|line| line.strip_prefix("Retry-Attempt: "));
@@ -241,7 +260,7 @@ impl Bench {
                 .to_owned(),
             status => format!("HTTP/1.1 {status} No\r\n{written}Content-Length: 2\r\n\r\nno"),
         };
-        self.with(|endpoint, outlook| endpoint.read(0, answer.as_bytes(), outlook));
+        self.with(|endpoint, outlook| endpoint.read(index, answer.as_bytes(), outlook));
     }
 
     /// The process dies and another goes on from the stored cursor.

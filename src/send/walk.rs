@@ -6,6 +6,7 @@ use crate::model::{RemoteMessage, SeriesRef};
 use crate::send::drain::{FRAMES_A_TURN, GivenUp, lane_number, oldest_sent, unsendable};
 use crate::send::filter::Filter;
 use crate::send::lane::Progress;
+use crate::send::served::Served;
 use crate::series::Feed;
 use crate::wal::{Decoded, Mark, Step, decode_samples};
 
@@ -23,9 +24,7 @@ pub struct Walk<'a> {
     pub decoded: &'a mut Decoded,
     pub given_up: GivenUp,
     pub epoch_max: u32,
-    /// Number of the connection, and of how many.
-    pub number: usize,
-    pub connections: usize,
+    pub served: Served,
 }
 
 /// A sample as it would be sent.
@@ -62,7 +61,7 @@ impl Walk<'_> {
             }
             let (first, lane) = (Mark { place, skip: at.skip }, lane_number(payload));
             at = Mark { place: next, skip: 0 };
-            let ours = lane % self.connections == self.number;
+            let ours = self.served.has(lane);
             let first = first.max(progress.floors.dealt[lane]).max(progress.floors.resumed[lane]);
             let gone = self.given_up.loss(place.seq()).is_some();
             if !ours || gone || first.place != place {

@@ -67,10 +67,10 @@ catalog! {
     REMOTE_BATCH_SECONDS Histogram "prometheus_remote_storage_sent_batch_duration_seconds" "Time from a request written to its answer read.";
     REMOTE_HIGHEST Gauge "prometheus_remote_storage_queue_highest_timestamp_seconds" "Newest timestamp destined for the endpoint.";
     REMOTE_HIGHEST_SENT Gauge "prometheus_remote_storage_queue_highest_sent_timestamp_seconds" "Newest timestamp with a verdict, on the shard that is furthest behind.";
-    REMOTE_SHARDS Gauge "prometheus_remote_storage_shards" "Connections in use, over all shards.";
+    REMOTE_SHARDS Gauge "prometheus_remote_storage_shards" "Connections that lanes are dealt to, over all shards.";
     REMOTE_SHARDS_MAX Gauge "prometheus_remote_storage_shards_max" "Most connections allowed.";
     REMOTE_SHARDS_MIN Gauge "prometheus_remote_storage_shards_min" "Fewest connections kept.";
-    REMOTE_SHARDS_DESIRED Gauge "prometheus_remote_storage_shards_desired" "Connections wished for; above the maximum when all are busy and a backlog remains.";
+    REMOTE_SHARDS_DESIRED Gauge "prometheus_remote_storage_shards_desired" "Connections that would carry what comes in and a backlog within five seconds, whatever the bounds.";
     REMOTE_SHARD_CAPACITY Gauge "prometheus_remote_storage_shard_capacity" "Samples that one connection may hold in memory.";
     REMOTE_PER_SEND Gauge "prometheus_remote_storage_max_samples_per_send" "Most samples in one request.";
     REMOTE_BYTES Counter "prometheus_remote_storage_bytes_total" "Compressed bytes sent.";
@@ -174,7 +174,7 @@ catalog! {
     REQUESTS Counter "corelane_endpoint_requests_total" "Requests answered or given up.";
     REQUESTS_FAILED Counter "corelane_endpoint_requests_failed_total" "Requests without a good answer.";
     COMMIT_TO_ACK Histogram "corelane_endpoint_commit_to_ack_seconds" "Time from a sample's commit to its acknowledgement.";
-    CONNECTIONS Gauge "corelane_endpoint_connections" "Connections in use.";
+    CONNECTIONS Gauge "corelane_endpoint_connections" "Connections that lanes are dealt to.";
     CONNECTIONS_BUSY Gauge "corelane_endpoint_connections_busy" "Connections with a request in flight.";
     HELD Gauge "corelane_endpoint_held" "1 while the endpoint refuses us and is only probed.";
 

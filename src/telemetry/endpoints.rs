@@ -10,9 +10,6 @@ use crate::telemetry::catalog::*;
 use crate::telemetry::page::{Label, Page};
 use crate::telemetry::render::seconds;
 
-/// An endpoint's age of backlog from which busy connections count as too few.
-const BEHIND_MS: i64 = 60_000;
-
 type Figure = (&'static Metric, fn(&EndpointMeters) -> u64);
 
 /// Added up over shards, under Prometheus's names.
@@ -89,21 +86,6 @@ impl<'a> Endpoint<'a> {
         let newest = self.meters().map(|meters| meters.highest_sent_timestamp).max();
         let held_back = behind.map(|meters| meters.highest_sent_timestamp).min();
         held_back.or(newest).unwrap_or_default()
-    }
-
-    /// More than allowed where every connection is busy and the backlog is old nonetheless: the stock alert on too
-    /// few shards then means what it says.
-    fn desired(&self, now: Timestamp) -> u64 {
-        self.meters()
-            .map(|meters| {
-                let busy = meters.connections_busy >= meters.connections_max;
-                if busy && pending_age_ms(meters, now) > BEHIND_MS {
-                    meters.connections_max + 1
-                } else {
-                    meters.connections
-                }
-            })
-            .sum()
     }
 
     /// Shards number their segments independently, so the figure stands as far below the newest segment of all
@@ -184,7 +166,9 @@ fn write_queue(page: &mut Page, endpoints: &[Endpoint<'_>], now: Timestamp) {
     const GAUGES: &[Gauge] = &[
         (&REMOTE_HIGHEST, |endpoint, _| seconds(endpoint.highest())),
         (&REMOTE_HIGHEST_SENT, |endpoint, _| seconds(endpoint.highest_sent())),
-        (&REMOTE_SHARDS_DESIRED, |endpoint, now| endpoint.desired(now) as f64),
+        (&REMOTE_SHARDS_DESIRED, |endpoint, _| {
+            endpoint.meters().map(|meters| meters.connections_desired).sum()
+        }),
         (&REMOTE_SHARD_CAPACITY, |endpoint, _| per_send(endpoint)),
         (&REMOTE_PER_SEND, |endpoint, _| per_send(endpoint)),
     ];

@@ -99,6 +99,7 @@ mod tests {
             connections: 1,
             connections_busy: u64::from(pending > 0),
             connections_max: 1,
+            connections_desired: 1.25,
             request_duration: took.clone(),
             cursor_segment: 5,
             ..EndpointMeters::default()
@@ -201,7 +202,7 @@ mod tests {
                 "prometheus_remote_storage_queue_highest_sent_timestamp_seconds{{{remote}}} 15"
             ),
             format!("prometheus_remote_storage_shards{{{remote}}} 2"),
-            format!("prometheus_remote_storage_shards_desired{{{remote}}} 3"),
+            format!("prometheus_remote_storage_shards_desired{{{remote}}} 2.5"),
             format!(
                 "prometheus_remote_storage_sent_batch_duration_seconds_bucket{{{remote},le=\"0.002048\"}} 0"
             ),

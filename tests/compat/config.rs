@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use corelane::config::{Config, Secret, StartAt, Warning, parse};
+use corelane::config::{Config, RemoteWriteConfig, Secret, StartAt, Warning, parse};
 use corelane::model::StatusAction;
 
 fn corpus(name: &str) -> String {
@@ -197,7 +197,8 @@ fn queue_fields_that_are_not_written_are_told_apart() {
 fn our_own_fields_of_an_endpoint_are_obeyed_and_shown() {
     let usual = config(&remote(""));
     assert!(!usual.to_yaml().contains("corelane"));
-    let ours = "{status_policy: {409: retry, 404: drop}, start_at: oldest, patience: 5s}";
+    let ours = "{status_policy: {409: retry, 404: drop}, start_at: oldest, patience: 5s, \
+                max_bytes_per_send: 1MiB, max_compressed_bytes_per_send: 100KiB}";
     let text = remote(&format!("corelane: {ours}"));
     let read = config(&text);
     let entry = &read.remote_write[0];
@@ -205,9 +206,13 @@ fn our_own_fields_of_an_endpoint_are_obeyed_and_shown() {
     let actions = [(404, StatusAction::Drop), (409, StatusAction::Retry)];
     assert_eq!(entry.status_policy.0, actions);
     assert_eq!(entry.patience, Duration::from_secs(5));
+    let bytes =
+        |entry: &RemoteWriteConfig| (entry.max_bytes_per_send, entry.max_compressed_bytes_per_send);
+    assert_eq!(bytes(entry), (1 << 20, 100 << 10));
     let again = config(&read.to_yaml());
     assert_eq!(again.remote_write[0].status_policy.0, actions);
     assert_eq!(again.remote_write[0].patience, Duration::from_secs(5));
+    assert_eq!(bytes(&again.remote_write[0]), (1 << 20, 100 << 10));
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn resends_are_just(world: &World, remote: &Remote) {
         // What is tried alone, ahead of the cursor, to find the end of what is refused.
         let tried = if remote.options.in_order || remote.options.poison { 16 } else { 0 };
         assert!(
-            scrapes.len() <= remote.options.connections * tried,
+            scrapes.len() <= remote.options.connections_max * tried,
             "L5: {owner:?} had stored, or should have, that {scrapes:?} were acknowledged by remote {}",
             remote.index
         );

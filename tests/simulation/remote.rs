@@ -184,7 +184,7 @@ impl Remote {
     pub fn answer(&mut self, head: &str, body: &[u8], sender: Sender, now: Instant) -> Answer {
         let until = self.quiet.get(&sender).copied().unwrap_or(Instant(0));
         // Several connections are asked one by one, and a new configuration begins anew.
-        let single = self.options.connections == 1 && !self.reloads;
+        let single = self.options.connections_max == 1 && !self.reloads;
         assert!(
             !single || until <= now,
             "{sender:?} was asked to wait until {until:?}, not {now:?}"
@@ -256,6 +256,8 @@ impl Remote {
             }
         }
         assert!(samples.len() <= self.options.samples_max, "S3: {} samples", samples.len());
+        let fits = body.len() <= self.options.block_max || samples.len() <= 1;
+        assert!(fits, "S3: {} bytes, compressed", body.len());
         self.raw = bytes;
         samples
     }

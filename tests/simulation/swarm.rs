@@ -62,8 +62,11 @@ pub struct RemoteOptions {
     /// It is to be sent remote write 2.0.
     pub second: bool,
     pub connections: usize,
+    /// As many there may be.
+    pub connections_max: usize,
     pub samples_max: usize,
     pub bytes_max: usize,
+    pub block_max: usize,
     pub batch_deadline: Duration,
     pub timeout: Duration,
     pub from_oldest: bool,
@@ -299,12 +302,14 @@ impl RemoteOptions {
         let mut options = RemoteOptions {
             second: false,
             connections,
+            connections_max: connections,
             samples_max: pick(r, &[1, 7, 100, 2000, 10_000]).max(if connections > 2 {
                 100
             } else {
                 7
             }),
             bytes_max: pick(r, &[20_000, 4 << 20]),
+            block_max: 1_000_000,
             batch_deadline: Duration::from_millis(pick(r, &[0, 0, 200, 5000])),
             timeout: Duration::from_secs(pick(r, &[1, 5, 30])),
             from_oldest: first || r.chance(1, 2),
@@ -327,6 +332,8 @@ impl RemoteOptions {
             patience: Duration::ZERO,
         };
         options.patience = Duration::from_secs([120, 2, 0][options.late as usize % 3]);
+        options.connections_max = connections.max([1, 4, 4, 2][options.lost_answer as usize % 4]);
+        options.block_max = [1_000_000, 2_000][options.garbage as usize % 2];
         options
     }
 }

@@ -364,7 +364,10 @@ impl World {
                     remote.filters = digit.map(|digit| (digit, self.clock.highest.0));
                     remote.changed = true;
                 }
-                _ => endpoint.connections = 1 + few,
+                _ => {
+                    endpoint.connections_min = 1 + few;
+                    endpoint.connections_max = (1 + few).max(some as usize % 5);
+                }
             }
             // What is on its way was made under the rules before.
             remote.options.timeout = endpoint.timeout;
