@@ -19,8 +19,8 @@ use crate::disk::survey::open_region;
 use crate::disk::sync::Unsynced;
 use crate::model::Shortage;
 use crate::wal::{
-    CURSOR_BYTES, CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, LEDGER_FILE, Region, SegmentKind,
-    Seq, Unkept,
+    Ahead, CURSOR_BYTES, CURSOR_SLOTS, DiskAnswer, DiskRequest, Header, LEDGER_FILE, Region,
+    SegmentKind, Seq, Unkept,
 };
 
 /// Spare files of a kind kept for later; more are deleted.
@@ -45,6 +45,8 @@ pub(super) struct Worker {
     /// Every segment file of the own directory.
     files: BTreeMap<(SegmentKind, u16), SegmentFile>,
     unsynced: Unsynced,
+    /// What is written to, oldest first.
+    written: Vec<(SegmentKind, Ahead)>,
     /// Files that may be used again after the next good sync.
     retired: Vec<(u16, SegmentKind, u16)>,
     /// Files whose sync failed: never used again.
@@ -74,6 +76,7 @@ impl Worker {
             budget: options.budget,
             files: BTreeMap::new(),
             unsynced: Unsynced::default(),
+            written: Vec::new(),
             retired: Vec::new(),
             suspect: BTreeSet::new(),
         };
@@ -247,6 +250,7 @@ impl Worker {
         }
         if self.syncs {
             self.unsynced.add_segment(kind, slot, path, file);
+            self.written.extend(region.ahead().map(|ahead| (kind, ahead)));
         }
         Ok((slot, region))
     }
@@ -379,6 +383,19 @@ impl Worker {
         if good {
             self.recycle();
         }
+        self.make_ready();
+    }
+
+    /// After a sync the kernel wants to know of every page that changes: of those that will, it is told here.
+    fn make_ready(&mut self) {
+        let mut more = BTreeMap::new();
+        self.written.retain_mut(|(kind, ahead)| {
+            let beyond = ahead.make_ready(more.get(kind).copied().unwrap_or_default());
+            beyond.is_some_and(|beyond| {
+                more.insert(*kind, beyond);
+                true
+            })
+        });
     }
 
     fn recycle(&mut self) {

@@ -65,6 +65,14 @@ const TURN: u32 = 3 << 30;
 /// A stencil that could be better is worked out anew, one in so many bytes.
 const LEARN_EVERY: u32 = 16 << 10;
 
+/// Of some samples: the bytes of their entries, and the timestamps that the others are between.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub bytes: usize,
+    pub oldest: i64,
+    pub newest: i64,
+}
+
 /// All stencils of one log under one treatment of labels.
 #[derive(Debug)]
 pub struct Stencils {
@@ -175,6 +183,18 @@ impl Stencils {
             return None;
         }
         Some(self.kept(series)?.0.key_len() + VALUE + STAMP)
+    }
+
+    /// What the samples will take, if that is known without their labels.
+    #[inline]
+    pub fn look_at(&self, refs: &[SeriesRef], times: &[i64]) -> Option<Look> {
+        let mut look = Look { bytes: 0, oldest: i64::MAX, newest: i64::MIN };
+        for (series, time) in refs.iter().zip(times) {
+            look.bytes += self.entry_len(*series, *time)?;
+            look.oldest = look.oldest.min(*time);
+            look.newest = look.newest.max(*time);
+        }
+        Some(look)
     }
 
     /// Adds a sample. False, and nothing is added, if `labels` does not know the series.

@@ -16,11 +16,18 @@ const PLACES: usize = 4096;
 struct Place {
     start: AtomicUsize,
     len: AtomicUsize,
+    /// Where the last store ended.
+    reached: AtomicUsize,
     failed: AtomicBool,
 }
 
 static PLACE: [Place; PLACES] = [const {
-    Place { start: AtomicUsize::new(0), len: AtomicUsize::new(0), failed: AtomicBool::new(false) }
+    Place {
+        start: AtomicUsize::new(0),
+        len: AtomicUsize::new(0),
+        reached: AtomicUsize::new(0),
+        failed: AtomicBool::new(false),
+    }
 }; PLACES];
 static LOST: AtomicU64 = AtomicU64::new(0);
 static PAGE: AtomicUsize = AtomicUsize::new(0);
@@ -47,6 +54,7 @@ impl Guard {
         let place = PLACE.iter().position(free);
         if let Some(place) = place.map(|place| &PLACE[place]) {
             place.failed.store(false, Ordering::Relaxed);
+            place.reached.store(0, Ordering::Relaxed);
             place.len.store(mapping.len(), Ordering::Release);
         }
         Guard { place }
@@ -55,6 +63,51 @@ impl Guard {
     /// True once a page of it was replaced.
     pub(super) fn has_failed(&self) -> bool {
         self.place.is_some_and(|place| PLACE[place].failed.load(Ordering::Relaxed))
+    }
+
+    /// A store ended there.
+    #[inline]
+    pub(super) fn reach(&self, end: usize) {
+        if let Some(place) = self.place {
+            PLACE[place].reached.store(end, Ordering::Relaxed);
+        }
+    }
+
+    /// Where the last store ended; 0: there was none.
+    pub(super) fn reached(&self) -> usize {
+        self.place.map_or(0, |place| PLACE[place].reached.load(Ordering::Relaxed))
+    }
+
+    /// For another thread, which may have it longer than the mapping lives.
+    pub(super) fn watch(&self) -> Option<Watch> {
+        let place = self.place?;
+        Some(Watch { place, start: PLACE[place].start.load(Ordering::Relaxed) })
+    }
+}
+
+/// A mapping that another thread writes to, or that was there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    place: usize,
+    start: usize,
+}
+
+impl Watch {
+    /// Length of the mapping, and where the last store ended. `None` when it is gone.
+    pub(super) fn look(&self) -> Option<(usize, usize)> {
+        let place = &PLACE[self.place];
+        let len = place.len.load(Ordering::Acquire);
+        let reached = place.reached.load(Ordering::Relaxed);
+        let same = place.start.load(Ordering::Acquire) == self.start && len > 0;
+        same.then_some((len, reached))
+    }
+
+    /// Makes pages ready to be stored to. Best effort: kernels before 5.14 do not know it.
+    pub(super) fn populate(&self, from: usize, bytes: usize) {
+        let first = (self.start + from) as *mut c_void;
+        // SAFETY: it changes no byte, whoever has the mapping: one that is gone by now is an error, and another that came
+        // there gets pages earlier than it would have.
+        unsafe { libc::madvise(first, bytes, libc::MADV_POPULATE_WRITE) };
     }
 }
 

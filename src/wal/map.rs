@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::{Advice, Mmap, MmapMut, UncheckedAdvice};
 
 use crate::base::limits::PAGE_BYTES;
-use crate::wal::guard::Guard;
+use crate::wal::guard::{Guard, Watch};
 
 const NEVER_HEAD: &str = "a read-only region is never the head of a log";
 
@@ -166,14 +166,27 @@ impl Region {
             _ if self.has_failed() => Ok(()),
             // SAFETY: a shared mapping of a file: what was stored is in the kernel's pages of the file, not in ours,
             // and the next access maps those again.
-            Backing::Mapped(_, map) | Backing::Fused(_, map, _) => unsafe {
-                map.unchecked_advise(UncheckedAdvice::DontNeed)
+            Backing::Mapped(guard, map) | Backing::Fused(guard, map, _) => unsafe {
+                let written = match guard.reached() {
+                    0 => map.len(),
+                    // What is made ready ahead of the writer stays.
+                    end => end / PAGE_BYTES * PAGE_BYTES,
+                };
+                map.unchecked_advise_range(UncheckedAdvice::DontNeed, 0, written)
             },
             // SAFETY: as above, and nothing was stored.
             Backing::ReadOnly(_, map) => unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) },
             _ => Ok(()),
         };
         done.unwrap_or_default();
+    }
+
+    /// For the thread that keeps pages ready ahead of the one that writes; `None` for what is not mapped.
+    pub fn ahead(&self) -> Option<Ahead> {
+        match &self.0 {
+            Backing::Mapped(guard, _) => Some(Ahead { watch: guard.watch()?, from: 0 }),
+            _ => None,
+        }
     }
 
     /// True if no file stands behind it.
@@ -206,7 +219,10 @@ impl Region {
     pub(super) fn write(&mut self, at: usize, content: &[u8]) {
         match &mut self.0 {
             Backing::Heap(bytes) => bytes[at..at + content.len()].copy_from_slice(content),
-            Backing::Mapped(_, map) => map[at..at + content.len()].copy_from_slice(content),
+            Backing::Mapped(guard, map) => {
+                map[at..at + content.len()].copy_from_slice(content);
+                guard.reach(at + content.len());
+            }
             Backing::Fused(..) => self.store(at, content),
             Backing::Fixed(_) | Backing::ReadOnly(..) => unreachable!("{NEVER_HEAD}"),
             Backing::Written { bytes, file, failed } => {
@@ -260,6 +276,38 @@ impl Region {
                 }
             }
         }
+    }
+}
+
+/// The first store to a page since it was last written to the disk stops the storing thread while the filesystem notes
+/// that the page changes. This lets another thread take those stops.
+#[derive(Debug)]
+pub struct Ahead {
+    watch: Watch,
+    /// Where the writer was at the last look.
+    from: usize,
+}
+
+impl Ahead {
+    /// Looks how far the writer has come, and makes ready as much as it has written since the last look, and `more`
+    /// at the beginning of what nothing has been written to. Gives what goes beyond the end; `None` when the mapping is
+    /// gone. Best effort.
+    pub fn make_ready(&mut self, more: usize) -> Option<usize> {
+        let (len, reached) = self.watch.look()?;
+        let written = reached.saturating_sub(self.from);
+        self.from = reached;
+        let wanted = match reached {
+            0 => more,
+            // A writer that is slow would have the same page written to the disk twice.
+            _ if written < PAGE_BYTES => 0,
+            _ => written + written / 8,
+        };
+        let (first, end) = (reached / PAGE_BYTES * PAGE_BYTES, reached + wanted);
+        if wanted > 0 {
+            let pages = (end.min(len) - first).next_multiple_of(PAGE_BYTES);
+            self.watch.populate(first, pages);
+        }
+        Some(end.saturating_sub(len))
     }
 }
 
@@ -346,3 +394,46 @@ const _: () = {
     const fn assert_send<T: Send + 'static>() {}
     assert_send::<Region>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Faults of this thread so far that no disk was read for.
+    fn faults() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("own statistics");
+        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+        fields.split(' ').nth(8).and_then(|field| field.parse().ok()).expect("minor faults")
+    }
+
+    #[test]
+    fn stores_to_pages_that_were_made_ready_do_not_stop_the_writer() {
+        // Where the build goes is a disk; pages of memory filesystems come in one piece.
+        let dir = std::env::current_exe().expect("a path");
+        let path = dir.with_extension(format!("ahead-{}", std::process::id()));
+        std::fs::write(&path, vec![0; 64 * PAGE_BYTES]).expect("a file");
+        let file = File::options().read(true).write(true).open(&path).expect("a file");
+        let mut region = Region::mapped(&file, 64 * PAGE_BYTES).expect("a mapping");
+        let mut ahead = region.ahead().expect("mapped");
+        let write = |region: &mut Region, from: usize| {
+            let before = faults();
+            (from..from + 16).for_each(|page| region.write(page * PAGE_BYTES + 8, b"stored"));
+            faults() - before
+        };
+        // Some filesystems give several pages at a time.
+        let unready = write(&mut region, 0);
+        assert!(unready > 0, "a store to a page that is not ready is counted");
+        assert_eq!(ahead.make_ready(0), Some(0));
+        let ready = write(&mut region, 16);
+        assert!(ready < unready, "{ready} of {unready}");
+        assert_eq!(ahead.make_ready(0), Some(0));
+        assert_eq!(ahead.make_ready(0), Some(0), "nothing was written since");
+        (32..48).for_each(|page| region.write(page * PAGE_BYTES + 8, b"stored"));
+        (48..64).for_each(|page| region.write(page * PAGE_BYTES + 8, b"stored"));
+        let beyond = ahead.make_ready(0).expect("mapped");
+        assert!(beyond > 30 * PAGE_BYTES, "the next segment gets the rest: {beyond}");
+        drop(region);
+        assert_eq!(ahead.make_ready(0), None, "the mapping is gone");
+        std::fs::remove_file(&path).expect("removed");
+    }
+}

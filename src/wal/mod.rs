@@ -123,7 +123,7 @@ pub use header::{Header, SegmentKind};
 pub use histograms::Histograms;
 pub use ledger::{LEDGER_FILE, LedgerPage, newest_ledger};
 pub use log::{Log, LogCounters, SegmentInfo, Step};
-pub use map::{Fuse, Region};
+pub use map::{Ahead, Fuse, Region};
 pub use place::{Identity, Mark, Place, Seq};
 pub use request::{DiskAnswer, DiskRequest};
 pub use samples::{
