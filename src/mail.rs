@@ -28,6 +28,8 @@ pub enum Order {
     /// Segments of log number `log` below this one are acknowledged by every endpoint, or given up: retire them. The
     /// shard keeps what a stored cursor still needs.
     Truncate { log: u16, below: u32 },
+    /// How many series of a job this shard may store.
+    Quota { job: String, series: u64 },
     /// The disk budget is spent: give up what is older than this segment of log number `log`.
     Shed { log: u16, below: u32 },
     /// What is older than this segment of log number `log` is older than may be kept.
@@ -68,9 +70,21 @@ pub enum Notice {
         message: String,
         fields: Vec<(&'static str, String)>,
     },
+    /// A failed scrape of a job that asks for such notices.
+    Failed(Box<Failure>),
     Stopped {
         shard: u16,
     },
+}
+
+/// A failed scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub job: String,
+    /// The target's URL.
+    pub url: String,
+    pub time: Timestamp,
+    pub error: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,6 +160,16 @@ pub struct Job {
     pub bucket_limit: u64,
     /// How much wider each bucket of a native histogram must be than the one before it, at least.
     pub min_bucket_factor: f64,
+    /// Most series stored of one target.
+    pub target_series_limit: u64,
+    /// Most series stored of all of its targets on this shard, until a quota says otherwise.
+    pub job_series_limit: Option<u64>,
+    /// Names are checked by the old rules.
+    pub legacy_names: bool,
+    /// Three more series are written about each scrape.
+    pub extra_report: bool,
+    /// Each failed scrape is told to the coordinator.
+    pub tells_failures: bool,
     /// Set when the job has more targets than `target_limit` allows: every scrape fails with this text, unsent.
     pub forced_error: Option<String>,
     pub metric_relabel: Vec<Rule>,
@@ -212,6 +236,13 @@ pub struct EndpointPlan {
     pub patience: Duration,
 }
 
+impl Job {
+    /// It has a cap on its series.
+    pub fn is_capped(&self) -> bool {
+        self.target_series_limit > 0 || self.job_series_limit.is_some()
+    }
+}
+
 impl fmt::Debug for Job {
     /// Headers hold credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -272,6 +303,8 @@ pub struct ScrapeMeters {
     pub cache_hits: u64,
     pub cache_moves: u64,
     pub cache_misses: u64,
+    /// Times that texts of failed pages were forgotten because there were too many.
+    pub cache_flushes: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -279,7 +312,17 @@ pub struct JobMeters {
     pub job: String,
     pub targets: u64,
     pub up: u64,
+    /// Series that count towards the job's cap, where it has one, and how many of them this shard may store.
+    pub series: u64,
+    pub quota: u64,
+    /// Lines of the last pages that found no room under the caps.
+    pub refused: u64,
+    /// The targets with most of them, by URL; at most [`OFFENDERS`].
+    pub offenders: Vec<(String, u64)>,
 }
+
+/// Targets named for breaking a cap, per job.
+pub const OFFENDERS: usize = 10;
 
 #[derive(Clone, Debug, Default)]
 pub struct LogMeters {

@@ -175,6 +175,10 @@ impl Appender {
         self.window_ms = window.as_millis().min(i64::MAX as u128) as i64;
     }
 
+    pub fn window_ms(&self) -> i64 {
+        self.window_ms
+    }
+
     /// A sample that is refused before it gets into a batch.
     pub fn refuse(&mut self, reason: Refusal, samples: u64) {
         self.offered += samples;

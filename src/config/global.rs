@@ -4,11 +4,11 @@ use core::time::Duration;
 
 use crate::config::error::ConfigError;
 use crate::config::expand::expand;
-use crate::config::known;
+use crate::config::names::read_names;
 use crate::config::parse::Context;
 use crate::config::reader::{Field, Section};
 use crate::config::types::{Global, Limits};
-use crate::model::{HistogramRules, Labels};
+use crate::model::{HistogramRules, Labels, NameRules, Validation};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +33,9 @@ impl Default for Global {
             scrape_timeout: TIMEOUT,
             scrape_protocols: None,
             histograms: HistogramRules::default(),
+            names: NameRules::default(),
+            extra_scrape_metrics: false,
+            scrape_failure_log_file: None,
             external_labels: Labels::new(),
             limits: Limits::default(),
             evaluation_interval: INTERVAL,
@@ -62,20 +65,26 @@ pub(super) fn read_global(
     let read = |field: Field<'_>| read_protocols(&field, "global config");
     let scrape_protocols = protocols.map(read).transpose()?;
     let histograms = read_histograms(&mut section, HistogramRules::default())?;
+    let names = read_names(&mut section, None, context)?;
     let external_labels = match section.take("external_labels") {
-        Some(field) => read_external_labels(&field, context)?,
+        Some(field) => read_external_labels(&field, names.validation, context)?,
         None => Labels::new(),
     };
     let limits = read_limits(&mut section)?;
     let evaluation = section.duration("evaluation_interval", Duration::ZERO)?;
     section.duration("rule_query_offset", Duration::ZERO)?;
     section.text("query_log_file", "")?;
-    section.finish(&[known::NAMES])?;
+    let extra_scrape_metrics = section.flag("extra_scrape_metrics", false)?;
+    let scrape_failure_log_file = context.path(&mut section, "scrape_failure_log_file")?;
+    section.finish(&[])?;
     Ok(Global {
         scrape_interval,
         scrape_timeout,
         scrape_protocols,
         histograms,
+        names,
+        extra_scrape_metrics,
+        scrape_failure_log_file,
         external_labels,
         limits,
         evaluation_interval: if evaluation.is_zero() { INTERVAL } else { evaluation },
@@ -141,12 +150,13 @@ pub(super) fn read_protocol(field: &Field<'_>) -> Result<String, ConfigError> {
 // spec: CFG-8
 fn read_external_labels(
     field: &Field<'_>,
+    names: Validation,
     context: &mut Context<'_>,
 ) -> Result<Labels, ConfigError> {
     let mut labels = Vec::new();
     for (name, field) in field.pairs()? {
-        if name.is_empty() {
-            return Err(field.error("\"\" is not a valid label name"));
+        if !names.is_label_name(name) {
+            return Err(field.error(format!("{name:?} is not a valid label name")));
         }
         let mut missing = Vec::new();
         let value = expand(&field.text()?, context.env, &mut missing);

@@ -5,28 +5,15 @@
 pub(super) enum Harmless {
     /// Nothing else.
     Empty,
-    False,
     /// Either value: it has no effect here.
     Flag,
-    /// The empty text, or this one.
-    Text(&'static str),
 }
 
 /// A field's name, and what may be written there.
 pub(super) type Known = (&'static str, Harmless);
 
 // spec: CFG-2
-pub(super) const TOP: &[Known] =
-    &[("scrape_config_files", Harmless::Empty), ("tracing", Harmless::Empty)];
-
-/// What `global` and a scrape configuration have in common.
-// spec: CFG §2.2, §2.3
-pub(super) const NAMES: &[Known] = &[
-    ("extra_scrape_metrics", Harmless::False),
-    ("metric_name_escaping_scheme", Harmless::Text("allow-utf-8")),
-    ("metric_name_validation_scheme", Harmless::Text("utf8")),
-    ("scrape_failure_log_file", Harmless::Text("")),
-];
+pub(super) const TOP: &[Known] = &[("tracing", Harmless::Empty)];
 
 // spec: SD-1
 pub(super) const DISCOVERY: &[Known] = &[

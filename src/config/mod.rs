@@ -15,6 +15,7 @@ mod global;
 mod http_client;
 mod kubeconfig;
 mod known;
+mod names;
 mod oauth2;
 mod parse;
 mod print;
@@ -38,7 +39,7 @@ pub use discovery::{
 pub use error::{ConfigError, Warning};
 pub use file_sd::parse_file_sd;
 pub use kubeconfig::{Kubeconfig, parse_kubeconfig};
-pub use parse::parse;
+pub use parse::{include, parse};
 pub use survey::{Fate, Surveyed, survey};
 pub use target::{BuiltTargets, build_targets};
 pub use types::{

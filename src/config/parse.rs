@@ -29,6 +29,16 @@ impl<'a> Context<'a> {
         self.directory.join(path)
     }
 
+    /// The path in a field of this name, if there is one.
+    pub(super) fn path(
+        &self,
+        section: &mut Section<'_>,
+        name: &str,
+    ) -> Result<Option<PathBuf>, ConfigError> {
+        let text = section.text(name, "")?;
+        Ok((!text.is_empty()).then(|| self.resolve(&text)))
+    }
+
     pub(super) fn warn(&mut self, field: &Field<'_>, message: String) {
         self.warnings.push(Warning {
             file: field.file.to_owned(),
@@ -67,11 +77,55 @@ pub(super) fn parse_node(
     read_runtime(top.section("runtime")?)?;
     let out_of_order_time_window = read_storage(top.section("storage")?)?;
     refuse_server_only(&mut top)?;
-    let scrape_configs = read_scrapes(&top.items("scrape_configs")?, &global, &context)?;
-    let remote_write = read_remote_writes(&top.items("remote_write")?, &mut context)?;
+    let scrape_config_files = read_patterns(&top.items("scrape_config_files")?, &context)?;
+    let scrape_configs = read_scrapes(&top.items("scrape_configs")?, &global, &[], &mut context)?;
+    let names = global.names.validation;
+    let remote_write = read_remote_writes(&top.items("remote_write")?, names, &mut context)?;
     top.finish(&[known::TOP])?;
-    let config = Config { global, scrape_configs, remote_write, out_of_order_time_window };
+    let config = Config {
+        global,
+        scrape_config_files,
+        scrape_configs,
+        remote_write,
+        out_of_order_time_window,
+    };
     Ok((config, context.warnings))
+}
+
+/// Adds the jobs of a file that the configuration's `scrape_config_files` name. Relative paths in it begin in its own
+/// directory.
+///
+/// # Errors
+/// As of [`parse`]; then nothing is added.
+// spec: CFG §2.4
+pub fn include(config: &mut Config, text: &str, path: &Path) -> Result<Vec<Warning>, ConfigError> {
+    let file = path.display().to_string();
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let mut context = Context { directory, env: &|_| None, warnings: Vec::new() };
+    let node = yaml::read(text, &file)?.unwrap_or_else(Node::null);
+    let root = Field { file: &file, line: node.line, path: String::new(), node: &node };
+    let mut top = root.section()?;
+    let items = top.items("scrape_configs")?;
+    let mut jobs = read_scrapes(&items, &config.global, &config.scrape_configs, &mut context)?;
+    top.finish(&[])?;
+    jobs.iter_mut().for_each(|job| job.included = true);
+    config.scrape_configs.append(&mut jobs);
+    Ok(context.warnings)
+}
+
+/// One star at most, in the last element.
+// spec: CFG §2.4
+fn read_patterns(items: &[Field<'_>], context: &Context<'_>) -> Result<Vec<PathBuf>, ConfigError> {
+    let read = |item: &Field<'_>| {
+        let text = item.text()?;
+        match text.split_once('*') {
+            Some((_, after)) if after.contains(['*', '/']) => {
+                Err(item.error(format!("invalid scrape config file path {text:?}")))
+            }
+            _ => Ok(context.resolve(&text)),
+        }
+    };
+    items.iter().map(read).collect()
 }
 
 // spec: CFG §2.2

@@ -2,6 +2,7 @@
 
 use core::fmt::Display;
 use core::time::Duration;
+use std::path::PathBuf;
 
 use crate::base::{format_duration, limits};
 use crate::config::print_sd::print_sd;
@@ -13,7 +14,7 @@ use crate::config::types::{
     StartAt, TlsConfig,
 };
 use crate::config::url::redacted;
-use crate::model::{HistogramRules, Labels, Scheme, TargetGroup};
+use crate::model::{HistogramRules, Labels, NameRules, Scheme, TargetGroup};
 use crate::relabel::{Action, Rule};
 
 const HIDDEN: &str = "<secret>";
@@ -32,9 +33,13 @@ impl Config {
                 });
             });
         }
-        printer.list("scrape_configs", &self.scrape_configs, |job, p| {
-            print_scrape(job, self.global.histograms, p);
-        });
+        if !self.scrape_config_files.is_empty() {
+            let files = self.scrape_config_files.iter();
+            printer.texts("scrape_config_files", files.map(|file| file.to_string_lossy()));
+        }
+        let own: Vec<&ScrapeConfig> =
+            self.scrape_configs.iter().filter(|job| !job.included).collect();
+        printer.list("scrape_configs", &own, |job, p| print_scrape(job, &self.global, p));
         printer.list("remote_write", &self.remote_write, |entry, p| {
             p.text("url", &redacted(&entry.url));
             p.text("name", &entry.name);
@@ -49,7 +54,7 @@ impl Config {
     pub fn job_yaml(&self, name: &str) -> Option<String> {
         let job = self.scrape_configs.iter().find(|job| job.job_name == name)?;
         let mut printer = Printer::default();
-        print_scrape(job, self.global.histograms, &mut printer);
+        print_scrape(job, &self.global, &mut printer);
         Some(printer.out)
     }
 }
@@ -72,6 +77,13 @@ fn print_global(global: &Global, p: &mut Printer) {
         p.texts("scrape_protocols", protocols.iter());
     }
     print_histograms(global.histograms, HistogramRules::default(), p);
+    print_names(global.names, NameRules::default(), p);
+    print_own_series(
+        global.extra_scrape_metrics,
+        &global.scrape_failure_log_file,
+        &Global::default(),
+        p,
+    );
     p.duration("evaluation_interval", global.evaluation_interval);
     p.labels("external_labels", &global.external_labels);
     print_limits(&global.limits, p);
@@ -95,7 +107,7 @@ fn print_limits(limits: &Limits, p: &mut Printer) {
     }
 }
 
-fn print_scrape(job: &ScrapeConfig, global: HistogramRules, p: &mut Printer) {
+fn print_scrape(job: &ScrapeConfig, global: &Global, p: &mut Printer) {
     p.text("job_name", &job.job_name);
     p.plain("honor_labels", job.honor_labels);
     p.plain("honor_timestamps", job.honor_timestamps);
@@ -114,7 +126,9 @@ fn print_scrape(job: &ScrapeConfig, global: HistogramRules, p: &mut Printer) {
     p.text("metrics_path", &job.metrics_path);
     p.plain("scheme", if job.scheme == Scheme::Https { "https" } else { "http" });
     p.plain("enable_compression", job.enable_compression);
-    print_histograms(job.histograms, global, p);
+    print_histograms(job.histograms, global.histograms, p);
+    print_names(job.names, global.names, p);
+    print_own_series(job.extra_scrape_metrics, &job.scrape_failure_log_file, global, p);
     if job.native_histogram_bucket_limit > 0 {
         p.plain("native_histogram_bucket_limit", job.native_histogram_bucket_limit);
     }
@@ -140,6 +154,19 @@ fn print_scrape(job: &ScrapeConfig, global: HistogramRules, p: &mut Printer) {
     });
     print_sd(job, p);
     p.list("static_configs", &job.static_configs, print_group);
+    // Only what is not as usual, so that what others read has nothing that they do not know.
+    if job.target_series_limit > 0 || job.job_series_limit > 0 {
+        p.key("corelane").nested(|p| {
+            for (name, limit) in [
+                ("target_series_limit", job.target_series_limit),
+                ("job_series_limit", job.job_series_limit),
+            ] {
+                if limit > 0 {
+                    p.plain(name, limit);
+                }
+            }
+        });
+    }
 }
 
 /// What differs from what would be inherited.
@@ -152,6 +179,26 @@ fn print_histograms(rules: HistogramRules, inherited: HistogramRules, p: &mut Pr
         if value != inherited {
             p.plain(name, value);
         }
+    }
+}
+
+/// Both if one of them is not as inherited.
+fn print_names(names: NameRules, inherited: NameRules, p: &mut Printer) {
+    if names != inherited {
+        p.text("metric_name_validation_scheme", names.validation.name());
+        p.text("metric_name_escaping_scheme", names.escaping.name());
+    }
+}
+
+/// What is told of scrapes, where it differs from what would be inherited.
+fn print_own_series(extra: bool, log: &Option<PathBuf>, inherited: &Global, p: &mut Printer) {
+    if extra != inherited.extra_scrape_metrics {
+        p.plain("extra_scrape_metrics", extra);
+    }
+    if let Some(file) = log
+        && *log != inherited.scrape_failure_log_file
+    {
+        p.text("scrape_failure_log_file", &file.to_string_lossy());
     }
 }
 

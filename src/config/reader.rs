@@ -179,11 +179,7 @@ impl<'a> Field<'a> {
         empty
             || match harmless {
                 Harmless::Empty => false,
-                Harmless::False => self.flag() == Ok(false),
                 Harmless::Flag => self.flag().is_ok(),
-                Harmless::Text(allowed) => {
-                    self.text().is_ok_and(|text| text.is_empty() || text == allowed)
-                }
             }
     }
 }

@@ -19,7 +19,7 @@ use crate::config::rules::read_rules;
 use crate::config::size::format_size;
 use crate::config::types::{MetadataConfig, QueueConfig, RemoteWriteConfig, StartAt};
 use crate::config::url::{check_url, redacted};
-use crate::model::{RemoteMessage, StatusAction, StatusPolicy};
+use crate::model::{RemoteMessage, StatusAction, StatusPolicy, Validation};
 
 const EXCLUSIVE: &str = "at most one of basic_auth, authorization, oauth2, sigv4, azuread or \
                          google_iam must be configured";
@@ -28,6 +28,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) fn read_remote_writes(
     items: &[Field<'_>],
+    validation: Validation,
     context: &mut Context<'_>,
 ) -> Result<Vec<RemoteWriteConfig>, ConfigError> {
     let mut entries = Vec::new();
@@ -36,7 +37,7 @@ pub(super) fn read_remote_writes(
         if item.node.is_null() {
             return Err(item.error("empty or null remote write config section"));
         }
-        let mut entry = read_remote_write(item, context)?;
+        let mut entry = read_remote_write(item, validation, context)?;
         let print = print_remote_write(&entry);
         if !prints.insert(print.clone()) {
             return Err(item.error(format!(
@@ -67,6 +68,7 @@ fn derived_name(print: &str) -> String {
 // spec: CFG §2.6
 fn read_remote_write(
     item: &Field<'_>,
+    names: Validation,
     context: &mut Context<'_>,
 ) -> Result<RemoteWriteConfig, ConfigError> {
     let mut section = item.section()?;
@@ -86,6 +88,7 @@ fn read_remote_write(
         &mut section,
         "write_relabel_configs",
         "empty or null relabeling rule in remote write config",
+        names,
     )?;
     let message = read_message(&mut section)?;
     let send_native_histograms = section.flag("send_native_histograms", false)?;

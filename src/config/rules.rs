@@ -2,6 +2,7 @@
 
 use crate::config::error::ConfigError;
 use crate::config::reader::{Field, Section};
+use crate::model::Validation;
 use crate::relabel::{Action, Rule, RuleError, RuleSource};
 
 /// Reads the list `name`; `empty` is said of a null entry.
@@ -10,11 +11,12 @@ pub(super) fn read_rules(
     section: &mut Section<'_>,
     name: &str,
     empty: &str,
+    names: Validation,
 ) -> Result<Vec<Rule>, ConfigError> {
-    section.items(name)?.iter().map(|item| read_rule(item, empty)).collect()
+    section.items(name)?.iter().map(|item| read_rule(item, empty, names)).collect()
 }
 
-fn read_rule(field: &Field<'_>, empty: &str) -> Result<Rule, ConfigError> {
+fn read_rule(field: &Field<'_>, empty: &str, names: Validation) -> Result<Rule, ConfigError> {
     if field.node.is_null() {
         return Err(field.error(empty));
     }
@@ -41,6 +43,7 @@ fn read_rule(field: &Field<'_>, empty: &str) -> Result<Rule, ConfigError> {
         target_label: text(&target_label, default.target_label)?,
         replacement: text(&replacement, default.replacement)?,
         action,
+        names,
     };
     if source.source_labels.iter().any(String::is_empty) {
         return Err(section.error_at(source_labels.as_ref(), "\"\" is not a valid label name"));

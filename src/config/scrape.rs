@@ -11,21 +11,23 @@ use crate::config::global::{
 };
 use crate::config::http_client::read_http_client;
 use crate::config::known;
+use crate::config::names::read_names;
 use crate::config::parse::Context;
 use crate::config::reader::{Field, Section};
 use crate::config::rules::read_rules;
 use crate::config::types::{Global, Limits, ScrapeConfig};
-use crate::model::{Scheme, TargetGroup};
+use crate::model::{HistogramRules, Scheme, TargetGroup};
 
 const EXCLUSIVE: &str = "at most one of basic_auth, oauth2 & authorization must be configured";
 
 pub(super) fn read_scrapes(
     items: &[Field<'_>],
     global: &Global,
-    context: &Context<'_>,
+    before: &[ScrapeConfig],
+    context: &mut Context<'_>,
 ) -> Result<Vec<ScrapeConfig>, ConfigError> {
     let mut jobs = Vec::new();
-    let mut names = BTreeSet::new();
+    let mut names: BTreeSet<String> = before.iter().map(|job| job.job_name.clone()).collect();
     for item in items {
         if item.node.is_null() {
             return Err(item.error("empty or null scrape config section"));
@@ -44,7 +46,7 @@ pub(super) fn read_scrapes(
 fn read_scrape(
     item: &Field<'_>,
     global: &Global,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<ScrapeConfig, ConfigError> {
     let mut section = item.section()?;
     let name_field = section.take("job_name");
@@ -54,22 +56,19 @@ fn read_scrape(
     }
     let (scrape_interval, scrape_timeout) = read_times(&mut section, &job_name, global)?;
     let histograms = read_histograms(&mut section, global.histograms)?;
-    let scrape_protocols =
-        match (section.take_written("scrape_protocols"), &global.scrape_protocols) {
-            (Some(field), _) => {
-                read_protocols(&field, &format!("scrape config with job name {job_name:?}"))?
-            }
-            (None, Some(inherited)) => inherited.clone(),
-            (None, None) => default_protocols(histograms),
-        };
+    let scrape_protocols = read_asked(&mut section, &job_name, global, histograms)?;
     let fallback = section.take_written("fallback_scrape_protocol");
     let fallback = fallback.filter(|field| field.text().is_ok_and(|text| !text.is_empty()));
     let limits = inherited(read_limits(&mut section)?, &global.limits);
+    let names = read_names(&mut section, Some(global.names), context)?;
     let relabel_configs = read_rules(
         &mut section,
         "relabel_configs",
         "empty or null target relabeling rule in scrape config",
+        names.validation,
     )?;
+    let (target_series_limit, job_series_limit) = read_ours(&mut section)?;
+    let failure_log = context.path(&mut section, "scrape_failure_log_file")?;
     let job = ScrapeConfig {
         scrape_interval,
         scrape_timeout,
@@ -90,6 +89,9 @@ fn read_scrape(
         label_value_length_limit: limits.label_value_length_limit,
         keep_dropped_targets: limits.keep_dropped_targets,
         histograms,
+        names,
+        extra_scrape_metrics: section.flag("extra_scrape_metrics", global.extra_scrape_metrics)?,
+        scrape_failure_log_file: failure_log.or_else(|| global.scrape_failure_log_file.clone()),
         native_histogram_bucket_limit: section.number("native_histogram_bucket_limit", 0)?,
         native_histogram_min_bucket_factor: section
             .decimal("native_histogram_min_bucket_factor", 0.0)?,
@@ -99,16 +101,47 @@ fn read_scrape(
             &mut section,
             "metric_relabel_configs",
             "empty or null metric relabeling rule in scrape config",
+            names.validation,
         )?,
         file_sd_configs: read_sections(&mut section, "file_sd_configs", |item, _| {
             read_file_sd(item, context)
         })?,
         sd_configs: read_sd(&mut section, context)?,
         http: read_http_client(&mut section, EXCLUSIVE, context)?,
+        target_series_limit,
+        job_series_limit,
         job_name,
+        included: false,
     };
-    section.finish(&[known::NAMES, known::DISCOVERY, known::HTTP_CLIENT])?;
+    section.finish(&[known::DISCOVERY, known::HTTP_CLIENT])?;
     Ok(job)
+}
+
+/// The protocols to ask for.
+fn read_asked(
+    section: &mut Section<'_>,
+    job_name: &str,
+    global: &Global,
+    histograms: HistogramRules,
+) -> Result<Vec<String>, ConfigError> {
+    match (section.take_written("scrape_protocols"), &global.scrape_protocols) {
+        (Some(field), _) => {
+            read_protocols(&field, &format!("scrape config with job name {job_name:?}"))
+        }
+        (None, Some(inherited)) => Ok(inherited.clone()),
+        (None, None) => Ok(default_protocols(histograms)),
+    }
+}
+
+/// What Prometheus does not know: caps on series, of a target and of the job.
+fn read_ours(section: &mut Section<'_>) -> Result<(u64, u64), ConfigError> {
+    let Some(mut ours) = section.section("corelane")? else {
+        return Ok((0, 0));
+    };
+    let target = ours.number("target_series_limit", 0)?;
+    let job = ours.number("job_series_limit", 0)?;
+    ours.finish(&[])?;
+    Ok((target, job))
 }
 
 /// Interval and timeout.

@@ -5,13 +5,17 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use crate::config::discovery::SdConfig;
-use crate::model::{HistogramRules, Labels, RemoteMessage, Scheme, StatusPolicy, TargetGroup};
+use crate::model::{
+    HistogramRules, Labels, NameRules, RemoteMessage, Scheme, StatusPolicy, TargetGroup,
+};
 use crate::relabel::Rule;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     pub global: Global,
-    /// Job names are unique.
+    /// Absolute (if the configuration's own path is); the last element may hold one `*`. Files with more jobs.
+    pub scrape_config_files: Vec<PathBuf>,
+    /// Job names are unique. Those of other files come after those of the configuration itself.
     pub scrape_configs: Vec<ScrapeConfig>,
     /// Names are unique.
     pub remote_write: Vec<RemoteWriteConfig>,
@@ -29,6 +33,10 @@ pub struct Global {
     // spec: SCR-10
     pub scrape_protocols: Option<Vec<String>>,
     pub histograms: HistogramRules,
+    pub names: NameRules,
+    pub extra_scrape_metrics: bool,
+    /// Absolute (if the configuration's own path is).
+    pub scrape_failure_log_file: Option<PathBuf>,
     /// Variables are expanded.
     pub external_labels: Labels,
     pub limits: Limits,
@@ -55,6 +63,8 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScrapeConfig {
     pub job_name: String,
+    /// It stands in a file that `scrape_config_files` names.
+    pub included: bool,
     /// More than zero.
     pub scrape_interval: Duration,
     /// More than zero, at most the interval.
@@ -84,6 +94,10 @@ pub struct ScrapeConfig {
     pub label_value_length_limit: u64,
     pub keep_dropped_targets: u64,
     pub histograms: HistogramRules,
+    pub names: NameRules,
+    pub extra_scrape_metrics: bool,
+    /// Absolute (if the configuration's own path is).
+    pub scrape_failure_log_file: Option<PathBuf>,
     /// Buckets; 0 is no bound.
     pub native_histogram_bucket_limit: u64,
     /// How much wider than the one before each bucket must be at least; up to 1 asks for nothing.
@@ -95,6 +109,10 @@ pub struct ScrapeConfig {
     /// All mechanisms that ask somebody over the network.
     pub sd_configs: Vec<SdConfig>,
     pub http: HttpClientConfig,
+    /// Ours: most series stored of one target; 0 is no bound.
+    pub target_series_limit: u64,
+    /// Ours: most series stored of all its targets; 0 is no bound.
+    pub job_series_limit: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::exposition::{Protocol, accept_header};
 use crate::flags::Flags;
 use crate::http::Url;
 use crate::mail::{Assignment, EndpointPlan, Job, TlsPlan, Transport};
-use crate::model::pack;
+use crate::model::{Validation, pack};
 use crate::tls;
 use crate::wire::headers as wire;
 
@@ -154,7 +154,7 @@ fn job(config: &ScrapeConfig, tls: u32) -> Job {
     // spec: SCR-11, SCR-13
     let headers = [
         ("User-Agent", USER_AGENT.to_owned()),
-        ("Accept", accept_header(&protocols)),
+        ("Accept", accept_header(&protocols, config.names.escaping)),
         ("Accept-Encoding", encoding.to_owned()),
     ];
     Job {
@@ -169,6 +169,11 @@ fn job(config: &ScrapeConfig, tls: u32) -> Job {
         label_value_length_limit: config.label_value_length_limit,
         bucket_limit: config.native_histogram_bucket_limit,
         min_bucket_factor: config.native_histogram_min_bucket_factor,
+        target_series_limit: config.target_series_limit,
+        job_series_limit: (config.job_series_limit > 0).then_some(config.job_series_limit),
+        legacy_names: config.names.validation == Validation::Legacy,
+        extra_report: config.extra_scrape_metrics,
+        tells_failures: config.scrape_failure_log_file.is_some(),
         forced_error: None,
         metric_relabel: config.metric_relabel_configs.clone(),
         headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),

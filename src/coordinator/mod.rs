@@ -15,8 +15,11 @@ mod thread;
 mod cores;
 mod cost;
 mod credentials;
+mod failure_log;
 mod jobs;
+mod load;
 mod placement;
+mod quotas;
 mod start;
 mod truncation;
 

@@ -11,11 +11,12 @@ use tokio::sync::watch;
 
 use crate::base::{limits, stable_hash};
 use crate::client::{native_roots, read_file};
-use crate::config::{self, Config, ProxyConfig};
+use crate::config::{Config, ProxyConfig};
 use crate::coordinator::adoption::adopters;
 use crate::coordinator::assignment::{assignment, set_features};
 use crate::coordinator::cores::Core;
 use crate::coordinator::credentials::{Credentials, WITHHELD};
+use crate::coordinator::load::load_config;
 use crate::coordinator::thread::{Coordinator, Parts};
 use crate::coordinator::truncation::DiskBudget;
 use crate::disk::{
@@ -137,22 +138,6 @@ fn open_store(flags: &Flags, cores: u16, logger: &Logger) -> Result<Store, Refus
         logger.warn(SOURCE, text, &[]);
     }
     Ok(store)
-}
-
-/// Reads and checks the file. Warnings are said only when it can be used.
-pub fn load_config(path: &Path, logger: &Logger) -> Result<Config, String> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        format!("Error loading config (--config.file={}): {error}", path.display())
-    })?;
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let (config, warnings) = config::parse(&text, &absolute, &|name| std::env::var(name).ok())
-        .map_err(|error| {
-            format!("Error loading config (--config.file={}): {error}", path.display())
-        })?;
-    for warning in warnings {
-        logger.warn(SOURCE, &warning.to_string(), &[]);
-    }
-    Ok(config)
 }
 
 /// DER certificates of the system, read only when something speaks TLS without a CA of its own.

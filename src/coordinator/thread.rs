@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -19,14 +20,17 @@ use crate::coordinator::cardinality::cardinality;
 use crate::coordinator::cores::Core;
 use crate::coordinator::cost::cost;
 use crate::coordinator::credentials::{Credentials, WITHHELD};
+use crate::coordinator::failure_log::FailureLog;
 use crate::coordinator::jobs::Jobs;
-use crate::coordinator::start::{Signal, load_config, system_roots};
+use crate::coordinator::load::{contents, load_config};
+use crate::coordinator::quotas::{Quotas, share};
+use crate::coordinator::start::{Signal, system_roots};
 use crate::coordinator::truncation::{DiskBudget, decide, expire, shares};
 use crate::discovery::{Discovery, Update};
 use crate::disk::Store;
 use crate::flags::Flags;
 use crate::io::{Clock, Runtime};
-use crate::mail::{Assignment, Level, Notice, Order, Report};
+use crate::mail::{Assignment, Failure, Level, Notice, Order, Report};
 use crate::telemetry::{Logger, ProcessState, ReloadState};
 use crate::web::{Ask, Phase, Snapshot};
 
@@ -83,7 +87,10 @@ pub struct Coordinator {
     next_beat: Instant,
     next_secrets: Instant,
     auto_reload_at: Instant,
-    config_text: Option<Vec<u8>>,
+    /// What the configuration's files said when they were last loaded.
+    config_text: Vec<(PathBuf, Option<Vec<u8>>)>,
+    failure_log: FailureLog,
+    quotas: Quotas,
     stopping: Option<Instant>,
     /// A shard has no room: its next report is acted on at once.
     pressed: bool,
@@ -111,7 +118,7 @@ impl Coordinator {
         let discovery = Discovery::start(&parts.config.scrape_configs, updates_in, parts.logger)
             .map_err(|error| format!("cannot start discovery: {error}"))?;
         let epochs = Epochs::new(parts.store.epoch(), parts.shards.len() as u16);
-        let text = std::fs::read(&parts.flags.config_file).ok();
+        let text = contents(&parts.flags.config_file, &parts.config);
         let mut coordinator = Coordinator {
             jobs: Jobs::default(),
             discovery,
@@ -127,6 +134,8 @@ impl Coordinator {
             next_secrets: now.instant + SECRETS,
             auto_reload_at: Instant::NEVER,
             config_text: text,
+            failure_log: FailureLog::default(),
+            quotas: Quotas::default(),
             stopping: None,
             pressed: false,
             given_up: HashMap::new(),
@@ -233,11 +242,23 @@ impl Coordinator {
                 fields.push(("shard", shard.to_string()));
                 self.parts.logger.log(level, "shard", &message, &fields);
             }
+            Notice::Failed(failure) => self.note_failure(&failure),
             Notice::Stopped { shard } => {
                 if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
                     core.stopped = true;
                 }
             }
+        }
+    }
+
+    fn note_failure(&mut self, failure: &Failure) {
+        let mut configs = self.parts.config.scrape_configs.iter();
+        let job = configs.find(|config| config.job_name == failure.job);
+        if let Some(path) = job.and_then(|job| job.scrape_failure_log_file.as_deref())
+            && let Some(error) = self.failure_log.write(path, failure)
+        {
+            let text = "A scrape failure cannot be logged to its file";
+            self.parts.logger.error(SOURCE, text, &[("err", error)]);
         }
     }
 
@@ -377,8 +398,14 @@ impl Coordinator {
                 job.forced_error = Some(text);
             }
         }
-        for core in &mut self.parts.shards {
-            core.send(Order::Assign(Box::new(now.clone())));
+        let shards = self.parts.shards.len() as u16;
+        self.quotas.set_jobs(&self.parts.config.scrape_configs, shards);
+        for (shard, core) in self.parts.shards.iter_mut().enumerate() {
+            let mut own = now.clone();
+            for limit in own.jobs.iter_mut().filter_map(|job| job.job_series_limit.as_mut()) {
+                *limit = share(*limit, shard as u16, shards);
+            }
+            core.send(Order::Assign(Box::new(own)));
         }
     }
 
@@ -399,8 +426,9 @@ impl Coordinator {
 
     fn try_reload(&mut self) -> Result<(), String> {
         let path = self.parts.flags.config_file.clone();
-        self.config_text = std::fs::read(&path).ok();
+        self.config_text = contents(&path, &self.parts.config);
         let config = load_config(&path, &self.parts.logger)?;
+        self.config_text = contents(&path, &config);
         let roots = system_roots(&config);
         let shards = self.parts.shards.len() as u16;
         let generation = self.parts.first.generation + 1;
@@ -413,6 +441,7 @@ impl Coordinator {
             self.parts.logger.error(SOURCE, WITHHELD, &[("err", complaint)]);
         }
         let before = core::mem::replace(&mut self.parts.config, Arc::new(config));
+        self.failure_log.reopen();
         self.parts.first = made.assignment;
         self.parts.system_roots = roots;
         let known: Vec<&str> =
@@ -489,7 +518,8 @@ impl Coordinator {
         if self.auto_reload_at <= now {
             let every = self.parts.flags.auto_reload.unwrap_or(SECRETS);
             self.auto_reload_at = now + every;
-            if std::fs::read(&self.parts.flags.config_file).ok() != self.config_text {
+            let now = contents(&self.parts.flags.config_file, &self.parts.config);
+            if now != self.config_text {
                 drop(self.reload());
             }
         }
@@ -537,6 +567,7 @@ impl Coordinator {
             }
             self.parts.shards[usize::from(shard)].send(order);
         }
+        self.settle_quotas();
         self.number += 1;
         let number = self.number;
         let free_bytes_min = self.parts.budget.free_bytes_min;
@@ -544,6 +575,14 @@ impl Coordinator {
             let core = &mut self.parts.shards[usize::from(shard)];
             core.send(Order::Budget { bytes_max, free_bytes_min });
             core.send(Order::Report { number, targets: false });
+        }
+    }
+
+    fn settle_quotas(&mut self) {
+        let reports: Vec<&[_]> =
+            self.parts.shards.iter().map(|core| core.report.jobs.as_slice()).collect();
+        for (shard, order) in self.quotas.settle(&reports) {
+            self.parts.shards[usize::from(shard)].send(order);
         }
     }
 

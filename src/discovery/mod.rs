@@ -26,4 +26,5 @@ mod remote;
 mod thread;
 mod watch;
 
+pub use pattern::expand as files_named;
 pub use thread::{Discovery, Update};

@@ -15,7 +15,7 @@ pub(super) fn directory(pattern: &Path) -> &Path {
 ///
 /// # Errors
 /// The directory exists and cannot be listed.
-pub(super) fn expand(pattern: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn expand(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let Some(name) = pattern.file_name().and_then(|name| name.to_str()) else {
         return Ok(Vec::new());
     };

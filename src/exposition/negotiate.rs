@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::exposition::entry::Format;
+use crate::model::Escaping;
 
 /// One way to write a page, by the names that `scrape_protocols` uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,14 +50,12 @@ impl Protocol {
     fn media_range(self) -> &'static str {
         match self {
             Protocol::OpenMetrics001 => "application/openmetrics-text;version=0.0.1",
-            Protocol::OpenMetrics1 => {
-                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"
-            }
+            Protocol::OpenMetrics1 => "application/openmetrics-text;version=1.0.0",
             Protocol::Proto => {
                 "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
             }
             Protocol::Text004 => "text/plain;version=0.0.4",
-            Protocol::Text1 => "text/plain;version=1.0.0;escaping=allow-utf-8",
+            Protocol::Text1 => "text/plain;version=1.0.0",
         }
     }
 
@@ -69,13 +68,18 @@ impl Protocol {
     }
 }
 
-/// The `Accept` header for `protocols`, best first. Each protocol should stand in it once.
+/// The `Accept` header for `protocols`, best first. Each protocol should stand in it once. Only the newest text formats
+/// know of `escaping`.
 // spec: SCR-11
-pub fn accept_header(protocols: &[Protocol]) -> String {
+pub fn accept_header(protocols: &[Protocol], escaping: Escaping) -> String {
     let mut header = String::new();
     let mut weight = Protocol::ALL.len() + 1;
     for protocol in protocols {
-        header.push_str(&format!("{};q=0.{weight},", protocol.media_range()));
+        header.push_str(protocol.media_range());
+        if matches!(protocol, Protocol::OpenMetrics1 | Protocol::Text1) {
+            header.push_str(&format!(";escaping={}", escaping.name()));
+        }
+        header.push_str(&format!(";q=0.{weight},"));
         weight = weight.saturating_sub(1);
     }
     header.push_str(&format!("*/*;q=0.{weight}"));
@@ -203,7 +207,7 @@ mod tests {
     #[test]
     fn the_default_accept_header_is_the_one_prometheus_sends() {
         assert_eq!(
-            accept_header(&Protocol::DEFAULT),
+            accept_header(&Protocol::DEFAULT, Escaping::AllowUtf8),
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
              application/openmetrics-text;version=0.0.1;q=0.5,\
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
@@ -212,14 +216,17 @@ mod tests {
         let proto_first: Vec<Protocol> =
             [Protocol::Proto].into_iter().chain(Protocol::DEFAULT).collect();
         assert_eq!(
-            accept_header(&proto_first),
+            accept_header(&proto_first, Escaping::AllowUtf8),
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
              q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
              application/openmetrics-text;version=0.0.1;q=0.4,\
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
              text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
         );
-        assert_eq!(accept_header(&[Protocol::Text004]), "text/plain;version=0.0.4;q=0.6,*/*;q=0.5");
+        assert_eq!(
+            accept_header(&[Protocol::Text004, Protocol::Text1], Escaping::Underscores),
+            "text/plain;version=0.0.4;q=0.6,text/plain;version=1.0.0;escaping=underscores;q=0.5,*/*;q=0.4"
+        );
     }
 
     #[test]

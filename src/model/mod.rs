@@ -7,6 +7,7 @@ mod histogram;
 mod label;
 mod message;
 mod metadata;
+mod names;
 mod packed;
 mod packed_histogram;
 mod policy;
@@ -22,6 +23,7 @@ pub use histogram::{
 pub use label::{Label, Labels, LabelsBuilder};
 pub use message::RemoteMessage;
 pub use metadata::{Description, MetricType};
+pub use names::{Escaping, NameRules, Validation};
 pub use packed::{PackedLabels, merge_packed, pack, pack_label, packed_label};
 pub use packed_histogram::{HistogramSummary, is_packed_custom, pack_histogram};
 pub use policy::{StatusAction, StatusPolicy};

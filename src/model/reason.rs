@@ -22,10 +22,12 @@ pub enum Refusal {
     OutOfOrder,
     /// Its page broke a limit or could not be parsed to the end, so all of the page was rolled back.
     RolledBack,
+    /// A cap on the series of its target or job leaves no room for its series.
+    SeriesLimit,
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::DiskFull,
         Refusal::DuplicateTimestamp,
         Refusal::Filtered,
@@ -35,6 +37,7 @@ impl Refusal {
         Refusal::OutOfBounds,
         Refusal::OutOfOrder,
         Refusal::RolledBack,
+        Refusal::SeriesLimit,
     ];
 
     /// Its place in files. Never another's, whatever becomes of the reason.
@@ -49,6 +52,7 @@ impl Refusal {
             Refusal::RolledBack => 6,
             Refusal::HistogramTooLarge => 7,
             Refusal::NotConvertible => 8,
+            Refusal::SeriesLimit => 9,
         }
     }
 
@@ -63,6 +67,7 @@ impl Refusal {
             Refusal::OutOfBounds => "out_of_bounds",
             Refusal::OutOfOrder => "out_of_order",
             Refusal::RolledBack => "rolled_back",
+            Refusal::SeriesLimit => "series_limit",
         }
     }
 }

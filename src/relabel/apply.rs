@@ -83,7 +83,7 @@ fn replaced(rule: &Rule, value: &str) -> Option<(String, String)> {
     let found = rule.pattern.find(value)?;
     let mut target = String::new();
     rule.target.expand(&found, &mut target);
-    if target.is_empty() {
+    if !rule.source().names.is_label_name(&target) {
         return None;
     }
     let mut result = String::new();

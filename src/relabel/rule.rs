@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::model::Validation;
 use crate::relabel::pattern::{Pattern, PatternError};
 use crate::relabel::template::Template;
 
@@ -63,6 +64,8 @@ pub struct RuleSource {
     /// A template.
     pub replacement: String,
     pub action: Action,
+    /// Of the labels that it sets.
+    pub names: Validation,
 }
 
 impl Default for RuleSource {
@@ -75,6 +78,7 @@ impl Default for RuleSource {
             target_label: String::new(),
             replacement: "$1".to_owned(),
             action: Action::Replace,
+            names: Validation::Utf8,
         }
     }
 }
@@ -143,7 +147,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Checks the rule as Prometheus does at load, for UTF-8 label names.
+    /// Checks the rule as Prometheus does at load.
     ///
     /// # Errors
     /// Says which field is wrong and why.
@@ -193,14 +197,15 @@ fn check(source: &RuleSource) -> Result<(), RuleError> {
     if targeted && source.target_label.is_empty() {
         return Err(RuleError::TargetMissing(action));
     }
-    if action == Replace && Template::new(&source.target_label).constant() == Some("") {
+    let template = action == Replace;
+    if targeted && !may_name(&source.target_label, template, source.names) {
         return Err(RuleError::TargetInvalid(action, source.target_label.clone()));
     }
     let replaced = source.replacement != default.replacement;
     if matches!(action, Lowercase | Uppercase | KeepEqual | DropEqual) && replaced {
         return Err(RuleError::ReplacementSet(action));
     }
-    if action == LabelMap && source.replacement.is_empty() {
+    if action == LabelMap && !may_name(&source.replacement, true, source.names) {
         return Err(RuleError::ReplacementInvalid(action, source.replacement.clone()));
     }
     let odd = source.modulus != 0 || source.separator != default.separator || replaced;
@@ -212,6 +217,40 @@ fn check(source: &RuleSource) -> Result<(), RuleError> {
         return Err(RuleError::OnlyFields { action, fields: "'regex'" });
     }
     Ok(())
+}
+
+/// Whether it is a label name, or a template that may become one.
+fn may_name(text: &str, template: bool, names: Validation) -> bool {
+    match names {
+        Validation::Utf8 if template => Template::new(text).constant() != Some(""),
+        Validation::Legacy if template => is_legacy_template(text),
+        Validation::Utf8 | Validation::Legacy => names.is_label_name(text),
+    }
+}
+
+/// Pieces that each begin with a letter, an underscore or a reference such as `$1` or `${name}` and go on with letters,
+/// digits and underscores.
+fn is_legacy_template(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if let Some(reference) = rest.strip_prefix('$') {
+            let braced = reference.strip_prefix('{');
+            let name = braced.unwrap_or(reference);
+            let end = name.find(|c| !word(c)).unwrap_or(name.len());
+            let after = name.get(end..).unwrap_or_default();
+            match (end, braced, after.strip_prefix('}')) {
+                (0, ..) | (_, Some(_), None) => return false,
+                (_, Some(_), Some(after)) => rest = after,
+                (_, None, _) => rest = after,
+            }
+        } else if word(first) && (rest.len() < text.len() || !first.is_ascii_digit()) {
+            rest = rest.trim_start_matches(word);
+        } else {
+            return false;
+        }
+    }
+    !text.is_empty()
 }
 
 #[cfg(test)]
@@ -234,6 +273,27 @@ mod tests {
         assert_eq!(Action::parse("DROP"), Some(Action::Drop));
         assert_eq!(Action::parse(""), None);
         assert_eq!(Action::parse("rename"), None);
+    }
+
+    #[test]
+    fn under_the_old_rules_labels_are_set_by_words_and_templates_of_words() {
+        for (text, template, name) in [
+            ("a_b", true, true),
+            ("1a", false, false),
+            ("a b", false, false),
+            ("a.b", false, false),
+            ("$1", true, false),
+            ("a_${name}_b$2", true, false),
+            ("${1}2", true, false),
+            ("$", false, false),
+            ("${a", false, false),
+            ("${}", false, false),
+            ("a-$1", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(may_name(text, true, Validation::Legacy), template, "{text}");
+            assert_eq!(may_name(text, false, Validation::Legacy), name, "{text}");
+        }
     }
 
     #[test]

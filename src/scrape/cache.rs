@@ -21,6 +21,8 @@ pub struct Entry(u32);
 impl Entry {
     /// Metric relabeling drops it.
     pub const DROPPED: Entry = Entry(u32::MAX);
+    /// A cap leaves no room for it: it is asked about again with every page.
+    pub const CAPPED: Entry = Entry(u32::MAX - 1);
     const UNTRACKED: u32 = 1 << 31;
 
     /// `tracked`: it gets a staleness marker when it vanishes (spec: SCR-67).
@@ -29,10 +31,10 @@ impl Entry {
     }
 
     pub fn series(self) -> Option<SeriesRef> {
-        (self != Entry::DROPPED).then_some(SeriesRef(self.0 & !Entry::UNTRACKED))
+        (self.0 < Entry::CAPPED.0).then_some(SeriesRef(self.0 & !Entry::UNTRACKED))
     }
 
-    fn tracked(self) -> bool {
+    pub fn tracked(self) -> bool {
         self.0 & Entry::UNTRACKED == 0
     }
 }
@@ -44,9 +46,24 @@ pub struct Cache {
     entries: Vec<Entry>,
     /// Bytes of the texts; 0 where that does not help.
     lens: Vec<u16>,
-    /// The series of this sequence are live: they get markers if they vanish. Not so after a failed scrape, which
-    /// has marked them already.
-    live: bool,
+    live: Live,
+    /// Texts that only stood on pages that failed since, sorted: they are not new when they come again (spec: SCR-73).
+    rejected: Vec<u64>,
+}
+
+/// Which series get a marker if they vanish.
+#[derive(Debug)]
+enum Live {
+    /// The tracked ones of the sequence.
+    Sequence,
+    /// These, sorted: after a scrape that failed, or some samples of which were not taken.
+    Only(Vec<SeriesRef>),
+}
+
+impl Default for Live {
+    fn default() -> Live {
+        Live::Only(Vec::new())
+    }
 }
 
 /// One pass over a page. While the page repeats the last one, nothing is written.
@@ -66,6 +83,8 @@ struct Changed {
     entries: Vec<Entry>,
     lens: Vec<u16>,
     met: Vec<bool>,
+    /// Of the texts that were new and name a series.
+    learned: Vec<u64>,
     /// Built when a line is not within reach of the expected place.
     places: Option<HashMap<u64, u32>>,
 }
@@ -128,39 +147,92 @@ impl Cache {
 
     /// A line that [`Cache::meet`] did not know. Always follows it, with the same hash. `len`: bytes of its text, if it
     /// is a piece of one line as it stands on the page; else 0.
-    pub fn learn(&self, pass: &mut Pass, hash: u64, len: usize, entry: Entry) {
+    /// `counts`: it is not only looked at again.
+    pub fn learn(&self, pass: &mut Pass, hash: u64, len: usize, entry: Entry, counts: bool) {
         pass.misses += 1;
         if let Some(changed) = &mut pass.changed {
             changed.hashes.push(hash);
             changed.entries.push(entry);
             changed.lens.push(u16::try_from(len).unwrap_or(0));
+            if counts && entry.series().is_some() {
+                changed.learned.push(hash);
+            }
         }
     }
 
-    /// The page was good: it is the new sequence. Gives the live series that it no longer has to `vanished`.
-    pub fn accept(&mut self, pass: Pass, vanished: &mut Vec<SeriesRef>) {
-        let live = core::mem::replace(&mut self.live, true);
+    /// The sample of the line learned last was not taken, so its series is not new yet.
+    #[cold]
+    pub fn unlearn(&self, pass: &mut Pass) {
+        if let Some(changed) = &mut pass.changed {
+            changed.learned.pop_if(|last| changed.hashes.last() == Some(last));
+        }
+    }
+
+    /// The line met or learned last has a timestamp of its own no longer: its series is tracked from now on.
+    #[cold]
+    pub fn track(&self, pass: &mut Pass) {
+        if let Some(last) = self.changed(pass).entries.last_mut() {
+            *last = last.series().map_or(*last, |series| Entry::new(series, true));
+        }
+    }
+
+    /// The line met last, which had no room before, has some now.
+    #[cold]
+    pub fn admit(&self, pass: &mut Pass, entry: Entry) {
+        let changed = self.changed(pass);
+        if let (Some(last), Some(hash)) = (changed.entries.last_mut(), changed.hashes.last()) {
+            *last = entry;
+            changed.learned.push(*hash);
+        }
+    }
+
+    /// What the pass has written down, so that its last line can be amended.
+    fn changed<'a>(&self, pass: &'a mut Pass) -> &'a mut Changed {
+        // Without changes that line was met where it was expected.
+        pass.changed.get_or_insert_with(|| Box::new(Changed::new(self, pass.at)))
+    }
+
+    /// How many series the page has brought, each counted once.
+    pub fn brought(&self, pass: &mut Pass) -> u64 {
+        let Some(changed) = &mut pass.changed else { return 0 };
+        changed.learned.sort_unstable();
+        changed.learned.dedup();
+        let known = |hash: &&u64| self.rejected.binary_search(hash).is_ok();
+        (changed.learned.len() - changed.learned.iter().filter(known).count()) as u64
+    }
+
+    /// The page was good: it is the new sequence. Gives the live series that it no longer has to `vanished`. Samples of
+    /// the series in `missed` were not taken, as if they were not on the page (spec: SCR-69).
+    pub fn accept(&mut self, pass: Pass, missed: &[SeriesRef], vanished: &mut Vec<SeriesRef>) {
+        self.rejected = Vec::new();
+        match (&self.live, &pass.changed) {
+            _ if !missed.is_empty() => self.fail(vanished),
+            (Live::Only(_), _) => self.fail(vanished),
+            (Live::Sequence, None) => {
+                let gone = self.entries.get(pass.at..).unwrap_or_default();
+                vanished.extend(gone.iter().filter_map(|entry| marked(*entry)));
+            }
+            (Live::Sequence, Some(changed)) => {
+                let gone = self.entries.iter().zip(&changed.met).filter(|(_, met)| !**met);
+                vanished.extend(gone.filter_map(|(entry, _)| marked(*entry)));
+            }
+        }
         match pass.changed {
             None => {
-                if live {
-                    let gone = self.entries[pass.at..].iter();
-                    vanished.extend(gone.filter_map(|entry| marked(*entry)));
-                    without_present(vanished, &self.entries[..pass.at]);
-                }
                 self.hashes.truncate(pass.at);
                 self.entries.truncate(pass.at);
                 self.lens.truncate(pass.at);
             }
             Some(changed) => {
-                if live {
-                    let gone = self.entries.iter().zip(&changed.met).filter(|(_, met)| !**met);
-                    vanished.extend(gone.filter_map(|(entry, _)| marked(*entry)));
-                    without_present(vanished, &changed.entries);
-                }
                 self.hashes = changed.hashes;
                 self.entries = changed.entries;
                 self.lens = changed.lens;
             }
+        }
+        self.live = Live::Sequence;
+        without_present(vanished, &self.entries, missed);
+        if !missed.is_empty() {
+            self.live = Live::Only(tracked(&self.entries, missed));
         }
         if self.hashes.capacity() > self.hashes.len() + self.hashes.len() / 4 + 16 {
             // To an allocation of the right size: shrunk in place, they would leave holes between those of many targets.
@@ -170,17 +242,62 @@ impl Cache {
         }
     }
 
-    /// The scrape failed, or the target is gone: all live series vanish.
-    pub fn fail(&mut self, vanished: &mut Vec<SeriesRef>) {
-        if core::mem::replace(&mut self.live, false) {
-            vanished.extend(self.entries.iter().filter_map(|entry| marked(*entry)));
-            vanished.sort_unstable();
-            vanished.dedup();
+    /// The page failed after some of it had been met: what of it was met stays live, though its samples are rolled back;
+    /// everything else vanishes. Its texts are known from now on. True if there were too many such texts to keep.
+    // spec: SCR-64, SCR-73
+    pub fn reject(
+        &mut self,
+        pass: Pass,
+        missed: &[SeriesRef],
+        vanished: &mut Vec<SeriesRef>,
+    ) -> bool {
+        let met = match &pass.changed {
+            None => tracked(self.entries.get(..pass.at).unwrap_or_default(), missed),
+            Some(changed) => tracked(&changed.entries, missed),
+        };
+        self.fail(vanished);
+        vanished.retain(|series| met.binary_search(series).is_err());
+        self.live = Live::Only(met);
+        let learned = pass.changed.map_or(Vec::new(), |changed| changed.learned);
+        if learned.is_empty() {
+            return false;
         }
+        self.rejected.extend(learned);
+        self.rejected.sort_unstable();
+        self.rejected.dedup();
+        let flushes = self.rejected.len() > self.hashes.len() + 1000;
+        if flushes {
+            self.rejected = Vec::new();
+        }
+        flushes
+    }
+
+    /// No page came, or the target is gone: all live series vanish.
+    pub fn fail(&mut self, vanished: &mut Vec<SeriesRef>) {
+        match core::mem::take(&mut self.live) {
+            Live::Sequence => vanished.extend(tracked(&self.entries, &[])),
+            Live::Only(live) => vanished.extend(live),
+        }
+    }
+
+    /// Series that were live when the process before this one ended.
+    pub fn revive(&mut self, mut live: Vec<SeriesRef>) {
+        live.sort_unstable();
+        live.dedup();
+        self.live = Live::Only(live);
     }
 
     /// Refs that must not be given to other series.
     pub fn series(&self) -> impl Iterator<Item = SeriesRef> {
+        let live = match &self.live {
+            Live::Sequence => &[][..],
+            Live::Only(live) => live,
+        };
+        self.entries.iter().filter_map(|entry| entry.series()).chain(live.iter().copied())
+    }
+
+    /// Those of the last good page; some more than once.
+    pub fn texts_series(&self) -> impl Iterator<Item = SeriesRef> {
         self.entries.iter().filter_map(|entry| entry.series())
     }
 
@@ -206,6 +323,7 @@ impl Changed {
             entries: cache.entries[..at].to_vec(),
             lens: cache.lens[..at].to_vec(),
             met,
+            learned: Vec::new(),
             places: None,
         }
     }
@@ -224,15 +342,25 @@ fn marked(entry: Entry) -> Option<SeriesRef> {
     if entry.tracked() { entry.series() } else { None }
 }
 
+/// The tracked series of these entries but for those in `missed`, sorted.
+fn tracked(entries: &[Entry], missed: &[SeriesRef]) -> Vec<SeriesRef> {
+    let mut missed = missed.to_vec();
+    missed.sort_unstable();
+    let mut series: Vec<SeriesRef> = entries.iter().filter_map(|entry| marked(*entry)).collect();
+    series.sort_unstable();
+    series.dedup();
+    series.retain(|series| missed.binary_search(series).is_err());
+    series
+}
+
 /// A series may stand on the page under another text (labels in another order): it has not vanished.
-fn without_present(vanished: &mut Vec<SeriesRef>, entries: &[Entry]) {
+fn without_present(vanished: &mut Vec<SeriesRef>, entries: &[Entry], missed: &[SeriesRef]) {
     if vanished.is_empty() {
         return;
     }
     vanished.sort_unstable();
     vanished.dedup();
-    let mut present: Vec<SeriesRef> = entries.iter().filter_map(|entry| entry.series()).collect();
-    present.sort_unstable();
+    let present = tracked(entries, missed);
     vanished.retain(|series| present.binary_search(series).is_err());
 }
 
@@ -247,12 +375,15 @@ mod tests {
         for &hash in lines {
             match cache.meet(&mut pass, hash) {
                 Some(entry) => assert_eq!(entry.series(), Some(SeriesRef(hash as u32))),
-                None => cache.learn(&mut pass, hash, 0, Entry::new(SeriesRef(hash as u32), true)),
+                None => {
+                    let entry = Entry::new(SeriesRef(hash as u32), true);
+                    cache.learn(&mut pass, hash, 0, entry, true);
+                }
             }
         }
         let counts = [pass.hits, pass.moves, pass.misses];
         let mut vanished = Vec::new();
-        cache.accept(pass, &mut vanished);
+        cache.accept(pass, &[], &mut vanished);
         (vanished.iter().map(|series| series.0).collect(), counts)
     }
 
@@ -284,14 +415,76 @@ mod tests {
         assert_eq!(page(&mut cache, &[]).0, [1]);
     }
 
+    /// A page that fails behind these lines.
+    fn failing(cache: &mut Cache, lines: &[u64], missed: &[u32]) -> (Vec<u32>, u64) {
+        let mut pass = Pass::default();
+        for &hash in lines {
+            if cache.meet(&mut pass, hash).is_none() {
+                cache.learn(&mut pass, hash, 0, Entry::new(SeriesRef(hash as u32), true), true);
+            }
+        }
+        let brought = cache.brought(&mut pass);
+        let missed: Vec<SeriesRef> = missed.iter().map(|series| SeriesRef(*series)).collect();
+        let mut vanished = Vec::new();
+        cache.reject(pass, &missed, &mut vanished);
+        vanished.sort_unstable();
+        (vanished.iter().map(|series| series.0).collect(), brought)
+    }
+
+    // spec: SCR-64, SCR-73
+    #[test]
+    fn what_was_met_before_a_page_failed_stays_live_and_known() {
+        let mut cache = Cache::default();
+        page(&mut cache, &[1, 2, 3]);
+        assert_eq!(failing(&mut cache, &[1, 4], &[]), (vec![2, 3], 1));
+        assert_eq!(failing(&mut cache, &[1, 4], &[]), (vec![], 0));
+        assert!([1, 2, 3, 4].map(SeriesRef).iter().all(|one| cache.series().any(|s| s == *one)));
+        assert_eq!(page(&mut cache, &[2]).0, [1, 4]);
+        assert_eq!(failing(&mut cache, &[2, 5, 6], &[2, 6]), (vec![2], 2));
+        assert_eq!(page(&mut cache, &[2, 6]).0, [5]);
+        assert_eq!(page(&mut cache, &[]).0, [2, 6]);
+    }
+
+    // spec: SCR-69
+    #[test]
+    fn a_series_whose_sample_was_not_taken_ends_and_begins_again() {
+        let mut cache = Cache::default();
+        page(&mut cache, &[1, 2]);
+        let mut accept = |missed: &[SeriesRef]| {
+            let mut pass = Pass::default();
+            for hash in [1, 2] {
+                cache.meet(&mut pass, hash);
+            }
+            let mut vanished = Vec::new();
+            cache.accept(pass, missed, &mut vanished);
+            vanished
+        };
+        assert_eq!(accept(&[SeriesRef(2)]), [SeriesRef(2)]);
+        assert_eq!(accept(&[SeriesRef(2)]), []);
+        assert_eq!(accept(&[]), []);
+        assert_eq!(accept(&[SeriesRef(1), SeriesRef(2)]), [SeriesRef(1), SeriesRef(2)]);
+    }
+
+    #[test]
+    fn repeated_and_rejected_texts_bring_a_series_once() {
+        let mut cache = Cache::default();
+        assert_eq!(failing(&mut cache, &[7, 7, 8], &[]).1, 2);
+        let mut pass = Pass::default();
+        for hash in [7, 9, 9] {
+            assert_eq!(cache.meet(&mut pass, hash), None);
+            cache.learn(&mut pass, hash, 0, Entry::new(SeriesRef(hash as u32), true), true);
+        }
+        assert_eq!(cache.brought(&mut pass), 1);
+    }
+
     #[test]
     fn series_with_timestamps_of_their_own_get_no_marker() {
         let mut cache = Cache::default();
         let mut pass = Pass::default();
         assert_eq!(cache.meet(&mut pass, 7), None);
-        cache.learn(&mut pass, 7, 0, Entry::new(SeriesRef(7), false));
+        cache.learn(&mut pass, 7, 0, Entry::new(SeriesRef(7), false), true);
         let mut vanished = Vec::new();
-        cache.accept(pass, &mut vanished);
+        cache.accept(pass, &[], &mut vanished);
         assert_eq!(page(&mut cache, &[]).0, [0u32; 0]);
     }
 }

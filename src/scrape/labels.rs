@@ -3,8 +3,9 @@
 use crate::base::{Timestamp, limits};
 use crate::exposition::{ParseError, Parser};
 use crate::mail::Job;
-use crate::model::{Labels, LabelsBuilder, pack};
+use crate::model::{Labels, LabelsBuilder, Validation, pack};
 use crate::relabel;
+use crate::scrape::caps::Room;
 use crate::scrape::family::Family;
 use crate::series::Feed;
 use crate::wal::{Seq, home_of_lane};
@@ -14,6 +15,8 @@ use crate::wal::{Seq, home_of_lane};
 pub enum Resolved {
     Series(crate::model::SeriesRef, bool),
     Filtered,
+    /// A cap on series leaves no room for it.
+    Capped,
     DiskFull,
     TooLong,
 }
@@ -21,6 +24,8 @@ pub enum Resolved {
 /// Why the page must be dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Broken {
+    /// It is no sample at all.
+    Grammar(String),
     Text(String),
     /// A label limit, which has a counter of its own.
     LabelLimit(String),
@@ -51,12 +56,14 @@ impl Resolver {
         feed: &mut Feed,
         lane: u32,
         now: Timestamp,
+        mut room: Option<&mut Room<'_>>,
     ) -> Result<Resolved, Broken> {
         self.empty.clear();
         let parsed = parser.labels_and_empty(text, &mut self.labels, &mut self.empty);
         parsed.map_err(|error| match error {
             ParseError::OpenQuote => Broken::OpenQuote,
-            error => Broken::Text(error.to_string()),
+            ParseError::Duplicate(_) => Broken::Text(error.to_string()),
+            error => Broken::Grammar(error.to_string()),
         })?;
         let about = family.number(self.labels.get("__name__"), feed, now);
         if job.honor_labels {
@@ -70,13 +77,23 @@ impl Resolver {
         if self.labels.get("__name__").is_empty() {
             return Err(Broken::Text("missing metric name (__name__ label)".to_owned()));
         }
+        check_names(&self.labels, job)?;
         check_limits(&self.labels, job)?;
         self.packed.clear();
         pack(self.labels.iter(), &mut self.packed);
         if self.packed.len() > limits::LABELS_BYTES {
             return Ok(Resolved::TooLong);
         }
-        Ok(intern(feed, &self.packed, lane, about, now))
+        if let Some(room) = &room
+            && !room.admits(feed.table.find(&feed.dictionary, &self.packed))
+        {
+            return Ok(Resolved::Capped);
+        }
+        let resolved = intern(feed, &self.packed, lane, about, now);
+        if let (Some(room), Resolved::Series(series, _)) = (&mut room, &resolved) {
+            room.take(*series);
+        }
+        Ok(resolved)
     }
 
     /// The page's labels win; one that is there but empty takes the target's label away.
@@ -121,6 +138,27 @@ pub fn intern(feed: &mut Feed, packed: &[u8], lane: u32, about: u16, now: Timest
         Ok((series, new)) => Resolved::Series(series, new),
         Err(_) => Resolved::DiskFull,
     }
+}
+
+// spec: SCR-38
+fn check_names(labels: &LabelsBuilder, job: &Job) -> Result<(), Broken> {
+    let names = if job.legacy_names { Validation::Legacy } else { Validation::Utf8 };
+    let good = labels.iter().all(|(name, value)| match name {
+        "__name__" => names.is_metric_name(value),
+        _ => names.is_label_name(name),
+    });
+    if good {
+        return Ok(());
+    }
+    let shown: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| match Validation::Legacy.is_label_name(name) {
+            true => format!("{name}={value:?}"),
+            false => format!("{name:?}={value:?}"),
+        })
+        .collect();
+    let text = format!("invalid metric name or label names: {{{}}}", shown.join(", "));
+    Err(Broken::Text(text))
 }
 
 // spec: SCR-52, SCR-53

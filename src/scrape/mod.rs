@@ -4,7 +4,7 @@
 //! due -> open -> send -> read -> (lines or metrics -> cache -> refs, values) -> commit | rollback -> idle
 //! ```
 //!
-//! - **C2** a series that vanishes gets one staleness marker; a failed scrape marks all that were live.
+//! - **C2** a series that vanishes gets one staleness marker; a failed scrape marks all that were live and were not met on it.
 //! - **C3** `up` and the report series are written for every scrape.
 //! - **C4** a broken limit drops the whole page.
 //! - One page never delays another target: work on a page is cut into turns of `limits::TURN_BYTES`.
@@ -12,9 +12,12 @@
 //! May use: base, model, mail, exposition, relabel, http, series, append, wal.
 
 mod cache;
+mod caps;
 mod convert;
 mod family;
+mod farewell;
 mod labels;
+mod outcome;
 mod page;
 mod pieces;
 mod pools;

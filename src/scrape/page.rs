@@ -1,6 +1,8 @@
 //! One page on its way in: bytes → decoded bytes → lines → refs and values in a batch. For pages that have no lines see
 //! `pieces.rs`.
 
+use std::collections::HashSet;
+
 use crate::append::Batch;
 use crate::base::{Now, limits, seeded_hash};
 use crate::exposition::{Entry as Item, Exemplar, Families, Format, ParseError, Parser, Series};
@@ -11,6 +13,7 @@ use crate::model::{
     SeriesRef, pack,
 };
 use crate::scrape::cache::{Cache, Entry, Pass};
+use crate::scrape::caps::Room;
 use crate::scrape::convert::Converter;
 use crate::scrape::family::Family;
 use crate::scrape::labels::{Broken, Resolved, Resolver};
@@ -24,6 +27,9 @@ pub enum PageError {
     BucketLimit,
     SampleLimit,
     LabelLimit(String),
+    /// The page did not come, or not to its end.
+    Fetch(String),
+    /// What came is not as it should be.
     Text(String),
 }
 
@@ -33,7 +39,9 @@ impl core::fmt::Display for PageError {
             PageError::BodyLimit => f.write_str("body size limit exceeded"),
             PageError::BucketLimit => f.write_str("histogram bucket limit exceeded"),
             PageError::SampleLimit => f.write_str("sample limit exceeded"),
-            PageError::LabelLimit(text) | PageError::Text(text) => f.write_str(text),
+            PageError::LabelLimit(text) | PageError::Fetch(text) | PageError::Text(text) => {
+                f.write_str(text)
+            }
         }
     }
 }
@@ -66,9 +74,12 @@ pub struct Page {
     pub scraped: u64,
     /// Samples left after relabeling.
     pub kept: u64,
-    /// Series new to the cache.
-    pub added: u64,
+    /// Series whose samples were not taken, so that they do not count as met.
+    pub missed: Vec<SeriesRef>,
     over_limit: bool,
+    /// Series met, once there were more samples than allowed; and how many samples were of one met before.
+    seen: Option<HashSet<SeriesRef>>,
+    repeated: u64,
     /// A native histogram had more buckets than allowed at any resolution.
     pub(super) over_buckets: bool,
     /// The present sample's series found no room in the dictionary.
@@ -95,6 +106,10 @@ pub struct Around<'a> {
     pub resolver: &'a mut Resolver,
     /// The disk has not refused: room for new series is on its way.
     pub may_wait: bool,
+    /// Where there are caps on series.
+    pub room: Option<Room<'a>>,
+    /// How much older than the newest of its series a sample may be.
+    pub window_ms: i64,
 }
 
 /// Explicit timestamps further ahead than this are refused (SCR-68), in milliseconds.
@@ -121,8 +136,10 @@ impl Default for Page {
             body_bytes: 0,
             scraped: 0,
             kept: 0,
-            added: 0,
+            missed: Vec::new(),
             over_limit: false,
+            seen: None,
+            repeated: 0,
             over_buckets: false,
             must_wait: false,
             joins: 0,
@@ -151,8 +168,10 @@ impl Page {
         self.body_bytes = 0;
         self.scraped = 0;
         self.kept = 0;
-        self.added = 0;
+        self.missed.clear();
         self.over_limit = false;
+        self.seen = None;
+        self.repeated = 0;
         self.over_buckets = false;
         self.must_wait = false;
         self.joins = 0;
@@ -168,7 +187,7 @@ impl Page {
     ) -> Result<(), PageError> {
         self.parser = Parser::new(format);
         let known = self.decoder.reset(content_encoding);
-        known.map_err(|error| PageError::Text(error.to_string()))
+        known.map_err(|error| PageError::Fetch(error.to_string()))
     }
 
     /// Takes body bytes and handles what fits into this turn.
@@ -186,7 +205,7 @@ impl Page {
     pub fn kept_bytes(&self) -> usize {
         let buffers = [&self.undecoded, &self.plain, &self.partial];
         let bytes: usize = buffers.into_iter().map(Vec::capacity).sum();
-        bytes + self.batch.capacity_bytes()
+        bytes + self.batch.capacity_bytes() + self.missed.capacity() * size_of::<SeriesRef>()
     }
 
     /// Every ref that this page will put into the log or the cache.
@@ -222,7 +241,7 @@ impl Page {
             let taken = self
                 .decoder
                 .decode(&self.undecoded[used..], &mut plain, room.min(limits::READ_BYTES))
-                .map_err(|error| PageError::Text(error.to_string()));
+                .map_err(|error| PageError::Fetch(error.to_string()));
             match taken {
                 Ok(taken) if taken == 0 && plain.is_empty() => break,
                 Ok(taken) => used += taken,
@@ -244,7 +263,11 @@ impl Page {
 
     /// The body has ended and nothing is pending.
     pub fn finish(&mut self, around: &mut Around<'_>) -> Result<(), PageError> {
-        self.decoder.finish().map_err(|error| PageError::Text(error.to_string()))?;
+        self.decoder.finish().map_err(|error| PageError::Fetch(error.to_string()))?;
+        if self.body_bytes == 0 {
+            // Nothing is a good page in every format.
+            return Ok(());
+        }
         // A last line without an end is not worth another turn.
         around.may_wait = false;
         if self.parser.format() == Format::Protobuf {
@@ -427,36 +450,55 @@ impl Page {
         around: &mut Around<'_>,
     ) -> Result<(), PageError> {
         self.scraped += 1;
-        let entry = match around.cache.meet(&mut self.pass, hash) {
+        let met = around.cache.meet(&mut self.pass, hash);
+        let known = match met {
+            Some(Entry::CAPPED) if around.room.as_ref().is_some_and(Room::is_left) => None,
+            met => met,
+        };
+        let entry = match known {
             Some(entry) => entry,
-            None => match self.learn(series, hash, around)? {
+            None => match self.learn(series, hash, met.is_some(), around)? {
                 Some(entry) => entry,
                 None => return Ok(()),
             },
         };
+        let new = known.is_none();
         let Some(found) = entry.series() else {
-            self.refused.add(Refusal::Filtered, 1);
+            self.without_series(entry, around);
             return Ok(());
         };
         self.kept += 1;
-        if around.job.sample_limit > 0 && self.kept > around.job.sample_limit {
-            self.over_limit = true;
+        let limit = around.job.sample_limit;
+        if limit > 0 && self.kept > limit && !self.over_limit {
+            self.over_limit = self.kept - self.repeats(found, series.timestamp_ms) > limit;
         }
         if self.over_limit {
-            self.refused.add(Refusal::RolledBack, 1);
+            self.miss(found, Refusal::RolledBack, new, around);
             return Ok(());
         }
         let timestamp = series.timestamp_ms.filter(|_| around.job.honor_timestamps);
-        if timestamp.is_some_and(|timestamp| timestamp > around.now.timestamp.0 + AHEAD_MS) {
-            self.refused.add(Refusal::OutOfBounds, 1);
-            return Ok(());
+        match timestamp {
+            None if entry.tracked() => {}
+            None => around.cache.track(&mut self.pass),
+            Some(timestamp) if timestamp > around.now.timestamp.0 + AHEAD_MS => {
+                self.miss(found, Refusal::OutOfBounds, new, around);
+                return Ok(());
+            }
+            Some(timestamp) if entry.tracked() => {
+                // spec: SCR-67, SCR-69
+                let tracks = around.job.track_timestamps_staleness;
+                if !tracks || around.feed.table.is_late(found, timestamp, around.window_ms) {
+                    self.missed.push(found);
+                }
+            }
+            Some(_) => {}
         }
         if let Some(start) = series.start_ms {
             self.begun(found, series, start, timestamp, around);
         }
         if let Some(histogram) = series.histogram {
             let before = self.batch.len();
-            self.histogram(found, histogram, timestamp, around)?;
+            self.histogram(found, histogram, timestamp, new, around)?;
             if self.batch.len() > before {
                 self.keep_start(found, series, timestamp, around);
             }
@@ -516,6 +558,75 @@ impl Page {
         }
     }
 
+    /// A sample of a series that is not to be stored.
+    #[cold]
+    fn without_series(&mut self, entry: Entry, around: &mut Around<'_>) {
+        if entry != Entry::CAPPED {
+            return self.refused.add(Refusal::Filtered, 1);
+        }
+        self.kept += 1;
+        self.refused.add(Refusal::SeriesLimit, 1);
+        if let Some(room) = &mut around.room {
+            room.caps.refused += 1;
+        }
+    }
+
+    /// Beyond the sample limit it matters how many samples were of series met before, which do not count. Gives their
+    /// number, this one included if it is such.
+    // spec: SCR-50, SCR-69
+    #[cold]
+    fn repeats(&mut self, series: SeriesRef, timestamp: Option<i64>) -> u64 {
+        let seen = self.seen.get_or_insert_with(|| {
+            let seen: HashSet<SeriesRef> = self.batch.refs().collect();
+            self.repeated = (self.batch.len() - seen.len()) as u64;
+            seen
+        });
+        self.repeated += u64::from(!seen.insert(series) && timestamp.is_none());
+        self.repeated
+    }
+
+    /// A sample that is not taken: its series counts as not met.
+    #[cold]
+    pub(super) fn miss(
+        &mut self,
+        series: SeriesRef,
+        reason: Refusal,
+        new: bool,
+        around: &mut Around<'_>,
+    ) {
+        self.refused.add(reason, 1);
+        self.missed.push(series);
+        if new {
+            around.cache.unlearn(&mut self.pass);
+        }
+    }
+
+    /// The line is why the page fails.
+    fn broken(&mut self, broken: Broken) -> PageError {
+        let text = match broken {
+            Broken::OpenQuote => return PageError::Text(ParseError::OpenQuote.to_string()),
+            Broken::Grammar(text) => {
+                // What is no sample does not count as one.
+                self.scraped -= 1;
+                text
+            }
+            Broken::Text(text) => {
+                self.refused.add(Refusal::RolledBack, 1);
+                text
+            }
+            Broken::LabelLimit(text) => {
+                self.refused.add(Refusal::RolledBack, 1);
+                return PageError::LabelLimit(text);
+            }
+        };
+        match self.parser.format() {
+            Format::Protobuf => PageError::Text(text),
+            Format::Text | Format::OpenMetrics => {
+                PageError::Text(format!("line {}: {text}", self.line))
+            }
+        }
+    }
+
     /// The exemplar of the float pushed last.
     // spec: SCR §3.5: without a time it has its sample's
     #[inline(never)]
@@ -540,6 +651,7 @@ impl Page {
         &mut self,
         series: &Series<'_>,
         hash: u64,
+        again: bool,
         around: &mut Around<'_>,
     ) -> Result<Option<Entry>, PageError> {
         // A histogram that was made of lines has a text as on a page of protobuf.
@@ -553,15 +665,18 @@ impl Page {
             around.feed,
             self.batch.lane,
             around.now.timestamp,
+            around.room.as_mut(),
         );
         let own_time = series.timestamp_ms.is_some() && around.job.honor_timestamps;
         let tracked = !own_time || around.job.track_timestamps_staleness;
+        let mut counts = true;
         let entry = match resolved {
-            Ok(Resolved::Series(found, new)) => {
-                self.added += u64::from(new || !self.relearns);
+            Ok(Resolved::Series(found, created)) => {
+                counts = created || !self.relearns;
                 Entry::new(found, tracked)
             }
             Ok(Resolved::Filtered) => Entry::DROPPED,
+            Ok(Resolved::Capped) => Entry::CAPPED,
             Ok(Resolved::DiskFull) if around.may_wait => {
                 self.scraped -= 1;
                 self.must_wait = true;
@@ -580,22 +695,16 @@ impl Page {
                 self.join(series.text)?;
                 return Ok(None);
             }
-            Err(broken) => {
-                self.refused.add(Refusal::RolledBack, 1);
-                return Err(match broken {
-                    Broken::Text(text) if self.parser.format() == Format::Protobuf => {
-                        PageError::Text(text)
-                    }
-                    Broken::Text(text) => PageError::Text(format!("line {}: {text}", self.line)),
-                    Broken::LabelLimit(text) => PageError::LabelLimit(text),
-                    Broken::OpenQuote => PageError::Text(ParseError::OpenQuote.to_string()),
-                });
-            }
+            Err(broken) => return Err(self.broken(broken)),
         };
         self.joins = 0;
+        if again {
+            around.cache.admit(&mut self.pass, entry);
+            return Ok(Some(entry));
+        }
         let one_line = memchr::memchr(b'\n', series.text).is_none();
         let len = if one_line { series.text.len() } else { 0 };
-        around.cache.learn(&mut self.pass, hash, len, entry);
+        around.cache.learn(&mut self.pass, hash, len, entry, counts);
         Ok(Some(entry))
     }
 }

@@ -104,6 +104,7 @@ impl Page {
         series: SeriesRef,
         histogram: &NativeHistogram,
         timestamp: Option<i64>,
+        new: bool,
         around: &mut Around<'_>,
     ) -> Result<(), PageError> {
         let (schema, buckets) =
@@ -115,7 +116,7 @@ impl Page {
                 Ok(()) => {}
                 Err(HistogramError::BucketLimit) => {
                     self.over_buckets = true;
-                    self.refused.add(Refusal::RolledBack, 1);
+                    self.miss(series, Refusal::RolledBack, new, around);
                     return Ok(());
                 }
                 Err(error) => return Err(self.refuse(&error)),

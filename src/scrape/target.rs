@@ -7,13 +7,14 @@ use crate::append::Appender;
 use crate::base::{Conn, Dialer, Instant, Now, Owner, Route, Timestamp, limits};
 use crate::exposition::{Format, Protocol, format_of};
 use crate::http::{Part, ProxyError, ResponseReader, Url, write_request};
-use crate::mail::{Job, ScrapeMeters, TargetState};
-use crate::model::{SeriesRef, Target, stale_marker};
+use crate::mail::{Failure, Job, ScrapeMeters, TargetState};
+use crate::model::{SeriesRef, Target};
 use crate::scrape::cache::Cache;
+use crate::scrape::caps::{Caps, Quota, Room};
 use crate::scrape::family::Said;
 use crate::scrape::labels::Resolver;
 use crate::scrape::page::{Around, Page, PageError};
-use crate::scrape::report::{ReportRefs, report_refs};
+use crate::scrape::report::{NAMES, ReportRefs, USUAL};
 use crate::series::Feed;
 
 /// What every scrape of a core shares, lent for one event.
@@ -29,12 +30,15 @@ pub struct Shared<'a> {
     #[expect(clippy::vec_box, reason = "pages move to scrapes and back as pointers")]
     pub pages: &'a mut Vec<Box<Page>>,
     pub vanished: &'a mut Vec<SeriesRef>,
+    pub failures: &'a mut Vec<Failure>,
+    /// Of the scrape's job.
+    pub quota: &'a mut Quota,
     pub may_wait: bool,
     pub has_room: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Idle,
     Opening,
     /// Request on its way, or answer being read.
@@ -49,34 +53,37 @@ pub struct Scrape {
     pub job: u32,
     pub target: Target,
     pub state: TargetState,
-    owner: Owner,
-    lane: u32,
-    phase: Phase,
-    conn: Option<Conn>,
+    pub(super) owner: Owner,
+    pub(super) lane: u32,
+    pub(super) phase: Phase,
+    pub(super) conn: Option<Conn>,
     /// The connection has carried an exchange before, so its silent end says nothing about the target.
     reused: bool,
     answered: bool,
-    keep_alive: bool,
+    pub(super) keep_alive: bool,
     /// Reading is held up until the page has been worked on.
     paused: bool,
     /// The page being read was begun under other rules.
-    relearn: bool,
+    pub(super) relearn: bool,
     /// What its families said of themselves, and whether its series are being looked at again because of that.
-    said: Said,
-    renews: bool,
-    next_tick: Instant,
+    pub(super) said: Said,
+    pub(super) renews: bool,
+    pub(super) next_tick: Instant,
     /// Timestamp that the next tick should have (SCR-3).
-    ideal: Timestamp,
-    started: Instant,
-    timestamp: Timestamp,
+    pub(super) ideal: Timestamp,
+    pub(super) started: Instant,
+    pub(super) timestamp: Timestamp,
     url: Option<Url>,
-    redirects: u32,
-    request: Vec<u8>,
-    sent: usize,
+    pub(super) redirects: u32,
+    pub(super) request: Vec<u8>,
+    pub(super) sent: usize,
     reader: ResponseReader,
-    page: Option<Box<Page>>,
-    cache: Cache,
-    report: ReportRefs,
+    pub(super) page: Option<Box<Page>>,
+    pub(super) cache: Cache,
+    pub(super) caps: Caps,
+    /// Series that were live when the process before this one ended, until the first scrape.
+    pub(super) revived: Vec<SeriesRef>,
+    pub(super) report: ReportRefs,
 }
 
 /// The header that proxies take credentials in.
@@ -117,7 +124,9 @@ impl Scrape {
             reader: ResponseReader::new(),
             page: None,
             cache: Cache::default(),
-            report: None,
+            caps: Caps::default(),
+            revived: Vec::new(),
+            report: ReportRefs::default(),
         }
     }
 
@@ -145,7 +154,11 @@ impl Scrape {
 
     pub fn cached_series(&self) -> impl Iterator<Item = SeriesRef> {
         let page = self.page.iter().flat_map(|page| page.series());
-        self.cache.series().chain(self.report.into_iter().flatten()).chain(page)
+        self.cache
+            .series()
+            .chain(self.report.get().iter().copied())
+            .chain(self.revived.iter().copied())
+            .chain(page)
     }
 
     /// The phase is found anew; a running scrape goes on.
@@ -160,10 +173,39 @@ impl Scrape {
         self.relearn = self.page.is_some();
     }
 
+    pub fn lane(&self) -> u32 {
+        self.lane
+    }
+
+    /// These were live when the process before this one ended.
+    pub fn revive(&mut self, series: Vec<SeriesRef>) {
+        self.revived = series;
+    }
+
+    /// The job's places are counted anew.
+    pub fn forget_caps(&mut self) {
+        self.caps.forget();
+    }
+
+    /// Lines of the last good page that found no room under the caps.
+    pub fn refused_by_caps(&self) -> u64 {
+        self.caps.refused_last
+    }
+
+    /// Other caps are in force: of the live series as many keep their places as there are.
+    pub fn set_caps(&mut self, job: &Job, quota: &mut Quota) {
+        self.forget_texts();
+        let limit = if job.target_series_limit == 0 { u64::MAX } else { job.target_series_limit };
+        match job.is_capped() {
+            true => self.caps.begin(self.cache.series(), limit, quota),
+            false => self.caps.release(quota),
+        }
+    }
+
     /// As [`Scrape::forget_texts`], and the series about its scrapes too.
     pub fn forget_series(&mut self) {
         self.forget_texts();
-        self.report = None;
+        self.report.forget();
     }
 
     /// An idle connection is of no use any more: other TLS settings are in force.
@@ -185,7 +227,7 @@ impl Scrape {
             && self.time_out_at() <= now.instant
         {
             let text = format!("Get {:?}: context deadline exceeded", self.target.url());
-            self.finish(Err(PageError::Text(text)), job, shared);
+            self.finish(Err(PageError::Fetch(text)), job, shared);
         }
         if self.next_tick > now.instant {
             return;
@@ -235,17 +277,27 @@ impl Scrape {
             self.url = None;
         }
         if let Some(text) = job.forced_error.as_ref().or(job.transport.withheld.as_ref()) {
-            return self.finish(Err(PageError::Text(text.clone())), job, shared);
+            return self.finish(Err(PageError::Fetch(text.clone())), job, shared);
         }
-        if self.report.is_none() {
+        if self.report.get().is_empty() {
             // Before a first page fills the dictionary.
-            self.report = report_refs(&self.target.labels, shared.feed, self.lane, now.timestamp);
+            let wanted = if job.extra_report { NAMES.len() } else { USUAL };
+            let (target, lane) = (&self.target.labels, self.lane);
+            self.report.make(wanted, target, shared.feed, lane, now.timestamp);
+        }
+        if !self.revived.is_empty() {
+            let mut live = core::mem::take(&mut self.revived);
+            live.retain(|series| !self.report.get().contains(series));
+            self.cache.revive(live);
+            if job.is_capped() {
+                self.set_caps(job, shared.quota);
+            }
         }
         if self.url.is_none() {
             match Url::parse(&self.target.url()) {
                 Ok(url) => self.url = Some(url),
                 Err(error) => {
-                    return self.finish(Err(PageError::Text(error.to_string())), job, shared);
+                    return self.finish(Err(PageError::Fetch(error.to_string())), job, shared);
                 }
             }
         }
@@ -257,7 +309,7 @@ impl Scrape {
         let Some(url) = &self.url else { return };
         if !matches!(url.scheme.as_str(), "http" | "https") {
             let text = format!("unsupported protocol scheme {:?}", url.scheme);
-            return self.finish(Err(PageError::Text(text)), job, shared);
+            return self.finish(Err(PageError::Fetch(text)), job, shared);
         }
         let timeout = format_seconds(self.target.timeout);
         let other_host = self.redirects > 0
@@ -281,7 +333,7 @@ impl Scrape {
         let host = url.authority();
         if let Err(error) = write_request(&mut self.request, "GET", &target, &host, &headers, None)
         {
-            return self.finish(Err(PageError::Text(error.to_string())), job, shared);
+            return self.finish(Err(PageError::Fetch(error.to_string())), job, shared);
         }
         self.sent = 0;
         self.reader.reset();
@@ -345,7 +397,7 @@ impl Scrape {
 
     fn failed(&mut self, cause: &str, job: &Job, shared: &mut Shared<'_>) {
         let text = format!("Get {:?}: {cause}", self.target.url());
-        self.finish(Err(PageError::Text(text)), job, shared);
+        self.finish(Err(PageError::Fetch(text)), job, shared);
     }
 
     pub fn read(&mut self, mut bytes: &[u8], job: &Job, shared: &mut Shared<'_>) {
@@ -391,7 +443,7 @@ impl Scrape {
         }
         if head.status != 200 {
             let text = format!("server returned HTTP status {} {}", head.status, head.reason);
-            return Err(PageError::Text(text.trim_end().to_owned()));
+            return Err(PageError::Fetch(text.trim_end().to_owned()));
         }
         let fallback = job.fallback_protocol.as_deref().and_then(Protocol::from_name);
         let format = match head.header("content-length") {
@@ -399,7 +451,7 @@ impl Scrape {
             Some("0") => Ok(Format::Text),
             _ => format_of(head.header("content-type"), fallback),
         };
-        let format = format.map_err(|error| PageError::Text(error.to_string()))?;
+        let format = format.map_err(|error| PageError::Fetch(error.to_string()))?;
         let encoding = head.header("content-encoding").map(str::to_owned);
         self.page(shared).begin(format, encoding.as_deref())
     }
@@ -421,7 +473,7 @@ impl Scrape {
     }
 
     /// Stops or goes on reading from the connection.
-    fn hold(&mut self, paused: bool, shared: &mut Shared<'_>) {
+    pub(super) fn hold(&mut self, paused: bool, shared: &mut Shared<'_>) {
         let Some(conn) = self.conn else { return };
         match (self.paused, paused) {
             (false, true) => shared.dialer.pause(conn),
@@ -432,7 +484,7 @@ impl Scrape {
     }
 
     /// Closes the connection from this side.
-    fn hang_up(&mut self, shared: &mut Shared<'_>) {
+    pub(super) fn hang_up(&mut self, shared: &mut Shared<'_>) {
         self.paused = false;
         if let Some(conn) = self.conn.take() {
             shared.dialer.close(conn);
@@ -496,7 +548,7 @@ impl Scrape {
         self.finish(outcome, job, shared);
     }
 
-    fn page(&mut self, shared: &mut Shared<'_>) -> &mut Page {
+    pub(super) fn page(&mut self, shared: &mut Shared<'_>) -> &mut Page {
         let (lane, timestamp, renews) = (self.lane, self.timestamp, self.renews);
         self.page.get_or_insert_with(|| {
             let mut page = shared.pages.pop().unwrap_or_default();
@@ -527,149 +579,19 @@ impl Scrape {
             feed: shared.feed,
             resolver: shared.resolver,
             may_wait: shared.may_wait,
+            room: room(&mut self.caps, job, shared.quota),
+            window_ms: shared.appender.window_ms(),
         };
         let outcome = act(&mut page, &mut around);
         self.page = Some(page);
         outcome
     }
-
-    /// Commits the page or rolls it back; markers and report series either way.
-    // spec: SCR-60, SCR-62, SCR-63
-    fn finish(&mut self, outcome: Result<(), PageError>, job: &Job, shared: &mut Shared<'_>) {
-        let now = shared.now;
-        self.page(shared);
-        let Some(mut page) = self.page.take() else {
-            return;
-        };
-        shared.meters.scraped += page.scraped;
-        shared.appender.refuse_all(&page.refused);
-        shared.appender.exemplars.add(&page.exemplars);
-        shared.meters.body_bytes += page.body_bytes;
-        shared.meters.cache_hits += page.pass.hits;
-        shared.meters.cache_moves += page.pass.moves;
-        shared.meters.cache_misses += page.pass.misses;
-        shared.meters.generated += page.zeros.len() as u64;
-        let pass = core::mem::take(&mut page.pass);
-        shared.vanished.clear();
-        match &outcome {
-            Ok(()) => {
-                self.cache.accept(pass, shared.vanished);
-                self.renews = self.said.changes(page.family.hash());
-                if core::mem::take(&mut self.relearn) || self.renews {
-                    self.cache.forget_texts();
-                }
-            }
-            Err(error) => {
-                count_failure(error, shared.meters);
-                shared.appender.rollback(&mut page.batch);
-                shared.appender.rollback(&mut page.zeros);
-                self.cache.fail(shared.vanished);
-            }
-        }
-        for &series in shared.vanished.iter() {
-            page.batch.push(series, stale_marker());
-        }
-        let duration = now.instant.since(self.started);
-        let up = outcome.is_ok();
-        self.add_report(&mut page, up, duration, shared);
-        // A refusal for want of disk is counted by the appender.
-        if !page.zeros.is_empty() {
-            let _ = shared.appender.commit(shared.feed, &mut page.zeros, now);
-        }
-        let _ = shared.appender.commit(shared.feed, &mut page.batch, now);
-        self.state.job.clone_from(&job.name);
-        self.state.up = Some(up);
-        self.state.error = outcome.err().map_or(String::new(), |error| error.to_string());
-        self.state.last_scrape = self.timestamp;
-        self.state.duration = duration;
-        self.state.samples = page.scraped;
-        self.state.series = self.cache.len() as u64;
-        give_back(page, shared);
-        self.phase = Phase::Idle;
-        if !(up && self.keep_alive) || self.redirects > 0 {
-            self.hang_up(shared);
-        }
-        self.hold(false, shared);
-        self.keep_alive = false;
-        self.request = Vec::new();
-        self.sent = 0;
-    }
-
-    fn add_report(
-        &mut self,
-        page: &mut Page,
-        up: bool,
-        duration: Duration,
-        shared: &mut Shared<'_>,
-    ) {
-        if self.report.is_none() {
-            self.report =
-                report_refs(&self.target.labels, shared.feed, self.lane, shared.now.timestamp);
-        }
-        let generated = shared.vanished.len() as u64 + 5;
-        shared.meters.generated += generated;
-        let Some(refs) = self.report else {
-            return shared.appender.refuse(crate::model::Refusal::DiskFull, 5);
-        };
-        let added = if up { page.added } else { 0 };
-        let values = [
-            if up { 1.0 } else { 0.0 },
-            duration.as_secs_f64(),
-            page.scraped as f64,
-            page.kept as f64,
-            added as f64,
-        ];
-        for (series, value) in refs.into_iter().zip(values) {
-            page.batch.push(series, value);
-        }
-    }
-
-    /// The target is gone: its series end. The connection is closed, a running scrape forgotten.
-    pub fn end(&mut self, shared: &mut Shared<'_>) {
-        self.hang_up(shared);
-        // A page of another target's past has counts of its own.
-        self.page(shared);
-        let Some(mut page) = self.page.take() else { return };
-        shared.meters.scraped += page.scraped;
-        shared.appender.refuse_all(&page.refused);
-        shared.appender.exemplars.add(&page.exemplars);
-        shared.meters.generated += page.zeros.len() as u64;
-        shared.appender.rollback(&mut page.batch);
-        shared.appender.rollback(&mut page.zeros);
-        page.reset();
-        shared.vanished.clear();
-        self.cache.fail(shared.vanished);
-        if self.state.up.is_some() {
-            shared.vanished.extend(self.report.into_iter().flatten());
-        }
-        let time = shared.now.timestamp.max(Timestamp(self.timestamp.0 + 1));
-        page.batch.begin(self.lane, time);
-        for &series in shared.vanished.iter() {
-            page.batch.push(series, stale_marker());
-        }
-        shared.meters.generated += shared.vanished.len() as u64;
-        // A refusal for want of disk is counted by the appender.
-        let _ = shared.appender.commit(shared.feed, &mut page.batch, shared.now);
-        give_back(page, shared);
-    }
 }
 
-/// Keeps the page's buffers for another scrape, unless they have grown out of all proportion.
-fn give_back(page: Box<Page>, shared: &mut Shared<'_>) {
-    if page.kept_bytes() <= limits::PAGE_KEPT_BYTES {
-        shared.pages.push(page);
-    }
-}
-
-fn count_failure(error: &PageError, meters: &mut ScrapeMeters) {
-    meters.scrapes_failed += 1;
-    match error {
-        PageError::BodyLimit => meters.exceeded_body_size_limit += 1,
-        PageError::BucketLimit => meters.exceeded_bucket_limit += 1,
-        PageError::SampleLimit => meters.exceeded_sample_limit += 1,
-        PageError::LabelLimit(_) => meters.exceeded_label_limits += 1,
-        PageError::Text(_) => {}
-    }
+/// What there is room for, where the job has caps.
+fn room<'a>(caps: &'a mut Caps, job: &Job, quota: &'a mut Quota) -> Option<Room<'a>> {
+    let limit = if job.target_series_limit == 0 { u64::MAX } else { job.target_series_limit };
+    job.is_capped().then_some(Room { caps, quota, limit })
 }
 
 /// The first start at or after `now` whose distance from the epoch is `hash` modulo the interval, on a slot.

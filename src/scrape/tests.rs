@@ -9,6 +9,7 @@ use crate::model::{
     SeriesRef, is_packed_custom, pack_label,
 };
 use crate::scrape::cache::Cache;
+use crate::scrape::caps::{Caps, Quota, Room};
 use crate::scrape::labels::Resolver;
 use crate::scrape::page::{Around, Page, PageError};
 use crate::series::{Descriptions, Feed, Table};
@@ -33,6 +34,8 @@ struct World {
     /// Zeros of beginnings in the last page, and when its samples began.
     zeros: Vec<String>,
     starts: Vec<i64>,
+    caps: Caps,
+    quota: Quota,
 }
 
 impl World {
@@ -61,6 +64,8 @@ impl World {
             appender: Appender::default(),
             zeros: Vec::new(),
             starts: Vec::new(),
+            caps: Caps::default(),
+            quota: Quota::new(None),
         }
     }
 
@@ -79,28 +84,33 @@ impl World {
 
     /// Scrapes a page that comes in two parts, and gives what got into the log.
     fn scrape(&mut self, format: Format, body: &[u8]) -> Result<Vec<String>, PageError> {
+        self.scrape_in(format, body, body.len().div_ceil(2).max(1))
+    }
+
+    /// The same of a page that comes in parts of so many bytes.
+    fn scrape_in(
+        &mut self,
+        format: Format,
+        body: &[u8],
+        part: usize,
+    ) -> Result<Vec<String>, PageError> {
         let mut page = Page::default();
         page.batch.begin(0, Timestamp(self.time));
         page.zeros.begin(0, Timestamp(self.time));
         self.time += 1000;
         page.begin(format, None)?;
-        let (first, second) = body.split_at(body.len() / 2);
-        self.turn(&mut page, |page, around| page.take(first, around))?;
-        while page.stalled() {
-            self.waits += 1;
-            self.feed.dictionary.give_spare(self.slot, Region::heap(SEGMENT));
-            self.slot += 1;
-            self.turn(&mut page, |page, around| page.work(around))?;
-        }
-        self.turn(&mut page, |page, around| page.take(second, around))?;
-        while page.stalled() {
-            self.waits += 1;
-            self.feed.dictionary.give_spare(self.slot, Region::heap(SEGMENT));
-            self.slot += 1;
-            self.turn(&mut page, |page, around| page.work(around))?;
+        for part in body.chunks(part) {
+            self.turn(&mut page, |page, around| page.take(part, around))?;
+            while page.stalled() {
+                self.waits += 1;
+                self.feed.dictionary.give_spare(self.slot, Region::heap(SEGMENT));
+                self.slot += 1;
+                self.turn(&mut page, |page, around| page.work(around))?;
+            }
         }
         self.turn(&mut page, |page, around| page.finish(around))?;
-        self.cache.accept(core::mem::take(&mut page.pass), &mut Vec::new());
+        self.cache.accept(core::mem::take(&mut page.pass), &page.missed, &mut Vec::new());
+        self.caps.accept(self.cache.texts_series(), &mut self.quota);
         self.refused = page.refused;
         self.appender.exemplars.add(&page.exemplars);
         assert_eq!(page.scraped, page.batch.len() as u64 + page.refused.total());
@@ -123,6 +133,12 @@ impl World {
             feed: &mut self.feed,
             resolver: &mut self.resolver,
             may_wait: true,
+            room: self.job.is_capped().then_some(Room {
+                caps: &mut self.caps,
+                quota: &mut self.quota,
+                limit: self.job.target_series_limit,
+            }),
+            window_ms: 0,
         };
         act(page, &mut around)
     }
@@ -208,6 +224,48 @@ fn lines_of_a_histogram_become_one_with_custom_buckets() {
         assert_eq!(got.len(), classic.len() + 1 + made.len());
         assert_eq!(&got[got.len() - 2..], made);
     }
+}
+
+/// Escapes, a newline in quotes, blanks, names in UTF-8, no newline at the end.
+const MIXED: &str =
+    "# HELP a of \\n this\n# TYPE a gauge\na{x=\"1\",y=\"\\\\\"} 1\na{x=\"two\nlines\"} -0.5\n
+  a 7\n{\"a.b\",\"l.x\"=\"é\"} NaN\na{x=\"1\"} 2\n# TYPE h histogram\nh_bucket{le=\"1\"} 3\nlast 4";
+
+#[test]
+fn a_page_means_the_same_however_it_is_cut() {
+    let native = HistogramRules { native: true, ..HistogramRules::default() };
+    let pages = [
+        (Format::Text, HistogramRules::default(), MIXED.as_bytes().to_vec()),
+        (Format::Text, CONVERT, PAGE.as_bytes().to_vec()),
+        (Format::OpenMetrics, HistogramRules::default(), format!("{PAGE}# EOF\n").into_bytes()),
+        (Format::Protobuf, native, protobuf(9)),
+    ];
+    for (format, rules, body) in pages {
+        let whole = World::new(rules).scrape_in(format, &body, body.len());
+        assert!(whole.as_ref().is_ok_and(|lines| lines.len() > 1), "{format:?} {whole:?}");
+        for part in 1..body.len().min(70) {
+            let mut world = World::new(rules);
+            // The second time its lines are known.
+            for _ in 0..2 {
+                assert_eq!(world.scrape_in(format, &body, part), whole, "{format:?} in {part}s");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_caps_leave_no_room_for_is_refused_and_counted() {
+    let mut world = World::new(HistogramRules::default());
+    world.job.target_series_limit = 2;
+    let mut scrape = |body: &str| {
+        let lines = world.scrape(Format::Text, body.as_bytes()).expect("a good page");
+        (lines.join(","), world.refused.get(Refusal::SeriesLimit))
+    };
+    assert_eq!(scrape("a 1\nb 1\nc 1\nc 2\n"), ("a 1,b 1".to_owned(), 2));
+    assert_eq!(scrape("c 1\nb 1\na 1\n"), ("b 1,a 1".to_owned(), 1));
+    assert_eq!(scrape("c 1\nb 1\n"), ("b 1".to_owned(), 1));
+    assert_eq!(scrape("c 1\nb 1\na 1\n"), ("c 1,b 1".to_owned(), 1));
+    assert_eq!(scrape("c 1\nb 1\na 1\n"), ("c 1,b 1".to_owned(), 1));
 }
 
 #[test]

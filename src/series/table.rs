@@ -102,6 +102,16 @@ impl Table {
         Ok((SeriesRef(series), true))
     }
 
+    /// The ref of these packed labels, if they have one.
+    pub fn find(&self, dictionary: &Dictionary, labels: &[u8]) -> Option<SeriesRef> {
+        let hash = seeded_hash(self.seed, labels) as u32;
+        let found = self.index.find(hash, |candidate| {
+            let slot = candidate as usize;
+            self.hashes[slot] == hash && dictionary.labels(self.at[slot]) == labels
+        });
+        found.map(SeriesRef)
+    }
+
     /// A definition read back from the dictionary. The last one of a ref holds; gives the place of the one before.
     pub fn recover(
         &mut self,
@@ -209,6 +219,12 @@ impl Table {
             return Admission::Admitted;
         }
         Admission::OutOfOrder
+    }
+
+    /// True if [`Table::admit`] would find a sample of this time out of order.
+    pub fn is_late(&self, series: SeriesRef, timestamp: i64, window_ms: i64) -> bool {
+        let newest = self.newest_of(series);
+        timestamp < newest && (window_ms == 0 || timestamp <= newest.saturating_sub(window_ms))
     }
 
     /// A sample found in the log at start.

@@ -320,7 +320,7 @@ impl Shard {
             feed.table.remove(series);
         }
         if !undefined.is_empty() {
-            self.pools.forget_series();
+            self.pools.forget_series(&self.feeds[0]);
         }
         let fields =
             vec![("pages", pages.to_string()), ("series_undefined", undefined.len().to_string())];

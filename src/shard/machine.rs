@@ -98,20 +98,29 @@ impl Shard {
         let mut found = Vec::new();
         let mut ledgers = Vec::new();
         let mut feeds: Vec<Feed> = Vec::new();
+        let mut survivors = HashMap::new();
         for (index, mut log) in logs.into_iter().enumerate() {
             let mut cursors = core::mem::take(&mut log.cursors);
             let mut ledger = log.ledger.take();
-            let feed = recover::feed(identity, segment_bytes, log, seed ^ index as u64);
+            let (feed, live) = recover::feed(identity, segment_bytes, log, seed ^ index as u64);
             give_up_taken(&feed.log, &taken, &mut cursors, ledger.as_mut());
             found.push(cursors);
             ledgers.push(ledger);
             feeds.push(feed);
+            // Series of an adopted log have other refs here.
+            if index == 0 {
+                survivors = live;
+            }
         }
         feeds[0].log.set_memory(limits::MEMORY_SAMPLES_SEGMENTS);
         let before = ledgers.iter().flatten().map(|page| page.vanished).sum::<u64>();
         let totals = feeds.iter().map(|feed| feed.log.total());
         let ledger = Ledger::new(ledgers.into_iter().zip(totals));
         let recovery = recover::summary(&feeds, ledger.vanished() - before);
+        // Where the end of the log is gone, what was live at its end is not known.
+        if recovery.vanished > 0 || recovery.damaged > 0 {
+            survivors.clear();
+        }
         let scratch = Scratch::new(feeds.len());
         Shard {
             ledger,
@@ -121,7 +130,7 @@ impl Shard {
             feeds,
             found,
             appender: Appender::default(),
-            pools: Pools::new(seed, phase_seed),
+            pools: Pools::new(seed, phase_seed, survivors, now.instant),
             endpoints: Vec::new(),
             dialer: Dialer::default(),
             external: Vec::new(),
@@ -255,6 +264,8 @@ impl Shard {
             has_room,
         };
         act(&mut self.pools, &mut lent);
+        let failures = self.pools.failures.drain(..).map(Box::new);
+        self.effects.extend(failures.map(|failure| Effect::Notice(Notice::Failed(failure))));
     }
 
     fn sending(
@@ -369,6 +380,7 @@ impl Shard {
             Order::Targets { job, targets } => {
                 self.scraping(now, |pools, lent| pools.set_targets(&job, targets, lent));
             }
+            Order::Quota { job, series } => self.pools.set_quota(&job, series),
             Order::Release { endpoint, epoch } => {
                 let named = |known: &&mut Endpoint| known.plan.identity == endpoint;
                 if let Some(endpoint) = self.endpoints.iter_mut().flatten().find(named) {

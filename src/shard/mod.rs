@@ -21,6 +21,7 @@ mod plan;
 mod recover;
 mod removed;
 mod report;
+mod survivors;
 mod machine;
 mod upkeep;
 

@@ -1,15 +1,23 @@
 //! From what recovery found on disk to a feed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::mail::Recovery;
+use crate::model::SeriesRef;
 use crate::series::{Descriptions, Feed, Table};
 use crate::shard::FoundLog;
+use crate::shard::survivors::Survivors;
 use crate::wal::{Decoded, Dictionary, DictionaryEntry, Identity, Log, Seq, decode_samples};
 
 /// Reads the dictionary in full, and the samples of the segments that came with their bytes: for the newest
-/// timestamps, and for refs that they mention.
-pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64) -> Feed {
+/// timestamps, and for refs that they mention. Also gives the series that were live at the end, by the lanes of their
+/// targets.
+pub fn feed(
+    identity: Identity,
+    segment_bytes: usize,
+    found: FoundLog,
+    seed: u64,
+) -> (Feed, HashMap<u32, Vec<SeriesRef>>) {
     let mut table = Table::new(seed);
     let mut descriptions = Descriptions::default();
     // No series' newest sample lies later than in the segment that comes next (R1).
@@ -42,6 +50,9 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
     );
     let mut decoded = Decoded::default();
     let mut bound = 0;
+    let mut survivors = Survivors::default();
+    // With another number of cores, targets of this log may be elsewhere now.
+    let own = found.samples.iter().all(|segment| segment.header.identity.epoch == identity.epoch);
     let mut log = Log::open(
         identity,
         segment_bytes,
@@ -50,6 +61,7 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
         seed,
         &mut |payload, base_time| {
             if decode_samples(payload, base_time, &mut decoded).is_ok() {
+                survivors.read(&decoded, table.bound());
                 for (series, time) in decoded.refs.iter().zip(&decoded.times) {
                     // Forgotten before the record was written, or its definition is lost.
                     forgotten.remove(&series.0);
@@ -63,7 +75,8 @@ pub fn feed(identity: Identity, segment_bytes: usize, found: FoundLog, seed: u64
     table.recovered(&forgotten, bound);
     log.set_refs_bound(bound);
     descriptions.recovered();
-    Feed { log, dictionary, table, descriptions }
+    let live = if own { survivors.by_lane(&table) } else { HashMap::new() };
+    (Feed { log, dictionary, table, descriptions }, live)
 }
 
 /// What was found, for whoever started us. `vanished`: samples that the ledgers knew and the logs do not.
@@ -82,7 +95,7 @@ pub fn summary(feeds: &[Feed], vanished: u64) -> Recovery {
 mod tests {
     use super::*;
     use crate::base::{Timestamp, limits};
-    use crate::model::{Description, SeriesRef, pack_label};
+    use crate::model::{Description, pack_label};
     use crate::wal::{FoundSegment, Header, Region, Samples};
 
     const SEGMENT: usize = limits::SEGMENT_BYTES_MIN;
@@ -127,7 +140,8 @@ mod tests {
             ..FoundLog::default()
         };
         let next = Identity { start: 2, ..identity };
-        let mut feed = feed(next, SEGMENT, log_found, 2);
+        let (mut feed, live) = feed(next, SEGMENT, log_found, 2);
+        assert_eq!(live, HashMap::from([(0, vec![SeriesRef(0)])]));
         let newest = feed.log.segments().map(|segment| segment.seq).max().expect("some");
         feed.log.retire(newest);
         assert_eq!(feed.table.outlived(feed.log.start().seq(), |_| false), []);
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn what_series_were_said_to_be_survives_a_restart_and_cleaning() {
         let identity = Identity { store: [1; 16], shard: 0, start: 1, epoch: 1 };
-        let mut feed = feed(identity, SEGMENT, FoundLog::default(), 1);
+        let (mut feed, _) = feed(identity, SEGMENT, FoundLog::default(), 1);
         feed.dictionary.give_spare(0, Region::heap(SEGMENT));
         let content = |help: &str| {
             let mut content = Vec::new();
@@ -169,7 +183,7 @@ mod tests {
         let dictionary = found(feed.dictionary.regions().map(copy).filter(begun).collect());
         let log_found = FoundLog { dictionary, ..FoundLog::default() };
         let next = Identity { start: 2, ..identity };
-        let feed = super::feed(next, SEGMENT, log_found, 2);
+        let (feed, _) = super::feed(next, SEGMENT, log_found, 2);
         check(&feed);
         assert_eq!(feed.descriptions.used_after(0).count(), 2);
         assert_eq!((feed.table.len(), feed.dictionary.counters().lost), (3, 0));

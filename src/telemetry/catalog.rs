@@ -102,6 +102,8 @@ catalog! {
     TARGET_OUT_OF_ORDER Counter "prometheus_target_scrapes_sample_out_of_order_total" "Samples refused as older than the series' last.";
     TARGET_OUT_OF_BOUNDS Counter "prometheus_target_scrapes_sample_out_of_bounds_total" "Samples refused as too far in the future.";
 
+    TARGET_FLUSHED Counter "prometheus_target_scrapes_cache_flush_forced_total" "Times that texts of failed pages were forgotten because there were too many.";
+
     SD_TARGETS Gauge "prometheus_sd_discovered_targets" "Targets known to discovery, before relabeling.";
     SD_FAILED_CONFIGS Gauge "prometheus_sd_failed_configs" "Discovery configurations that could not be started.";
     SD_LAST_UPDATE Gauge "prometheus_sd_last_update_timestamp_seconds" "When a job's groups last changed.";
@@ -151,8 +153,11 @@ catalog! {
     SERIES Gauge "corelane_series" "Series with a definition in memory.";
     SERIES_CREATED Counter "corelane_series_created_total" "Series met for the first time.";
     SERIES_FORGOTTEN Counter "corelane_series_forgotten_total" "Series given up after they ended.";
-    TARGETS Gauge "corelane_targets" "Targets of a shard.";
+    TARGETS Gauge "corelane_targets" "Targets of a shard, and those that are gone and whose markers are due.";
     TARGETS_UP Gauge "corelane_targets_up" "Targets of a job whose last scrape succeeded.";
+    JOB_SERIES Gauge "corelane_job_series" "Series that count towards the caps of a job that has some.";
+    JOB_REFUSED Gauge "corelane_job_series_refused" "Lines of a job's last pages that found no room under its caps.";
+    TARGET_REFUSED Gauge "corelane_target_series_refused" "The same of the ten targets of a job with the most.";
     SCRAPES Counter "corelane_scrapes_total" "Scrapes ended.";
     SCRAPES_FAILED Counter "corelane_scrapes_failed_total" "Scrapes that failed.";
     PAGES_WAITING Gauge "corelane_scrape_pages_waiting" "Pages that wait for another turn, or for room in the dictionary.";

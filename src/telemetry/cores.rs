@@ -53,6 +53,7 @@ const TOTALS: &[Figure] = &[
     (&TARGET_BODY_EXCEEDED, |report| report.scrape.exceeded_body_size_limit),
     (&TARGET_DUPLICATE, |report| report.scrape.refused.get(Refusal::DuplicateTimestamp)),
     (&TARGET_OUT_OF_ORDER, |report| report.scrape.refused.get(Refusal::OutOfOrder)),
+    (&TARGET_FLUSHED, |report| report.scrape.cache_flushes),
     (&TARGET_OUT_OF_BOUNDS, |report| report.scrape.refused.get(Refusal::OutOfBounds)),
 ];
 

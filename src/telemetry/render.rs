@@ -113,7 +113,15 @@ mod tests {
                 interval_lengths: vec![(15_000, took)],
                 ..ScrapeMeters::default()
             },
-            jobs: vec![JobMeters { job: "node".to_owned(), targets: 3, up: 2 }],
+            jobs: vec![JobMeters {
+                job: "node".to_owned(),
+                targets: 3,
+                up: 2,
+                series: 70,
+                quota: 70,
+                refused: 5,
+                offenders: vec![("http://a/metrics".to_owned(), 5)],
+            }],
             log: LogMeters {
                 appended: 1003,
                 segment_current: 6 + u64::from(shard),

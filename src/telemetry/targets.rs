@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::Histogram;
-use crate::mail::Report;
+use crate::mail::{OFFENDERS, Report};
 use crate::telemetry::catalog::*;
 use crate::telemetry::page::Page;
 use crate::telemetry::render::seconds;
@@ -30,6 +30,7 @@ pub(super) fn write(page: &mut Page, reports: &[Report], process: &ProcessState)
     for (job, (_, up)) in &jobs {
         family.count(&[("scrape_job", job)], *up);
     }
+    write_caps(page, reports);
     let mut family = page.family(&TARGET_INTERVAL);
     for (interval_ms, lengths) in &intervals {
         let quantiles = [0.01, 0.05, 0.5, 0.9, 0.99].map(|q| (q, quantile(lengths, q)));
@@ -38,6 +39,39 @@ pub(super) fn write(page: &mut Page, reports: &[Report], process: &ProcessState)
         family.summary(&[("interval", &label)], &quantiles, sum, lengths.count);
     }
     write_pools(page, &process.pools);
+}
+
+/// Of jobs that have caps.
+fn write_caps(page: &mut Page, reports: &[Report]) {
+    let mut jobs: BTreeMap<&str, (u64, u64, BTreeMap<&str, u64>)> = BTreeMap::new();
+    for meters in reports.iter().flat_map(|report| &report.jobs) {
+        if meters.series == 0 && meters.refused == 0 {
+            continue;
+        }
+        let (series, refused, offenders) = jobs.entry(&meters.job).or_default();
+        *series += meters.series;
+        *refused += meters.refused;
+        for (url, lines) in &meters.offenders {
+            *offenders.entry(url).or_default() += lines;
+        }
+    }
+    let mut family = page.family(&JOB_SERIES);
+    for (job, (series, ..)) in &jobs {
+        family.count(&[("scrape_job", job)], *series);
+    }
+    let mut family = page.family(&JOB_REFUSED);
+    for (job, (_, refused, _)) in &jobs {
+        family.count(&[("scrape_job", job)], *refused);
+    }
+    let mut family = page.family(&TARGET_REFUSED);
+    for (job, (_, _, offenders)) in &jobs {
+        let mut worst: Vec<(&str, u64)> =
+            offenders.iter().map(|(url, lines)| (*url, *lines)).collect();
+        worst.sort_unstable_by_key(|(url, lines)| (core::cmp::Reverse(*lines), *url));
+        for (url, lines) in worst.iter().take(OFFENDERS) {
+            family.count(&[("scrape_job", job), ("target", url)], *lines);
+        }
+    }
 }
 
 fn write_pools(page: &mut Page, pools: &[PoolState]) {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use corelane::config::{Config, RemoteWriteConfig, Secret, StartAt, Warning, parse};
-use corelane::model::StatusAction;
+use corelane::config::{Config, RemoteWriteConfig, Secret, StartAt, Warning, include, parse};
+use corelane::model::{Escaping, StatusAction, Validation};
 
 fn corpus(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/corpus/config").join(name);
@@ -157,6 +157,81 @@ fn harmless_scrape_fields_pass_and_paths_are_absolute() {
     let config = config(&job("file_sd_configs: [{files: [a.yml, /b.yml]}]"));
     let files = &config.scrape_configs[0].file_sd_configs[0].files;
     assert_eq!(*files, [PathBuf::from("/etc/corelane/a.yml"), PathBuf::from("/b.yml")]);
+}
+
+// spec: CFG §2.2, §2.3
+#[test]
+fn names_are_validated_and_escaped_as_the_job_says_and_else_as_all_do() {
+    use Escaping::{AllowUtf8, Dots, Underscores, Values};
+    use Validation::{Legacy, Utf8};
+    let (validation, escaping) = ("metric_name_validation_scheme", "metric_name_escaping_scheme");
+    for (global, own, wanted) in [
+        ("".to_owned(), "".to_owned(), (Utf8, AllowUtf8)),
+        (format!("{validation}: legacy"), "".to_owned(), (Legacy, Underscores)),
+        (format!("{validation}: what"), "".to_owned(), (Utf8, AllowUtf8)),
+        ("".to_owned(), format!("{validation}: legacy"), (Legacy, Underscores)),
+        (format!("{escaping}: dots"), "".to_owned(), (Utf8, Dots)),
+        (format!("{escaping}: dots"), format!("{validation}: utf8"), (Utf8, AllowUtf8)),
+        (format!("{escaping}: dots"), format!("{escaping}: values"), (Utf8, Values)),
+        (format!("{validation}: legacy"), format!("{validation}: utf8"), (Utf8, AllowUtf8)),
+    ] {
+        let read = config(&format!("global: {{{global}}}\n{}", job(&own)));
+        let names = read.scrape_configs[0].names;
+        assert_eq!((names.validation, names.escaping), wanted, "{global} {own}");
+        assert_eq!(config(&read.to_yaml()).scrape_configs[0].names, names, "{global} {own}");
+    }
+}
+
+// spec: CFG §2.4, CFG-5, CFG-9
+#[test]
+fn jobs_of_other_files_are_added_and_not_shown() {
+    let mut read = config("scrape_config_files: ['jobs/*.yml', a]\nglobal: {sample_limit: 3}");
+    let files: Vec<PathBuf> =
+        ["/etc/corelane/jobs/*.yml", "/etc/corelane/a"].map(PathBuf::from).into();
+    assert_eq!(read.scrape_config_files, files);
+    let text = "scrape_configs: [{job_name: b, file_sd_configs: [{files: [t.yml]}]}]";
+    let other = Path::new("/etc/corelane/jobs/b.yml");
+    include(&mut read, text, other).expect("valid");
+    let job = &read.scrape_configs[0];
+    assert_eq!((job.job_name.as_str(), job.sample_limit, job.included), ("b", 3, true));
+    assert_eq!(job.file_sd_configs[0].files, [PathBuf::from("/etc/corelane/jobs/t.yml")]);
+    assert!(!read.to_yaml().contains("job_name"));
+    for (text, wanted) in [
+        (text, "1: scrape_configs[0]: found multiple scrape configs with job name \"b\""),
+        ("global: {}", "1: global: unknown field"),
+        ("scrape_configs: [null]", "1: scrape_configs[0]: empty or null scrape config section"),
+    ] {
+        let error = include(&mut read, text, other).expect_err("refused").to_string();
+        assert_eq!(error, format!("/etc/corelane/jobs/b.yml:{wanted}"));
+    }
+    assert_eq!(read.scrape_configs.len(), 1);
+}
+
+// spec: CFG §2.2, §2.3
+#[test]
+fn what_is_told_of_scrapes_is_inherited() {
+    let global = "global: {extra_scrape_metrics: true, scrape_failure_log_file: f}";
+    let read = config(&format!("{global}\n{}", job("")));
+    let first = &read.scrape_configs[0];
+    assert!(first.extra_scrape_metrics);
+    assert_eq!(first.scrape_failure_log_file, Some(PathBuf::from("/etc/corelane/f")));
+    let own = job("extra_scrape_metrics: false\n  scrape_failure_log_file: /g");
+    let read = config(&format!("{global}\n{own}"));
+    let first = &read.scrape_configs[0];
+    assert!(!first.extra_scrape_metrics);
+    assert_eq!(first.scrape_failure_log_file, Some(PathBuf::from("/g")));
+    assert_eq!(config(&read.to_yaml()), read);
+}
+
+#[test]
+fn our_own_fields_of_a_job_are_obeyed_and_shown() {
+    assert!(!config(&job("")).to_yaml().contains("corelane"));
+    let read = config(&job("corelane: {target_series_limit: 5, job_series_limit: 70}"));
+    let first = &read.scrape_configs[0];
+    assert_eq!((first.target_series_limit, first.job_series_limit), (5, 70));
+    assert_eq!(config(&read.to_yaml()), read);
+    let wanted = "3: scrape_configs[0].corelane.series: unknown field";
+    assert_eq!(refusal(&job("corelane: {series: 5}")), wanted);
 }
 
 // spec: SCR-10

@@ -64,7 +64,11 @@ pub const OWNED: &[Owned] = &[
     owned("bcrypt", "bcrypt", &["web/gate.rs"]),
     owned("hickory-resolver", "hickory_resolver", &["discovery/dns.rs"]),
     owned("serde", "serde", &["discovery/http.rs", "web/"]),
-    owned("serde_json", "serde_json", &["client/", "discovery/", "inspect/dump.rs", "web/"]),
+    owned(
+        "serde_json",
+        "serde_json",
+        &["client/", "coordinator/failure_log.rs", "discovery/", "inspect/dump.rs", "web/"],
+    ),
     owned("notify", "notify", &["discovery/watch.rs"]),
     owned("hashbrown", "hashbrown", &["send/stencil.rs", "send/symbols.rs"]),
 ];

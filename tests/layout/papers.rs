@@ -75,6 +75,7 @@ const SECTIONS: &[&str] = &[
     "scrape_configs: [ { job_name: a, authorization: { {}: null } } ]",
     "scrape_configs: [ { job_name: a, oauth2: { client_id: a, token_url: http://a, {}: null } } ]",
     "scrape_configs: [ { job_name: a, http_headers: { a: { {}: null } } } ]",
+    "scrape_configs: [ { job_name: a, corelane: { {}: null } } ]",
     "remote_write: [ { url: http://a, {}: null } ]",
     "remote_write: [ { url: http://a, sigv4: { {}: null } } ]",
     "remote_write: [ { url: http://a, google_iam: { {}: null } } ]",

@@ -13,6 +13,7 @@
 
 mod admin;
 mod agent;
+mod books;
 mod doorman;
 mod exporter;
 mod figures;
@@ -47,3 +48,4 @@ mod reloads;
 mod second;
 mod secure;
 mod transport;
+mod twins;

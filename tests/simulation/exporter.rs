@@ -32,6 +32,8 @@ pub struct Exporter {
     pub target: Target,
     /// False while no shard is told to scrape it.
     pub wanted: bool,
+    /// It was taken away at least once while others were not.
+    pub toggled: bool,
     pub pages: Vec<Page>,
     openmetrics: bool,
     gzip: bool,
@@ -51,6 +53,8 @@ pub struct Page {
     pub life: u32,
     /// False: no shard may take a single sample of it.
     pub whole: bool,
+    /// One line behind all good ones cannot be read.
+    pub malformed: bool,
     /// Distinct series, in order.
     pub series: Vec<u32>,
     /// Lines with a sample, repeated series included.
@@ -131,6 +135,7 @@ impl Exporter {
                 histograms: HistogramRules::default(),
             },
             wanted: true,
+            toggled: false,
             pages: Vec::new(),
             openmetrics: index % 3 == 1,
             gzip: options.exporter.gzip && index.is_multiple_of(2),
@@ -180,6 +185,7 @@ impl Exporter {
         self.pages.push(Page {
             life,
             whole: intact && !malformed,
+            malformed,
             series,
             samples,
             certain: false,

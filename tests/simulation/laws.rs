@@ -296,7 +296,10 @@ fn values_are_true(world: &World, remote: &Remote) {
     let sheds = world.books.shed.values().any(|&shed| shed > 0);
     let whole =
         times_only_grow(world) && remote.refused.is_empty() && !sheds && !world.disk.was_cut;
-    let whole = whole && !remote.changed;
+    // A series that was only on pages that failed may end without ever having had a value (SCR-64).
+    let whole = whole && !remote.changed && world.options.exporter.malformed == 0;
+    // A marker that was only in memory is delivered and then forgotten by a death.
+    let whole = whole && world.options.disk.full == 0;
     for stored in &remote.series {
         let (at, what) = identify(stored, &world.exporters, &world.options);
         let What::Key(key) = what else { continue };

@@ -539,7 +539,10 @@ impl World {
                 assert_eq!(report.shard, shard);
                 self.hosts[shard as usize].reported = Some(report);
             }
-            Notice::Beat { .. } | Notice::Full { .. } | Notice::Stopped { .. } => {}
+            Notice::Beat { .. }
+            | Notice::Full { .. }
+            | Notice::Failed(_)
+            | Notice::Stopped { .. } => {}
             Notice::Epoch { shard: from, endpoint, lowest } => {
                 assert_eq!(from, shard);
                 let shards = self.hosts.len();

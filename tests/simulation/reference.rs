@@ -114,6 +114,8 @@ pub struct Replay<'a> {
     ends: &'a [i64],
     life: u32,
     live: BTreeSet<u32>,
+    /// The process has been another since the last scrape.
+    doubtful: bool,
     page: Option<usize>,
 }
 
@@ -124,35 +126,52 @@ impl<'a> Replay<'a> {
         options: &'a Options,
         ends: &'a [i64],
     ) -> Replay<'a> {
-        Replay { target, exporter, options, ends, life: 1, live: BTreeSet::new(), page: None }
+        Replay {
+            target,
+            exporter,
+            options,
+            ends,
+            life: 1,
+            live: BTreeSet::new(),
+            doubtful: false,
+            page: None,
+        }
     }
 
     pub fn step(&mut self, timestamp: i64, group: &Group) {
         let at = format!("target {} at {timestamp}", self.target);
-        // What was live is forgotten by a process that did not see it.
+        // What was live is known to the next process as far as the log still tells.
         while timestamp > self.ends[self.life as usize].saturating_add(AHEAD_MS) {
             self.life += 1;
-            self.live.clear();
+            self.doubtful = true;
         }
         let Some(&up) = group.reports.get(&0) else {
-            panic!("C3: {at}: samples without `up`: {group:?}")
+            // Of a target that came back before its markers were due: only what did not come back with it ends.
+            let late = (self.exporter.toggled || self.doubtful) && group.values.is_empty();
+            let stale = group.reports.values().all(|value| is_stale(*value));
+            assert!(late && stale, "C3: {at}: samples without `up`: {group:?}");
+            return self.end(&at, group, &BTreeSet::new());
         };
-        assert_eq!(group.reports.len(), REPORTS.len(), "C3: {at}: all report series: {group:?}");
+        if !(self.doubtful && is_stale(up)) {
+            assert_eq!(
+                group.reports.len(),
+                REPORTS.len(),
+                "C3: {at}: all report series: {group:?}"
+            );
+        }
         if is_stale(up) {
             assert!(group.values.is_empty(), "{at}: a target that is gone has values");
-            assert_eq!(group.markers, self.live, "L8: {at}: markers of a target that is gone");
             assert!(group.reports.values().all(|value| is_stale(*value)), "L8: {at}");
-            self.live.clear();
-            return;
+            return self.end(&at, group, &BTreeSet::new());
         }
         if up == 0.0 {
             assert!(group.values.is_empty(), "C4: {at}: a failed scrape has values: {group:?}");
-            assert_eq!(
-                group.markers, self.live,
-                "L8: {at}: a failed scrape marks all that were live"
-            );
-            self.live.clear();
-            return;
+            let met = match group.reports[&2] as u64 {
+                0 => BTreeSet::new(),
+                samples => self.rejected(&at, group, samples),
+            };
+            self.end(&at, group, &met);
+            return self.settle(met);
         }
         assert_eq!(up, 1.0, "{at}: up");
         self.page(&at, group);
@@ -172,29 +191,70 @@ impl<'a> Replay<'a> {
         let page = &self.exporter.pages[number];
         assert!(page.whole, "C4: {at}: page {number} was not whole");
         assert_eq!(page.life, self.life, "{at}: page {number} was served to another life");
-        let kept: Vec<u32> = page
-            .series
-            .iter()
-            .copied()
-            .filter(|&key| !(self.options.metric_relabel && key > 0 && key % 10 == JOB_DROPS))
-            .collect();
-        let dated = |key: &u32| self.exporter.explicit(*key, &self.options.exporter);
-        let wanted: BTreeMap<u32, u64> = kept
-            .iter()
-            .filter(|key| !dated(key))
-            .map(|&key| (key, value_of(key, number).to_bits()))
+        let wanted: BTreeMap<u32, u64> = self
+            .kept(number)
+            .into_iter()
+            .map(|key| (key, value_of(key, number).to_bits()))
             .collect();
         let found: BTreeMap<u32, u64> =
             group.values.iter().map(|(key, value)| (*key, value.to_bits())).collect();
         assert_eq!(found, wanted, "L3: {at}: what is there of page {number}");
-        let gone: BTreeSet<u32> =
-            self.live.iter().copied().filter(|key| !wanted.contains_key(key)).collect();
-        assert_eq!(group.markers, gone, "L8: {at}: markers with page {number}");
+        let samples = page.samples;
+        let met: BTreeSet<u32> = wanted.into_keys().collect();
+        self.end(at, group, &met);
+        self.settle(met);
         assert_eq!(
-            group.reports[&2], page.samples as f64,
+            group.reports[&2], samples as f64,
             "{at}: scrape_samples_scraped of page {number}"
         );
-        self.live = wanted.into_keys().collect();
+    }
+
+    /// What was live and is not `met` ends here; `met` is live from now on. A target that came back may have had its
+    /// series before their end was due.
+    fn end(&mut self, at: &str, group: &Group, met: &BTreeSet<u32>) {
+        let gone: BTreeSet<u32> = self.live.difference(met).copied().collect();
+        if self.exporter.toggled || self.doubtful {
+            let odd: Vec<_> = group.markers.difference(&gone).collect();
+            assert!(odd.is_empty(), "L8: {at}: markers of {odd:?}, of {gone:?} that are gone");
+        } else {
+            assert_eq!(group.markers, gone, "L8: {at}: markers");
+        }
+        self.live.retain(|key| !group.markers.contains(key));
+        self.live.extend(met);
+    }
+
+    /// The first scrape after a start has been seen: what is live is certain again.
+    fn settle(&mut self, met: BTreeSet<u32>) {
+        if core::mem::take(&mut self.doubtful) {
+            self.live = met;
+        }
+    }
+
+    /// The series of the page that failed at its bad line, after all good ones had been met (SCR-64).
+    fn rejected(&mut self, at: &str, group: &Group, samples: u64) -> BTreeSet<u32> {
+        let first = self.page.map_or(0, |page| page + 1);
+        for number in first..self.exporter.pages.len() {
+            let page = &self.exporter.pages[number];
+            if !(page.malformed && page.life == self.life && page.samples == samples) {
+                continue;
+            }
+            let met: BTreeSet<u32> = self.kept(number).into_iter().collect();
+            let gone: BTreeSet<u32> = self.live.difference(&met).copied().collect();
+            let some = self.exporter.toggled || self.doubtful;
+            if group.markers == gone || some && group.markers.is_subset(&gone) {
+                self.page = Some(number);
+                return met;
+            }
+        }
+        panic!("L8: {at}: no page fails like this: {samples} samples, {:?}", group.markers)
+    }
+
+    /// The series of a page that relabeling leaves and that have no timestamps of their own.
+    fn kept(&self, number: usize) -> Vec<u32> {
+        let dropped = |key: u32| self.options.metric_relabel && key > 0 && key % 10 == JOB_DROPS;
+        let dated = |key: u32| self.exporter.explicit(key, &self.options.exporter);
+        let series = self.exporter.pages[number].series.iter().copied();
+        series.filter(|key| !dropped(*key) && !dated(*key)).collect()
     }
 
     fn next_empty_page(&self, at: &str) -> usize {

@@ -329,6 +329,7 @@ impl World {
         }
         let at = self.random.below(self.exporters.len() as u64) as usize;
         self.exporters[at].wanted = !self.exporters[at].wanted;
+        self.exporters[at].toggled = true;
         self.target_changes.insert(at, self.clock.instant);
         self.send_targets();
     }
@@ -551,6 +552,10 @@ impl World {
             self.target_changes.insert(at, self.clock.instant);
         }
         self.send_targets();
+        // Their markers come when they would have been scraped twice more; those of targets that a start did not find
+        // again, a minute after it.
+        let longest = self.options.intervals_ms.iter().max().copied().unwrap_or_default();
+        self.run_for(ms((longest * 3).max(61_000)));
     }
 
     /// Everything must be delivered in a time that follows from how much can be outstanding.
