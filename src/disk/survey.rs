@@ -47,8 +47,11 @@ pub struct Surveyed {
     definitions_lost: bool,
 }
 
-/// Looks through a shard's directory: one small read per file; only the dictionary and the newest
-/// samples segment are mapped, unless definitions were lost.
+/// So much of the samples' end is mapped, and at least the newest segment: it says which series were live.
+const END_BYTES: u64 = 64 << 20;
+
+/// Looks through a shard's directory: one small read per file; only the dictionary and the end of the samples are
+/// mapped, unless definitions were lost.
 pub fn survey(dir: &Path, options: &SurveyOptions) -> Result<Surveyed, StoreError> {
     let mut surveyed = Surveyed::default();
     let backend = options.backend.resolve(dir);
@@ -188,6 +191,12 @@ impl Surveyed {
             found.sort_by_key(|found| found.header.seq);
             self.drop_copies(dir, backend, &mut found);
             let last = found.len().saturating_sub(1);
+            let mut end = 0;
+            let near = found.iter().rev().take_while(|found| {
+                end += u64::from(found.header.size);
+                end <= END_BYTES && !options.adopted
+            });
+            let first = last.min(found.len() - near.count());
             for (index, found) in found.iter_mut().enumerate() {
                 let mut files = self.files.segments.iter_mut();
                 let file = files.find(|file| (file.kind, file.slot) == (kind, found.slot));
@@ -198,7 +207,7 @@ impl Surveyed {
                 {
                     file.state = FileState::Newest;
                 }
-                let sealed = index < last && kind == SegmentKind::Samples && !short;
+                let sealed = index < first && kind == SegmentKind::Samples && !short;
                 if sealed && (options.adopted || !self.definitions_lost) {
                     continue;
                 }

@@ -102,7 +102,10 @@ impl Shard {
         for (index, mut log) in logs.into_iter().enumerate() {
             let mut cursors = core::mem::take(&mut log.cursors);
             let mut ledger = log.ledger.take();
-            let (feed, live) = recover::feed(identity, segment_bytes, log, seed ^ index as u64);
+            let lanes = cursors.iter().flat_map(|(_, page)| &page.lanes);
+            let reached = lanes.map(|lane| lane.place).max().unwrap_or_default();
+            let seed = seed ^ index as u64;
+            let (feed, live) = recover::feed(identity, segment_bytes, log, reached, seed);
             give_up_taken(&feed.log, &taken, &mut cursors, ledger.as_mut());
             found.push(cursors);
             ledgers.push(ledger);
@@ -118,7 +121,7 @@ impl Shard {
         let ledger = Ledger::new(ledgers.into_iter().zip(totals));
         let recovery = recover::summary(&feeds, ledger.vanished() - before);
         // Where the end of the log is gone, what was live at its end is not known.
-        if recovery.vanished > 0 || recovery.damaged > 0 {
+        if recovery.vanished > 0 {
             survivors.clear();
         }
         let scratch = Scratch::new(feeds.len());

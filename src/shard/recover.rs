@@ -7,15 +7,18 @@ use crate::model::SeriesRef;
 use crate::series::{Descriptions, Feed, Table};
 use crate::shard::FoundLog;
 use crate::shard::survivors::Survivors;
-use crate::wal::{Decoded, Dictionary, DictionaryEntry, Identity, Log, Seq, decode_samples};
+use crate::wal::{
+    Decoded, Dictionary, DictionaryEntry, Identity, Log, Place, Seq, decode_samples,
+};
 
 /// Reads the dictionary in full, and the samples of the segments that came with their bytes: for the newest
 /// timestamps, and for refs that they mention. Also gives the series that were live at the end, by the lanes of their
-/// targets.
+/// targets. `reached`: the furthest place that a cursor tells of.
 pub fn feed(
     identity: Identity,
     segment_bytes: usize,
     found: FoundLog,
+    reached: Place,
     seed: u64,
 ) -> (Feed, HashMap<u32, Vec<SeriesRef>>) {
     let mut table = Table::new(seed);
@@ -50,9 +53,8 @@ pub fn feed(
     );
     let mut decoded = Decoded::default();
     let mut bound = 0;
-    let mut survivors = Survivors::default();
-    // With another number of cores, targets of this log may be elsewhere now.
-    let own = found.samples.iter().all(|segment| segment.header.identity.epoch == identity.epoch);
+    let reached = reached.max(Place::new(found.highest_seq, 0));
+    let survivors = Survivors::find(&found.samples, identity.epoch, reached, table.bound());
     let mut log = Log::open(
         identity,
         segment_bytes,
@@ -61,7 +63,6 @@ pub fn feed(
         seed,
         &mut |payload, base_time| {
             if decode_samples(payload, base_time, &mut decoded).is_ok() {
-                survivors.read(&decoded, table.bound());
                 for (series, time) in decoded.refs.iter().zip(&decoded.times) {
                     // Forgotten before the record was written, or its definition is lost.
                     forgotten.remove(&series.0);
@@ -75,7 +76,7 @@ pub fn feed(
     table.recovered(&forgotten, bound);
     log.set_refs_bound(bound);
     descriptions.recovered();
-    let live = if own { survivors.by_lane(&table) } else { HashMap::new() };
+    let live = survivors.by_lane(&table);
     (Feed { log, dictionary, table, descriptions }, live)
 }
 
@@ -140,7 +141,7 @@ mod tests {
             ..FoundLog::default()
         };
         let next = Identity { start: 2, ..identity };
-        let (mut feed, live) = feed(next, SEGMENT, log_found, 2);
+        let (mut feed, live) = feed(next, SEGMENT, log_found, Place::ZERO, 2);
         assert_eq!(live, HashMap::from([(0, vec![SeriesRef(0)])]));
         let newest = feed.log.segments().map(|segment| segment.seq).max().expect("some");
         feed.log.retire(newest);
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn what_series_were_said_to_be_survives_a_restart_and_cleaning() {
         let identity = Identity { store: [1; 16], shard: 0, start: 1, epoch: 1 };
-        let (mut feed, _) = feed(identity, SEGMENT, FoundLog::default(), 1);
+        let (mut feed, _) = feed(identity, SEGMENT, FoundLog::default(), Place::ZERO, 1);
         feed.dictionary.give_spare(0, Region::heap(SEGMENT));
         let content = |help: &str| {
             let mut content = Vec::new();
@@ -183,7 +184,7 @@ mod tests {
         let dictionary = found(feed.dictionary.regions().map(copy).filter(begun).collect());
         let log_found = FoundLog { dictionary, ..FoundLog::default() };
         let next = Identity { start: 2, ..identity };
-        let (feed, _) = super::feed(next, SEGMENT, log_found, 2);
+        let (feed, _) = super::feed(next, SEGMENT, log_found, Place::ZERO, 2);
         check(&feed);
         assert_eq!(feed.descriptions.used_after(0).count(), 2);
         assert_eq!((feed.table.len(), feed.dictionary.counters().lost), (3, 0));
