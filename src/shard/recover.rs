@@ -7,9 +7,7 @@ use crate::model::SeriesRef;
 use crate::series::{Descriptions, Feed, Table};
 use crate::shard::FoundLog;
 use crate::shard::survivors::Survivors;
-use crate::wal::{
-    Decoded, Dictionary, DictionaryEntry, Identity, Log, Place, Seq, decode_samples,
-};
+use crate::wal::{Decoded, Dictionary, DictionaryEntry, Identity, Log, Place, Seq, decode_samples};
 
 /// Reads the dictionary in full, and the samples of the segments that came with their bytes: for the newest
 /// timestamps, and for refs that they mention. Also gives the series that were live at the end, by the lanes of their

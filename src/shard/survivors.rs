@@ -34,12 +34,14 @@ impl Survivors {
             }
             end = Place::new(seq, 0);
             let read = segment.examine(&mut |finding| match finding {
-                Finding::Record { kind: RecordKind::Samples | RecordKind::Histograms, payload, .. } => {
-                    match decode_samples(payload, segment.basis(), &mut decoded) {
-                        Ok(()) => survivors.read(&decoded),
-                        Err(_) => survivors.forget(),
-                    }
-                }
+                Finding::Record {
+                    kind: RecordKind::Samples | RecordKind::Histograms,
+                    payload,
+                    ..
+                } => match decode_samples(payload, segment.basis(), &mut decoded) {
+                    Ok(()) => survivors.read(&decoded),
+                    Err(_) => survivors.forget(),
+                },
                 Finding::Record { .. } => {}
                 Finding::Hole { .. } => survivors.forget(),
             });
