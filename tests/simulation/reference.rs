@@ -114,7 +114,8 @@ pub struct Replay<'a> {
     ends: &'a [i64],
     life: u32,
     live: BTreeSet<u32>,
-    /// The process has been another since the last scrape.
+    /// What is live is at most what is said to be: the process has been another since the last scrape, or that one
+    /// failed on one of several pages.
     doubtful: bool,
     page: Option<usize>,
 }
@@ -166,12 +167,14 @@ impl<'a> Replay<'a> {
         }
         if up == 0.0 {
             assert!(group.values.is_empty(), "C4: {at}: a failed scrape has values: {group:?}");
-            let met = match group.reports[&2] as u64 {
-                0 => BTreeSet::new(),
+            let (met, certain) = match group.reports[&2] as u64 {
+                0 => (BTreeSet::new(), true),
                 samples => self.rejected(&at, group, samples),
             };
             self.end(&at, group, &met);
-            return self.settle(met);
+            self.settle(met);
+            self.doubtful = !certain;
+            return;
         }
         assert_eq!(up, 1.0, "{at}: up");
         self.page(&at, group);
@@ -230,9 +233,11 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The series of the page that failed at its bad line, after all good ones had been met (SCR-64).
-    fn rejected(&mut self, at: &str, group: &Group, samples: u64) -> BTreeSet<u32> {
+    /// The series of the page that failed at its bad line, after all good ones had been met (SCR-64). Not every page that
+    /// was served was read: where several may have been, all their series, and false.
+    fn rejected(&mut self, at: &str, group: &Group, samples: u64) -> (BTreeSet<u32>, bool) {
         let first = self.page.map_or(0, |page| page + 1);
+        let mut found: Option<(BTreeSet<u32>, bool)> = None;
         for number in first..self.exporter.pages.len() {
             let page = &self.exporter.pages[number];
             if !(page.malformed && page.life == self.life && page.samples == samples) {
@@ -241,12 +246,23 @@ impl<'a> Replay<'a> {
             let met: BTreeSet<u32> = self.kept(number).into_iter().collect();
             let gone: BTreeSet<u32> = self.live.difference(&met).copied().collect();
             let some = self.exporter.toggled || self.doubtful;
-            if group.markers == gone || some && group.markers.is_subset(&gone) {
-                self.page = Some(number);
-                return met;
+            if !(group.markers == gone || some && group.markers.is_subset(&gone)) {
+                continue;
+            }
+            match &mut found {
+                None => {
+                    self.page = Some(number);
+                    found = Some((met, true));
+                }
+                Some((all, certain)) => {
+                    *certain &= *all == met;
+                    all.extend(met);
+                }
             }
         }
-        panic!("L8: {at}: no page fails like this: {samples} samples, {:?}", group.markers)
+        found.unwrap_or_else(|| {
+            panic!("L8: {at}: no page fails like this: {samples} samples, {:?}", group.markers)
+        })
     }
 
     /// The series of a page that relabeling leaves and that have no timestamps of their own.
