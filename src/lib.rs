@@ -18,6 +18,7 @@ pub mod wal;
 pub mod series;
 pub mod append;
 pub mod scrape;
+pub mod receive;
 pub mod send;
 pub mod shard;
 

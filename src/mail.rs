@@ -10,7 +10,8 @@ use crate::auth::SigV4;
 use crate::base::{Histogram, Timestamp};
 use crate::http::{Proxies, Url};
 use crate::model::{
-    ExemplarCounts, Losses, Refusals, RemoteMessage, Shortage, StatusPolicy, Target,
+    ExemplarCounts, Losses, Push, PushOutcome, Refusals, RemoteMessage, Shortage, StatusPolicy,
+    Target,
 };
 use crate::relabel::Rule;
 use crate::tls;
@@ -37,6 +38,8 @@ pub enum Order {
     /// What the shard's files may take from now on, and what they must leave free on the filesystem, in bytes. For the
     /// driver's disk helper; the shard itself has no use for it.
     Budget { bytes_max: u64, free_bytes_min: u64 },
+    /// Put this into the log and answer with [`Notice::Pushed`] of the same number.
+    Push { number: u64, push: Box<Push> },
     /// Answer with [`Notice::Report`] of the same number.
     Report { number: u64, targets: bool },
     /// Answer with [`Notice::Beat`] of the same number; the time it takes is the core's stall.
@@ -72,6 +75,11 @@ pub enum Notice {
     },
     /// A failed scrape of a job that asks for such notices.
     Failed(Box<Failure>),
+    /// What became of [`Order::Push`].
+    Pushed {
+        number: u64,
+        outcome: Box<PushOutcome>,
+    },
     Stopped {
         shard: u16,
     },
@@ -264,6 +272,7 @@ pub struct Report {
     pub shard: u16,
     pub number: u64,
     pub scrape: ScrapeMeters,
+    pub pushes: PushMeters,
     pub jobs: Vec<JobMeters>,
     pub log: LogMeters,
     pub endpoints: Vec<EndpointMeters>,
@@ -275,7 +284,21 @@ pub struct Report {
     pub targets: Vec<TargetState>,
 }
 
-/// Law L1: `offered = appended + refused`, where offered is scraped + generated.
+/// What came by pushes: a request has a part for each shard that keeps some of its series.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PushMeters {
+    pub pushes: u64,
+    /// Samples in them. Of law L1, as those that are scraped and generated.
+    pub received: u64,
+    /// Those of the samples that were refused; [`ScrapeMeters::refused`] has them too.
+    pub refused: Refusals,
+    /// Parts that are to be sent again.
+    pub deferred: u64,
+    /// Parts that came again after all of them had been dealt with.
+    pub repeated: u64,
+}
+
+/// Law L1: `offered = appended + refused`, where offered is scraped + generated + received by pushes.
 #[derive(Clone, Debug, Default)]
 pub struct ScrapeMeters {
     pub targets: u64,

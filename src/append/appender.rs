@@ -124,6 +124,12 @@ impl Batch {
         self.histograms.push(series, histogram, timestamp.unwrap_or(self.time.0))
     }
 
+    /// As [`Batch::push_histogram`], of one that is packed already.
+    #[must_use]
+    pub fn push_packed(&mut self, series: SeriesRef, packed: &[u8], timestamp: i64) -> bool {
+        self.histograms.push_packed(series, packed, timestamp)
+    }
+
     /// Samples, histograms among them.
     pub fn len(&self) -> usize {
         self.refs.len() + self.histograms.refs.len()
@@ -154,6 +160,18 @@ impl Batch {
     }
 }
 
+/// A sample that was not admitted, for who must know which.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turned {
+    pub series: SeriesRef,
+    /// Milliseconds.
+    pub time: i64,
+    /// Bits of the value; 0 of a histogram.
+    pub mark: u64,
+    pub histogram: bool,
+    pub reason: Refusal,
+}
+
 /// Accepts or refuses. Owns no storage: the feed is lent to it.
 #[derive(Debug, Default)]
 pub struct Appender {
@@ -167,6 +185,8 @@ pub struct Appender {
     /// Hash of each series' last exemplar.
     latest: HashMap<u32, u64>,
     window_ms: i64,
+    /// Somebody wants to know what is not admitted.
+    noted: Option<Vec<Turned>>,
     _here: PhantomData<*const ()>,
 }
 
@@ -214,6 +234,21 @@ impl Appender {
         let own = self.append(feed, batch, frame, now);
         batch.begin(batch.lane, batch.time);
         own.and(outcome)
+    }
+
+    /// As [`Appender::commit`]; what is not admitted is also added to `turned`, in the order of the batch, floats
+    /// before histograms.
+    pub fn commit_noting(
+        &mut self,
+        feed: &mut Feed,
+        batch: &mut Batch,
+        now: Now,
+        turned: &mut Vec<Turned>,
+    ) -> Result<Place, Full> {
+        self.noted = Some(core::mem::take(turned));
+        let outcome = self.commit(feed, batch, now);
+        *turned = self.noted.take().unwrap_or_default();
+        outcome
     }
 
     /// Takes the samples out of the batch whose series are at home in other lanes, as when two targets show the same
@@ -345,7 +380,8 @@ impl Appender {
         let mut kept = 0;
         for at in 0..batch.refs.len() {
             let time = if batch.times.is_empty() { batch.time.0 } else { batch.times[at] };
-            let admitted = self.admits(feed, batch.refs[at], time, segment);
+            let mark = batch.values[at].to_bits();
+            let admitted = self.admits(feed, batch.refs[at], time, segment, Some(mark));
             if admitted {
                 guests |= feed.table.home(batch.refs[at]) != own;
                 if kept != at {
@@ -366,7 +402,7 @@ impl Appender {
         let mut owners = core::mem::take(&mut batch.histograms.exemplars);
         let mut starts = core::mem::take(&mut batch.histograms.starts);
         batch.histograms.retain(|series, time| {
-            let admitted = self.admits(feed, series, time, segment);
+            let admitted = self.admits(feed, series, time, segment, None);
             guests |= admitted && feed.table.home(series) != own;
             if !admitted {
                 self.drop_beside(&mut owners, &mut starts, series);
@@ -400,12 +436,25 @@ impl Appender {
         }
     }
 
+    /// `mark`: bits of the value; `None`: it is a histogram.
     #[inline]
-    fn admits(&mut self, feed: &mut Feed, series: SeriesRef, time: i64, segment: Seq) -> bool {
-        match feed.table.admit(series, time, self.window_ms, segment) {
+    fn admits(
+        &mut self,
+        feed: &mut Feed,
+        series: SeriesRef,
+        time: i64,
+        segment: Seq,
+        mark: Option<u64>,
+    ) -> bool {
+        let reason = match feed.table.admit(series, time, self.window_ms, segment) {
             Admission::Admitted => return true,
-            Admission::Duplicate => self.refused.add(Refusal::DuplicateTimestamp, 1),
-            Admission::OutOfOrder => self.refused.add(Refusal::OutOfOrder, 1),
+            Admission::Duplicate => Refusal::DuplicateTimestamp,
+            Admission::OutOfOrder => Refusal::OutOfOrder,
+        };
+        self.refused.add(reason, 1);
+        if let Some(noted) = &mut self.noted {
+            let (histogram, mark) = (mark.is_none(), mark.unwrap_or(0));
+            noted.push(Turned { series, time, mark, histogram, reason });
         }
         false
     }

@@ -47,6 +47,18 @@ impl HistogramColumns {
         true
     }
 
+    /// The same for one that is packed already.
+    pub(super) fn push_packed(&mut self, series: SeriesRef, packed: &[u8], time: i64) -> bool {
+        if packed.len() > limits::HISTOGRAM_BYTES {
+            return false;
+        }
+        self.bodies.extend_from_slice(packed);
+        self.refs.push(series);
+        self.times.push(time);
+        self.lengths.push(packed.len() as u32);
+        true
+    }
+
     /// Keeps those for which `keep(series, time)` holds.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(SeriesRef, i64) -> bool) {
         let (mut kept, mut from, mut to) = (0, 0, 0);

@@ -10,4 +10,4 @@ mod exemplars;
 mod histograms;
 mod starts;
 
-pub use appender::{Appender, Batch};
+pub use appender::{Appender, Batch, Turned};

@@ -58,6 +58,20 @@ pub const REQUEST_BLOCK_BYTES: usize = 1_000_000;
 /// Most and fewest that may be configured of either: one sample must fit, and memory be bounded.
 pub const REQUEST_BYTES_MIN: usize = 64 << 10;
 pub const REQUEST_BYTES_MAX: usize = 64 << 20;
+/// The body of a pushed request as it comes (spec: HTTP-51), and what it may be decoded to.
+pub const PUSH_BODY_BYTES: usize = 32 << 20;
+pub const PUSH_DECODED_BYTES: usize = 32 << 20;
+/// Texts of one pushed request, and its samples with its series and exemplars: what is a few bytes each on the wire takes
+/// ten times as many in memory.
+pub const PUSH_SYMBOLS: usize = 1 << 20;
+pub const PUSH_ITEMS: usize = 1 << 20;
+/// Labels of one pushed series, and its native histograms or exemplars.
+pub const PUSH_LABELS: usize = 1 << 13;
+pub const PUSH_HISTOGRAMS: usize = 1 << 15;
+/// Bytes of all pushed requests that are being worked on, as they came and decoded: beyond, pushers are told to wait.
+pub const PUSHED_BYTES: usize = 192 << 20;
+/// Pushed samples taken in by one core in one turn.
+pub const PUSH_TURN: usize = 2048;
 /// Stencils of one log: samples of series beyond are compressed in the usual way.
 pub const STENCIL_BYTES: usize = 256 << 20;
 

@@ -19,6 +19,7 @@ mod failure_log;
 mod jobs;
 mod load;
 mod placement;
+mod pushes;
 mod quotas;
 mod start;
 mod truncation;

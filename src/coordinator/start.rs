@@ -29,6 +29,8 @@ use crate::io::{
     mailbox, preflight, start_core,
 };
 use crate::mail::{Notice, Order};
+use crate::model::RemoteMessage;
+use crate::receive::Accepted;
 use crate::shard::{FoundLog, Plan, Taken};
 use crate::telemetry::Logger;
 use crate::web;
@@ -88,7 +90,7 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let shards = build.cores(&store, &notices_in)?;
     let (asks_in, asks) = unbounded();
     let (phase, phases) = watch::channel(web::Phase::Starting);
-    let settings = web_settings(&flags, &listeners)?;
+    let settings = web_settings(&flags, &listeners, cores)?;
     let web = web::serve(listeners, settings, gate, asks_in, phases)
         .map_err(|error| refuse(1, format!("cannot start the admin server: {error}")))?;
     let signals = signals().map_err(|error| refuse(1, format!("cannot watch signals: {error}")))?;
@@ -209,6 +211,7 @@ const FREE_BYTES_MIN: u64 = 64 << 20;
 fn web_settings(
     flags: &Flags,
     listeners: &[std::net::TcpListener],
+    shards: u16,
 ) -> Result<web::Settings, Refusal> {
     let port = listeners.first().and_then(|listener| listener.local_addr().ok());
     let port = port.map_or(9090, |address| address.port());
@@ -225,7 +228,19 @@ fn web_settings(
         page_title: flags.page_title.clone(),
         user_assets: flags.user_assets.clone(),
         flags: flags.all(),
+        receivers: receivers(flags, shards),
     })
+}
+
+fn receivers(flags: &Flags, shards: u16) -> web::Receivers {
+    let takes = |messages: &Vec<String>, message: RemoteMessage| {
+        messages.iter().any(|name| name == message.name())
+    };
+    let remote_write = flags.remote_write_receiver.as_ref().map(|messages| Accepted {
+        v1: takes(messages, RemoteMessage::V1),
+        v2: takes(messages, RemoteMessage::V2),
+    });
+    web::Receivers { remote_write, shards, seed: draw() }
 }
 
 /// What the system asks of us.
@@ -395,17 +410,22 @@ impl Build<'_> {
 
 /// Secret to this process.
 fn seed(store: &Store, shard: u16) -> u64 {
-    let mut bytes = [0; 8];
-    let drawn = fs::File::open("/dev/urandom")
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
-    let mut seed = u64::from_le_bytes(bytes);
-    if drawn.is_err() {
+    let mut seed = draw();
+    if seed == 0 {
         // Still different for every start and shard.
         seed = stable_hash(&store.id())
             ^ u64::from(store.start()) << 16
             ^ u64::from(std::process::id());
     }
     seed ^ u64::from(shard).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// True randomness; 0 if there is none.
+fn draw() -> u64 {
+    let mut bytes = [0; 8];
+    let drawn = fs::File::open("/dev/urandom")
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    if drawn.is_ok() { u64::from_le_bytes(bytes) } else { 0 }
 }
 
 /// The same on every run of this host with these external labels; another on a replica (SCR-1).

@@ -23,6 +23,7 @@ use crate::coordinator::credentials::{Credentials, WITHHELD};
 use crate::coordinator::failure_log::FailureLog;
 use crate::coordinator::jobs::Jobs;
 use crate::coordinator::load::{contents, load_config};
+use crate::coordinator::pushes::Pushes;
 use crate::coordinator::quotas::{Quotas, share};
 use crate::coordinator::start::{Signal, system_roots};
 use crate::coordinator::truncation::{DiskBudget, decide, expire, shares};
@@ -83,6 +84,7 @@ pub struct Coordinator {
     /// Counts questions and beats.
     number: u64,
     questions: Vec<Question>,
+    pushes: Pushes,
     next_tick: Instant,
     next_beat: Instant,
     next_secrets: Instant,
@@ -129,6 +131,7 @@ impl Coordinator {
             recovery: now.instant.since(Instant(0)),
             number: 0,
             questions: Vec::new(),
+            pushes: Pushes::default(),
             next_tick: now.instant + TICK,
             next_beat: now.instant,
             next_secrets: now.instant + SECRETS,
@@ -243,6 +246,7 @@ impl Coordinator {
                 self.parts.logger.log(level, "shard", &message, &fields);
             }
             Notice::Failed(failure) => self.note_failure(&failure),
+            Notice::Pushed { number, outcome } => self.pushes.heard(number, *outcome),
             Notice::Stopped { shard } => {
                 if let Some(core) = self.parts.shards.get_mut(usize::from(shard)) {
                     core.stopped = true;
@@ -311,6 +315,10 @@ impl Coordinator {
                 let until = self.parts.clock.now().instant + PATIENCE;
                 let reports = HashMap::new();
                 self.questions.push(Question { number, reply, reports, until });
+            }
+            Ask::Push { parts, reply } => {
+                let shards = &mut self.parts.shards;
+                self.number = self.pushes.asked(self.number, parts, reply, shards);
             }
             Ask::Cardinality { reply } => {
                 let directory = self.parts.store.path().to_owned();
@@ -599,9 +607,10 @@ impl Coordinator {
     }
 
     fn end(self) -> ExitCode {
-        let Coordinator { parts, discovery, questions, .. } = self;
+        let Coordinator { parts, discovery, questions, pushes, .. } = self;
         drop(discovery);
         drop(questions);
+        drop(pushes);
         let mut clean = true;
         for mut core in parts.shards {
             clean &= core.stopped;

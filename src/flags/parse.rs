@@ -79,6 +79,8 @@ pub struct Flags {
     /// As written; empty: the path of the external URL.
     pub route_prefix: String,
     pub enable_lifecycle: bool,
+    /// Names of the messages that may be pushed; `None`: nothing may.
+    pub remote_write_receiver: Option<Vec<String>>,
     pub web_config_file: Option<PathBuf>,
     pub user_assets: Option<PathBuf>,
     pub page_title: String,
@@ -313,6 +315,7 @@ fn refuse(given: &Given) -> Result<(), Exit> {
 
 fn typed(given: &Given) -> Result<Flags, Exit> {
     let (features, warnings) = features(given)?;
+    let receiver_messages = messages(given)?;
     let reload = given.switch("config.auto-reload")
         || features.iter().any(|name| name == "auto-reload-config");
     // spec: CLI-4
@@ -345,6 +348,9 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
         external_url,
         route_prefix: given.text("web.route-prefix"),
         enable_lifecycle: given.switch("web.enable-lifecycle"),
+        remote_write_receiver: given
+            .switch("web.enable-remote-write-receiver")
+            .then_some(receiver_messages),
         web_config_file: given.path("web.config.file"),
         user_assets: given.path("web.user-assets"),
         page_title: given.text("web.page-title"),
@@ -453,8 +459,7 @@ fn check_idle(given: &Given) -> Result<(), Exit> {
             Time => given.time(spec.name).map(drop)?,
             Size => given.size(spec.name).map(drop)?,
             Ratio => ratio(given, spec.name)?,
-            List => messages(given, spec.name)?,
-            Switch | Text => {}
+            List | Switch | Text => {}
         }
     }
     // spec: CLI-40
@@ -475,7 +480,8 @@ fn ratio(given: &Given, name: &str) -> Result<(), Exit> {
 }
 
 // spec: CLI-16
-fn messages(given: &Given, name: &str) -> Result<(), Exit> {
+fn messages(given: &Given) -> Result<Vec<String>, Exit> {
+    let name = "web.remote-write-receiver.accepted-protobuf-messages";
     let names = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];
     let messages = given.list(name);
     for (at, message) in messages.iter().enumerate() {
@@ -486,7 +492,7 @@ fn messages(given: &Given, name: &str) -> Result<(), Exit> {
             return Err(bad(name, message, "given twice"));
         }
     }
-    Ok(())
+    Ok(messages)
 }
 
 /// Bytes: a whole number with a unit, all powers of 1024 (`1KB` = `1KiB` = 1024), or a plain `0`.

@@ -105,6 +105,39 @@ pub fn snappy(encoder: &mut SnappyEncoder, raw: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(encoder.output.get(..len).unwrap_or(&[]));
 }
 
+/// Why a request's body cannot be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnappyError {
+    Malformed,
+    /// It says that it is so many bytes.
+    TooLong(u64),
+}
+
+impl fmt::Display for SnappyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SnappyError::Malformed => f.write_str("snappy: corrupt input"),
+            SnappyError::TooLong(bytes) => {
+                write!(f, "snappy: decoded block of {bytes} bytes is too large")
+            }
+        }
+    }
+}
+
+/// What a block of Snappy says its decoded length is, if that is at most `most`.
+pub fn snappy_len(block: &[u8], most: usize) -> Result<usize, SnappyError> {
+    let len = snap::raw::decompress_len(block).map_err(|_| SnappyError::Malformed)?;
+    if len > most { Err(SnappyError::TooLong(len as u64)) } else { Ok(len) }
+}
+
+/// Decodes a block that says that it is at most `most` bytes; no more memory is taken, whatever it holds.
+pub fn unsnappy(block: &[u8], most: usize) -> Result<Vec<u8>, SnappyError> {
+    let mut out = vec![0; snappy_len(block, most)?];
+    let decoded = snap::raw::Decoder::new().decompress(block, &mut out);
+    out.truncate(decoded.map_err(|_| SnappyError::Malformed)?);
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -256,6 +289,20 @@ mod tests {
             snappy(&mut encoder, &raw, &mut out);
             assert!(snap::raw::Decoder::new().decompress_vec(&out).expect("valid") == raw);
         }
+    }
+
+    #[test]
+    fn a_block_that_says_it_is_long_is_refused_before_memory_is_taken() {
+        let (mut encoder, mut out) = (SnappyEncoder::default(), Vec::new());
+        snappy(&mut encoder, &page(100), &mut out);
+        assert_eq!(unsnappy(&out, 1 << 20), Ok(page(100)));
+        assert_eq!(unsnappy(&out, 100), Err(SnappyError::TooLong(page(100).len() as u64)));
+        assert_eq!(unsnappy(&out[..50], 1 << 20), Err(SnappyError::Malformed));
+        assert_eq!(
+            unsnappy(&[0xff, 0xff, 0xff, 0xff, 0x0f], 1 << 20).map(drop),
+            Err(SnappyError::TooLong(u64::from(u32::MAX)))
+        );
+        assert_eq!(unsnappy(&[], 10), Err(SnappyError::Malformed));
     }
 
     proptest::proptest! {

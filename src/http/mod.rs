@@ -22,7 +22,7 @@ mod retry_after;
 mod url;
 
 pub use client::{Part, ResponseReader};
-pub use encoding::{Decoder, SnappyEncoder, snappy};
+pub use encoding::{Decoder, SnappyEncoder, SnappyError, snappy, snappy_len, unsnappy};
 pub use error::HttpError;
 pub use gzip::Gzip;
 pub use head::Head;

@@ -12,6 +12,10 @@ pub enum Refusal {
     Filtered,
     /// A native histogram with too many buckets for a log record.
     HistogramTooLarge,
+    /// A pushed native histogram that contradicts itself.
+    InvalidHistogram,
+    /// A pushed series without a name, with a label twice, or with texts that are not UTF-8.
+    InvalidLabels,
     /// Too many labels for a log record.
     LabelsTooLong,
     /// A classic histogram that cannot be made into a native one, because it contradicts itself.
@@ -27,11 +31,13 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 10] = [
+    pub const ALL: [Refusal; 12] = [
         Refusal::DiskFull,
         Refusal::DuplicateTimestamp,
         Refusal::Filtered,
         Refusal::HistogramTooLarge,
+        Refusal::InvalidHistogram,
+        Refusal::InvalidLabels,
         Refusal::LabelsTooLong,
         Refusal::NotConvertible,
         Refusal::OutOfBounds,
@@ -53,6 +59,8 @@ impl Refusal {
             Refusal::HistogramTooLarge => 7,
             Refusal::NotConvertible => 8,
             Refusal::SeriesLimit => 9,
+            Refusal::InvalidHistogram => 10,
+            Refusal::InvalidLabels => 11,
         }
     }
 
@@ -62,6 +70,8 @@ impl Refusal {
             Refusal::DuplicateTimestamp => "duplicate_timestamp",
             Refusal::Filtered => "filtered",
             Refusal::HistogramTooLarge => "histogram_too_large",
+            Refusal::InvalidHistogram => "invalid_histogram",
+            Refusal::InvalidLabels => "invalid_labels",
             Refusal::LabelsTooLong => "labels_too_long",
             Refusal::NotConvertible => "histogram_not_convertible",
             Refusal::OutOfBounds => "out_of_bounds",

@@ -8,6 +8,7 @@ use crate::append::Appender;
 use crate::base::{Ask, Conn, Dialer, Instant, Now, Owner, limits};
 use crate::mail::{Assignment, Level, Notice, Order, Recovery};
 use crate::model::Loss;
+use crate::receive::{self, Intake};
 use crate::scrape::{Lent, Pools};
 use crate::send::{Endpoint, Letters, Outlook, Scratch, Stencils, cursor_file, endpoint_key};
 use crate::series::Feed;
@@ -45,6 +46,7 @@ pub struct Shard {
     pub(super) ledger: Ledger,
     pub(super) recovery: Recovery,
     pub(super) pools: Pools,
+    pub(super) intake: Intake,
     pub(super) endpoints: Vec<Option<Endpoint>>,
     pub(super) dialer: Dialer,
     external: Vec<u8>,
@@ -134,6 +136,7 @@ impl Shard {
             found,
             appender: Appender::default(),
             pools: Pools::new(seed, phase_seed, survivors, now.instant),
+            intake: Intake::default(),
             endpoints: Vec::new(),
             dialer: Dialer::default(),
             external: Vec::new(),
@@ -226,7 +229,7 @@ impl Shard {
     pub fn deadline(&self, now: Instant) -> Instant {
         let scrapes = match (self.gate, self.stopping) {
             (_, Some(_)) => Instant::NEVER,
-            (Gate::Open, None) => self.pools.deadline(),
+            (Gate::Open, None) => self.pools.deadline().min(self.intake.wake()),
             (Gate::Shut(until), None) => until,
         };
         let stop = match self.stopping {
@@ -269,6 +272,24 @@ impl Shard {
         act(&mut self.pools, &mut lent);
         let failures = self.pools.failures.drain(..).map(Box::new);
         self.effects.extend(failures.map(|failure| Effect::Notice(Notice::Failed(failure))));
+    }
+
+    fn receive(&mut self, now: Now) {
+        let has_room = self.upkeep.sheds || self.feeds[0].log.has_room();
+        self.intake.work(&mut receive::Lent {
+            now,
+            feed: &mut self.feeds[0],
+            appender: &mut self.appender,
+            may_wait: self.upkeep.shortage.is_none(),
+            has_room,
+        });
+    }
+
+    fn tell_pushers(&mut self) {
+        let answers = self.intake.answers();
+        self.effects.extend(answers.map(|(number, outcome)| {
+            Effect::Notice(Notice::Pushed { number, outcome: Box::new(outcome) })
+        }));
     }
 
     fn sending(
@@ -322,7 +343,11 @@ impl Shard {
         let end = self.feeds[0].log.end();
         if self.gate == Gate::Open && self.stopping.is_none() {
             self.scraping(now, |pools, lent| pools.tick(lent));
+            self.receive(now);
+        } else if self.stopping.is_some() {
+            self.intake.turn_away(&mut self.appender);
         }
+        self.tell_pushers();
         self.note_commits(end, now);
         for number in 0..self.endpoints.len() as u32 {
             self.sending(now, number, |endpoint, outlook| endpoint.tick(outlook));
@@ -404,6 +429,7 @@ impl Shard {
                 self.give_up_of_removed(log as usize, Seq(below), Loss::Expired);
             }
             Order::Budget { .. } => {}
+            Order::Push { number, push } => self.intake.take(number, push),
             Order::Report { number, targets } => {
                 let report = self.report(number, targets);
                 self.effects.push_back(Effect::Notice(Notice::Report(Box::new(report))));

@@ -11,7 +11,7 @@
 //! - A turn is bounded: no event makes `handle` run longer than a few hundred microseconds.
 //! - `deadline()` is never later than the first thing that is due.
 //!
-//! May use: base, model, mail, series, wal, append, scrape, send.
+//! May use: base, model, mail, series, wal, append, scrape, receive, send.
 
 mod degraded;
 mod effect;

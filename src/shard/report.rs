@@ -17,6 +17,7 @@ impl Shard {
             shard: self.number,
             number,
             scrape,
+            pushes: self.intake.meters,
             jobs: self.pools.job_meters(),
             endpoints: endpoints.map(|endpoint| endpoint.report(&self.feeds, decoded)).collect(),
             log: self.log_meters(),

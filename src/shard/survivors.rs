@@ -1,14 +1,16 @@
 //! Which series were live when the process before this one ended, as far as the log still tells.
 //!
 //! The newest sample of a series says which target showed it, and whether it was a marker. A sample with a timestamp of its
-//! own gets no marker, so its series is not live in this sense. Only what was written without a gap up to the very end
+//! own gets no marker, so its series is not live in this sense, nor is one that was pushed: who pushed it says when it ends. Only what was written without a gap up to the very end
 //! counts: what is missing may have held markers.
 
 use std::collections::HashMap;
 
 use crate::model::{SeriesRef, is_stale};
 use crate::series::Table;
-use crate::wal::{Decoded, Finding, FoundSegment, Place, RecordKind, decode_samples};
+use crate::wal::{
+    Decoded, Finding, FoundSegment, Place, RecordKind, decode_samples, is_pushed_lane,
+};
 
 /// Per ref, while the log is read from its oldest to its newest record.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl Survivors {
             let Some(lane) = self.lanes.get_mut(series.0 as usize) else { continue };
             // A histogram has no float.
             let stale = decoded.values.get(index).is_some_and(|value| is_stale(*value));
-            let live = !stale && *time == decoded.time;
+            let live = !stale && *time == decoded.time && !is_pushed_lane(decoded.lane);
             *lane = live.then_some(decoded.lane);
         }
     }
@@ -107,8 +109,9 @@ mod tests {
         read(100, 5, &[(1, 5, 1.0), (2, 5, 1.0), (3, 4, 1.0), (u32::MAX, 5, 1.0)]);
         read(200, 6, &[(7, 6, 1.0), (2, 6, 1.0)]);
         read(100, 7, &[(1, 7, stale_marker()), (4, 7, f64::NAN)]);
+        read(crate::wal::pushed_lane(5), 8, &[(2, 8, 1.0), (5, 8, 1.0)]);
         let live = |slot: usize| survivors.lanes.get(slot).copied().flatten();
-        assert_eq!([1, 2, 3, 4, 7].map(live), [None, Some(200), None, Some(100), Some(200)]);
+        assert_eq!([1, 2, 3, 4, 5, 7].map(live), [None, None, None, Some(100), None, Some(200)]);
     }
 
     const SEGMENT: usize = limits::SEGMENT_BYTES_MIN;

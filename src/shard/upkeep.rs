@@ -189,8 +189,12 @@ impl Shard {
     fn sweep(&mut self, now: Now) {
         self.upkeep.retired = false;
         let mut pinned = vec![false; self.feeds[0].table.bound()];
-        for series in self.pools.pinned() {
-            pinned[series.0 as usize] = true;
+        let pushed = self.intake.pinned(now.instant);
+        for series in self.pools.pinned().chain(pushed) {
+            // What is remembered of pushes may be of series that are gone.
+            if let Some(pinned) = pinned.get_mut(series.0 as usize) {
+                *pinned = true;
+            }
         }
         let feed = &mut self.feeds[0];
         let oldest = feed.log.start().seq();

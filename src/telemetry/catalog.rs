@@ -103,6 +103,7 @@ catalog! {
     TARGET_OUT_OF_BOUNDS Counter "prometheus_target_scrapes_sample_out_of_bounds_total" "Samples refused as too far in the future.";
 
     TARGET_FLUSHED Counter "prometheus_target_scrapes_cache_flush_forced_total" "Times that texts of failed pages were forgotten because there were too many.";
+    API_INVALID_LABELS Counter "prometheus_api_remote_write_invalid_labels_samples_total" "Pushed samples whose labels are no labels.";
 
     SD_TARGETS Gauge "prometheus_sd_discovered_targets" "Targets known to discovery, before relabeling.";
     SD_FAILED_CONFIGS Gauge "prometheus_sd_failed_configs" "Discovery configurations that could not be started.";
@@ -133,8 +134,12 @@ catalog! {
     CREDENTIAL_SOURCES Gauge "corelane_credential_sources" "Servers of tokens and temporary keys that jobs and endpoints need.";
     CREDENTIALS_MISSING Gauge "corelane_credentials_missing" "Those of which there is no credential that is good: their jobs fail, their endpoints wait.";
     CREDENTIAL_FAILURES Counter "corelane_credential_failures_total" "Times that one gave no credential; it is asked again.";
-    SCRAPED Counter "corelane_samples_scraped_total" "Samples read from pages. Scraped and generated are appended or refused.";
+    SCRAPED Counter "corelane_samples_scraped_total" "Samples read from pages. Scraped, generated and received are appended or refused.";
     GENERATED Counter "corelane_samples_generated_total" "Samples made here: report series and staleness markers.";
+    RECEIVED Counter "corelane_samples_received_total" "Samples that were pushed.";
+    PUSHES Counter "corelane_pushes_total" "Parts of pushed requests: each shard that keeps some of its series has one.";
+    PUSHES_DEFERRED Counter "corelane_pushes_deferred_total" "Those that could not be taken in full for now: their senders were told to come again.";
+    PUSHES_REPEATED Counter "corelane_pushes_repeated_total" "Those that came again after they had been dealt with.";
     REFUSED Counter "corelane_samples_refused_total" "Samples that did not enter the log, by reason.";
     APPENDED Counter "corelane_wal_appended_samples_total" "Samples that entered the log.";
     APPENDED_BYTES Counter "corelane_wal_appended_bytes_total" "Bytes of records appended to the log.";

@@ -12,6 +12,10 @@ type Figure = (&'static Metric, fn(&Report) -> u64);
 const BY_SHARD: &[Figure] = &[
     (&SCRAPED, |report| report.scrape.scraped),
     (&GENERATED, |report| report.scrape.generated),
+    (&RECEIVED, |report| report.pushes.received),
+    (&PUSHES, |report| report.pushes.pushes),
+    (&PUSHES_DEFERRED, |report| report.pushes.deferred),
+    (&PUSHES_REPEATED, |report| report.pushes.repeated),
     (&APPENDED, |report| report.log.appended),
     (&APPENDED_BYTES, |report| report.log.appended_bytes),
     (&RECORDS, |report| report.log.records),
@@ -51,11 +55,17 @@ const TOTALS: &[Figure] = &[
     (&TARGET_BUCKETS_EXCEEDED, |report| report.scrape.exceeded_bucket_limit),
     (&TARGET_SAMPLES_EXCEEDED, |report| report.scrape.exceeded_sample_limit),
     (&TARGET_BODY_EXCEEDED, |report| report.scrape.exceeded_body_size_limit),
-    (&TARGET_DUPLICATE, |report| report.scrape.refused.get(Refusal::DuplicateTimestamp)),
-    (&TARGET_OUT_OF_ORDER, |report| report.scrape.refused.get(Refusal::OutOfOrder)),
     (&TARGET_FLUSHED, |report| report.scrape.cache_flushes),
-    (&TARGET_OUT_OF_BOUNDS, |report| report.scrape.refused.get(Refusal::OutOfBounds)),
+    (&API_INVALID_LABELS, |report| report.scrape.refused.get(Refusal::InvalidLabels)),
+    (&TARGET_DUPLICATE, |report| of_scrapes(report, Refusal::DuplicateTimestamp)),
+    (&TARGET_OUT_OF_ORDER, |report| of_scrapes(report, Refusal::OutOfOrder)),
+    (&TARGET_OUT_OF_BOUNDS, |report| of_scrapes(report, Refusal::OutOfBounds)),
 ];
+
+/// Refused samples that were not pushed.
+fn of_scrapes(report: &Report, reason: Refusal) -> u64 {
+    report.scrape.refused.get(reason).saturating_sub(report.pushes.refused.get(reason))
+}
 
 pub(super) fn write(page: &mut Page, reports: &[Report]) {
     let shards: Vec<String> = reports.iter().map(|report| report.shard.to_string()).collect();

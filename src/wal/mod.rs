@@ -127,7 +127,8 @@ pub use map::{Ahead, Fuse, Region};
 pub use place::{Identity, Mark, Place, Seq};
 pub use request::{DiskAnswer, DiskRequest};
 pub use samples::{
-    Beside, Decoded, Samples, decode_samples, exemplars_in, home_of_lane, is_histograms, lane_of,
+    Beside, Decoded, Samples, decode_samples, exemplars_in, home_of_lane, is_histograms,
+    is_pushed_lane, lane_of, pushed_lane,
 };
 pub use segment::{Finding, FoundSegment, Full, RecordKind, Retired, Unkept};
 pub use slot::{CURSOR_BYTES, CURSOR_SLOTS};

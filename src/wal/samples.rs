@@ -295,6 +295,20 @@ pub fn lane_of(payload: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(payload.get(1..5)?.try_into().ok()?))
 }
 
+/// The lane of pushed samples that are at home in this one. The hash of a target's is among these sixteen once in 268
+/// million.
+pub fn pushed_lane(home: u8) -> u32 {
+    PUSHED_LANES + u32::from(home) % CONNECTIONS as u32
+}
+
+/// True for samples that were pushed: no target of ours shows their series.
+pub fn is_pushed_lane(lane: u32) -> bool {
+    lane >= PUSHED_LANES
+}
+
+const PUSHED_LANES: u32 = u32::MAX - (CONNECTIONS as u32 - 1);
+const _: () = assert!(PUSHED_LANES.is_multiple_of(CONNECTIONS as u32));
+
 /// The lane, of those that a cursor tells apart, that samples with this hash go by.
 pub fn home_of_lane(lane: u32) -> u8 {
     (lane % CONNECTIONS as u32) as u8

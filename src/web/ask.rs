@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::mail::Report;
-use crate::model::{Labels, Target};
+use crate::model::{Labels, Push, PushOutcome, Target};
 use crate::telemetry::ProcessState;
 
 /// A question. A dropped `reply` counts as no answer.
@@ -16,6 +16,8 @@ pub enum Ask {
     Report { targets: bool, reply: oneshot::Sender<Snapshot> },
     /// What makes many series. Takes a while, on a thread of its own.
     Cardinality { reply: oneshot::Sender<Result<Cardinality, String>> },
+    /// Put these into the logs of their shards; answered when all are there, or refused.
+    Push { parts: Vec<(u16, Push)>, reply: oneshot::Sender<PushOutcome> },
     /// Load the configuration again; answered when that is done. The text says what is wrong.
     Reload { reply: oneshot::Sender<Result<(), String>> },
     /// End the process; answered when that has been noted.

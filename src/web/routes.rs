@@ -7,10 +7,11 @@ use axum::http::header::HeaderName;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 
+use crate::receive::Accepted;
 use crate::telemetry::{ProcessState, Usage, render};
 use crate::web::pages::Page;
 use crate::web::server::Desk;
-use crate::web::{Phase, answer, api, asset, pages};
+use crate::web::{Phase, answer, api, asset, pages, receive};
 
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,10 @@ enum Route {
     Unknown,
     Version,
 }
+
+/// Flags of receivers.
+const REMOTE_WRITE: &str = "web.enable-remote-write-receiver";
+const OTLP: &str = "web.enable-otlp-receiver";
 
 const READ: &str = "GET, HEAD";
 const READ_OR_POST: &str = "GET, HEAD, POST";
@@ -73,10 +78,8 @@ impl Route {
             return (Route::Api(query), name);
         }
         match path {
-            "write" => (Route::Receiver("web.enable-remote-write-receiver"), "/api/v1/write"),
-            "otlp/v1/metrics" => {
-                (Route::Receiver("web.enable-otlp-receiver"), "/api/v1/otlp/v1/metrics")
-            }
+            "write" => (Route::Receiver(REMOTE_WRITE), "/api/v1/write"),
+            "otlp/v1/metrics" => (Route::Receiver(OTLP), "/api/v1/otlp/v1/metrics"),
             "notifications/live" => (Route::Live, "/api/v1/notifications/live"),
             // spec: HTTP-32
             "query" | "query_range" | "query_exemplars" | "format_query" | "parse_query"
@@ -125,8 +128,8 @@ impl Route {
 
 /// Answers every request.
 pub(super) async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    // Not the whole request: its body cannot be shared while an answer is awaited, and none is read.
-    let (parts, _) = request.into_parts();
+    // Not the whole request: its body cannot be shared while an answer is awaited, and only that of a push is read.
+    let (parts, body) = request.into_parts();
     let uri = &parts.uri;
     let full = uri.path();
     let prefix = desk.settings.route_prefix.as_str();
@@ -140,7 +143,13 @@ pub(super) async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> R
     let (route, name) = Route::of(path);
     let rules = desk.gate.rules();
     let mut response = match desk.gate.admit(&rules, &parts.headers).await {
-        Ok(()) => respond(&desk, route, &parts.method, uri, path).await,
+        Ok(()) => match taken(&desk, route, &parts.method) {
+            Some(accepted) => receive::write(&desk, accepted, &parts.headers, body).await,
+            None => {
+                drop(body);
+                respond(&desk, route, &parts.method, uri, path).await
+            }
+        },
         Err(refusal) => refusal,
     };
     if path.starts_with("/api/") {
@@ -148,6 +157,12 @@ pub(super) async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> R
     }
     desk.count(name, response.status().as_u16());
     answer::compressed(&parts.headers, rules.dress(response)).await
+}
+
+/// The messages that are taken, if the request is a push that is to be read.
+fn taken(desk: &Desk, route: Route, method: &Method) -> Option<Accepted> {
+    let push = route == Route::Receiver(REMOTE_WRITE) && takes(route, method);
+    if push && desk.phase() == Phase::Ready { desk.settings.receivers.remote_write } else { None }
 }
 
 async fn respond(
@@ -270,11 +285,11 @@ mod tests {
     use crate::base::Timestamp;
     use crate::config::{Config, parse};
     use crate::mail::{EndpointMeters, Level, Report, TargetState};
-    use crate::model::{Labels, Scheme, Target};
+    use crate::model::{Labels, PushOutcome, Scheme, Target};
     use crate::telemetry::{LogFormat, Logger, PoolState};
     use crate::web::{
-        Ask, Cardinality, ExternalUrl, Gate, KnownTarget, Origins, Phase, PoolView, Settings,
-        Snapshot, bind, route_prefix, serve,
+        Ask, Cardinality, ExternalUrl, Gate, KnownTarget, Origins, Phase, PoolView, Receivers,
+        Settings, Snapshot, bind, route_prefix, serve,
     };
 
     fn settings() -> Settings {
@@ -290,6 +305,7 @@ mod tests {
             user_assets: None,
             origins: Origins::new(".*").expect("good"),
             flags: vec![("config.file".to_owned(), "p.yml".to_owned())],
+            receivers: Receivers { remote_write: None, shards: 1, seed: 1 },
         }
     }
 
@@ -367,6 +383,10 @@ mod tests {
                     match ask {
                         Ask::Report { reply, .. } => drop(reply.send(snapshot())),
                         Ask::Cardinality { reply } => drop(reply.send(Ok(Cardinality::default()))),
+                        Ask::Push { parts, reply } => {
+                            let samples = parts.iter().map(|(_, push)| push.len() as u64).sum();
+                            drop(reply.send(PushOutcome { samples, ..PushOutcome::default() }));
+                        }
                         Ask::Reload { reply } => drop(reply.send(Err("no such file".to_owned()))),
                         Ask::Quit { reply } => drop(reply.send(())),
                     }

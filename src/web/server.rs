@@ -12,13 +12,17 @@ use std::thread::JoinHandle;
 
 use axum::Router;
 use crossbeam_channel::Sender;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::base::limits;
+use crate::model::{Push, PushOutcome};
 use crate::web::connection::Doorway;
 use crate::web::past::Past;
-use crate::web::{Ask, Cardinality, ExternalUrl, Gate, Origins, Phase, Snapshot, routes};
+use crate::web::{
+    Ask, Cardinality, ExternalUrl, Gate, Origins, Phase, Receivers, Snapshot, routes,
+};
 
 /// How long answers under way may take once the process ends.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -53,6 +57,7 @@ pub struct Settings {
     pub origins: Origins,
     /// Every flag with its value.
     pub flags: Vec<(String, String)>,
+    pub receivers: Receivers,
 }
 
 /// Starts the thread `web`. It ends, after answers under way, when the sender of `phase` is dropped.
@@ -84,6 +89,7 @@ pub fn serve(
         past: Mutex::default(),
         recent: Mutex::default(),
         counted: AsyncMutex::default(),
+        pushed: Arc::new(Semaphore::new(limits::PUSHED_BYTES)),
     };
     std::thread::Builder::new().name("web".to_owned()).spawn(move || {
         runtime.block_on(run(listeners, Arc::new(desk)));
@@ -139,6 +145,8 @@ pub(super) struct Desk {
     past: Mutex<Past>,
     recent: Mutex<Option<(Instant, bool, Arc<Snapshot>)>>,
     counted: AsyncMutex<Option<(Instant, Result<Cardinality, String>)>>,
+    /// Bytes that pushes may still take.
+    pushed: Arc<Semaphore>,
 }
 
 impl Desk {
@@ -186,6 +194,19 @@ impl Desk {
         let found = answer.await.unwrap_or_else(|_| Err(gone()));
         *counted = Some((Instant::now(), found.clone()));
         found
+    }
+
+    /// Room for a push; `None`: too much is being worked on.
+    pub(super) fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        Arc::clone(&self.pushed).try_acquire_many_owned(bytes).ok()
+    }
+
+    /// Hands parts to their shards; what is given ends with an error if the process does.
+    pub(super) fn push(&self, parts: Vec<(u16, Push)>) -> Option<oneshot::Receiver<PushOutcome>> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.try_send(Ask::Push { parts, reply }).ok()?;
+        Some(answer)
     }
 
     /// Takes as long as the reload (spec: HTTP-42).

@@ -34,7 +34,7 @@ pub const OWNED: &[Owned] = &[
     owned("memchr", "memchr", &["exposition/", "http/client.rs", "scrape/page.rs"]),
     owned("regex", "regex", &["relabel/pattern.rs"]),
     owned("md-5", "md5", &["config/remote.rs", "relabel/apply.rs"]),
-    owned("prost", "prost", &["inspect/tests/export.rs", "send/symbols.rs", "send/tests.rs", "wire/"]),
+    owned("prost", "prost", &["inspect/tests/export.rs", "receive/", "send/symbols.rs", "send/tests.rs", "wire/"]),
     owned("httparse", "httparse", &["http/head.rs"]),
     owned(
         "snap",

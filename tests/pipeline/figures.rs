@@ -59,8 +59,9 @@ impl Figures {
     /// What was offered was appended or refused, what an endpoint was to get has a verdict or waits for one.
     pub fn assert_laws(&self) {
         let all = |name: &str| self.sum(name, "");
-        let offered =
-            all("corelane_samples_scraped_total") + all("corelane_samples_generated_total");
+        let offered = all("corelane_samples_scraped_total")
+            + all("corelane_samples_generated_total")
+            + all("corelane_samples_received_total");
         let kept = all("corelane_wal_appended_samples_total");
         let refused = all("corelane_samples_refused_total");
         assert_eq!(offered, kept + refused, "offered = appended + refused");

@@ -27,3 +27,7 @@ pub fn victoria_metrics() -> PathBuf {
 pub fn vmauth() -> PathBuf {
     peer("victoria-metrics", "vmauth")
 }
+
+pub fn vmagent() -> PathBuf {
+    peer("victoria-metrics", "vmagent")
+}

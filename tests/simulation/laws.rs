@@ -21,13 +21,14 @@ use crate::world::{Books, World};
 /// what it had not been given then may be gone.
 pub fn books_balance(report: &Report, between: bool, was_cut: bool, given_up: bool) {
     let scrape = &report.scrape;
-    let offered = scrape.scraped + scrape.generated;
+    let offered = scrape.scraped + scrape.generated + report.pushes.received;
     let settled = report.log.appended + scrape.refused.total();
     assert!(
         offered == settled || !between,
-        "L1: between pages: {between}: scraped {} + generated {} = appended {} + refused {:?}",
+        "L1: between pages: {between}: scraped {} + generated {} + received {} = appended {} + refused {:?}",
         scrape.scraped,
         scrape.generated,
+        report.pushes.received,
         report.log.appended,
         scrape.refused
     );

@@ -542,6 +542,7 @@ impl World {
             Notice::Beat { .. }
             | Notice::Full { .. }
             | Notice::Failed(_)
+            | Notice::Pushed { .. }
             | Notice::Stopped { .. } => {}
             Notice::Epoch { shard: from, endpoint, lowest } => {
                 assert_eq!(from, shard);
