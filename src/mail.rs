@@ -190,6 +190,10 @@ pub struct Job {
     pub inject_zeros: bool,
     /// That time is kept with its samples.
     pub keep_starts: bool,
+    /// Series are labelled with type and unit of their family.
+    pub type_and_unit: bool,
+    /// A new target is scraped at once, not only when its phase comes.
+    pub at_once: bool,
     /// Key into [`Assignment::tls`] for https targets.
     pub tls: u32,
 }

@@ -144,6 +144,9 @@ pub fn set_features(flags: &Flags, made: &mut Assignment) {
     for job in &mut made.jobs {
         job.inject_zeros = flags.feature("created-timestamp-zero-ingestion");
         job.keep_starts = flags.feature("st-storage");
+        job.type_and_unit = flags.feature("type-and-unit-labels");
+        job.extra_report |= flags.feature("extra-scrape-metrics");
+        job.at_once = flags.scrape_at_once;
     }
 }
 
@@ -181,6 +184,8 @@ fn job(config: &ScrapeConfig, tls: u32) -> Job {
         transport: Transport::default(),
         inject_zeros: false,
         keep_starts: false,
+        type_and_unit: false,
+        at_once: false,
         tls,
     }
 }

@@ -105,6 +105,8 @@ pub struct Flags {
     pub wal_sync: WalSync,
     pub wal_backend: WalBackend,
     pub removed_endpoint_grace: Duration,
+    /// A new target does not wait for its phase.
+    pub scrape_at_once: bool,
     /// To be logged once the logger exists: message and the name it is about.
     pub warnings: Vec<(&'static str, String)>,
     values: Vec<(String, String)>,
@@ -374,6 +376,7 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
             [given.choice("wal.full", &["shed-oldest", "refuse-new"])?],
         wal_sync,
         removed_endpoint_grace: given.time("wal.removed-endpoint-grace")?,
+        scrape_at_once: given.switch("scrape.at-once"),
         wal_backend: [WalBackend::Auto, WalBackend::Mmap, WalBackend::Pwrite]
             [given.choice("wal.backend", &["auto", "mmap", "pwrite"])?],
         warnings,

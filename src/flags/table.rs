@@ -184,6 +184,7 @@ pub const FLAGS: &[FlagSpec] = &[
     works("cluster.members", Count, "1", "Agents that share the targets of this configuration."),
     works("cluster.member", Text, "0", "Which of them this is, from 0; a name that ends in its number will do."),
     works("cluster.replication", Count, "1", "How many of them scrape each target."),
+    works("scrape.at-once", Switch, "false", "Scrape a new target at once, and from then on when its phase comes."),
     works("runtime", Choice(&["auto", "uring", "epoll"]), "auto", "What waits for the network."),
     works("pin", Switch, "true", "Bind each core's thread to its CPU."),
     works("storage.agent.max-bytes", Size, "0", "Disk that the log may take, such as 8GiB; 0: automatic. Beyond it the oldest samples go."),
@@ -201,7 +202,7 @@ pub(super) const FEATURES: &[(&str, bool)] = &[
     ("created-timestamp-zero-ingestion", false),
     ("delayed-compaction", false),
     ("exemplar-storage", false),
-    ("extra-scrape-metrics", true),
+    ("extra-scrape-metrics", false),
     ("fast-startup", false),
     ("memory-snapshot-on-shutdown", false),
     ("metadata-wal-records", false),
@@ -221,7 +222,7 @@ pub(super) const FEATURES: &[(&str, bool)] = &[
     ("search-api", false),
     ("st-storage", false),
     ("st-synthesis", true),
-    ("type-and-unit-labels", true),
+    ("type-and-unit-labels", false),
     ("use-uncached-io", false),
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::base::{Timestamp, seeded_hash};
 use crate::exposition::Entry as Item;
-use crate::model::{Description, MetricType};
+use crate::model::{Description, LabelsBuilder, MetricType};
 use crate::series::Feed;
 
 /// The family named last on the page. Buffers are reused.
@@ -93,6 +93,33 @@ impl Family {
         let number = feed.describe(content, now);
         self.number = Some(number);
         number
+    }
+
+    /// Writes type and unit to the labels of a series of this family, whatever the page says of those.
+    // spec: SCR-75
+    pub fn put_on(&self, labels: &mut LabelsBuilder) {
+        let name = labels.get("__name__");
+        if self.name.is_empty() || !self.is_begun_by(name) && !self.has(name) {
+            return;
+        }
+        if self.metric_type != MetricType::Unknown {
+            labels.set("__type__", self.metric_type.name());
+        }
+        if !self.unit.is_empty() {
+            labels.set("__unit__", &self.unit);
+        }
+    }
+
+    /// True for a series of a family whose samples count since some time.
+    pub fn counts(&self, series: &str) -> bool {
+        let counting = [MetricType::Counter, MetricType::Histogram, MetricType::Summary];
+        counting.contains(&self.metric_type) && self.has(series)
+    }
+
+    /// True for the series that says since when those of this family count.
+    pub fn is_begun_by(&self, series: &str) -> bool {
+        let family = series.strip_suffix("_created");
+        family.is_some_and(|family| family == self.name && self.counts(family))
     }
 
     /// Whether the series is of this family.

@@ -66,6 +66,9 @@ impl Resolver {
             error => Broken::Grammar(error.to_string()),
         })?;
         let about = family.number(self.labels.get("__name__"), feed, now);
+        if job.type_and_unit {
+            family.put_on(&mut self.labels);
+        }
         if job.honor_labels {
             self.honor(target);
         } else {

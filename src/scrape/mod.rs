@@ -14,6 +14,7 @@
 mod cache;
 mod caps;
 mod convert;
+mod created;
 mod family;
 mod farewell;
 mod labels;

@@ -15,6 +15,7 @@ use crate::model::{
 use crate::scrape::cache::{Cache, Entry, Pass};
 use crate::scrape::caps::Room;
 use crate::scrape::convert::Converter;
+use crate::scrape::created::Created;
 use crate::scrape::family::Family;
 use crate::scrape::labels::{Broken, Resolved, Resolver};
 use crate::series::Feed;
@@ -52,6 +53,7 @@ pub struct Page {
     pub(super) parser: Parser,
     pub(super) converter: Converter,
     pub(super) families: Families,
+    pub(super) created: Created,
     pub family: Family,
     /// The cache has forgotten its texts, though not its series.
     pub relearns: bool,
@@ -121,6 +123,7 @@ impl Default for Page {
             parser: Parser::new(Format::Text),
             converter: Converter::default(),
             families: Families::default(),
+            created: Created::default(),
             family: Family::default(),
             relearns: false,
             decoder: Decoder::Identity,
@@ -160,6 +163,7 @@ impl Page {
         self.partial.clear();
         self.done = 0;
         self.families.reset();
+        self.created.reset();
         self.family.reset();
         self.relearns = false;
         self.converter.reset();
@@ -285,6 +289,7 @@ impl Page {
             }
         }
         self.finish_conversion(around)?;
+        self.keep_created(around);
         self.parser.finish().map_err(|error| PageError::Text(error.to_string()))?;
         if self.over_limit {
             Err(PageError::SampleLimit)
@@ -387,6 +392,9 @@ impl Page {
         self.line += 1;
         match self.parser.line(line) {
             Ok(Item::Series(series)) if !around.histograms.convert => {
+                if self.reads_created(around) && self.take_created(&series, around) {
+                    return Ok(());
+                }
                 self.sample(&series, around)?;
                 self.hold_line(line);
                 Ok(())
@@ -399,6 +407,7 @@ impl Page {
             }
             Ok(item) => {
                 self.family.line(&item, line);
+                self.created.end_family();
                 self.joins = 0;
                 Ok(())
             }
@@ -511,6 +520,9 @@ impl Page {
         if let Some(exemplar) = &series.exemplar {
             self.exemplar(found, exemplar, timestamp);
         }
+        if self.reads_created(around) {
+            self.note(series.text, found, timestamp);
+        }
         self.keep_start(found, series, timestamp, around);
         Ok(())
     }
@@ -536,7 +548,7 @@ impl Page {
     /// The sample that is about to be taken in says when its counting began.
     // spec: SCR-70: a zero there, if it is news
     #[inline(never)]
-    fn begun(
+    pub(super) fn begun(
         &mut self,
         found: SeriesRef,
         series: &Series<'_>,

@@ -190,6 +190,9 @@ impl Pools {
             (self.scrapes.len() - 1) as u32
         });
         let mut scrape = Scrape::new(index, job, target, self.phase_seed, now);
+        if self.jobs[job as usize].at_once {
+            scrape.begin_at_once(now);
+        }
         if let Some(series) = self.survivors.remove(&scrape.lane()) {
             scrape.revive(series);
         }

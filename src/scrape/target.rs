@@ -71,6 +71,8 @@ pub struct Scrape {
     pub(super) next_tick: Instant,
     /// Timestamp that the next tick should have (SCR-3).
     pub(super) ideal: Timestamp,
+    /// The tick that comes after one before the target's phase.
+    phase_tick: Option<(Instant, Timestamp)>,
     pub(super) started: Instant,
     pub(super) timestamp: Timestamp,
     url: Option<Url>,
@@ -115,6 +117,7 @@ impl Scrape {
             renews: false,
             next_tick,
             ideal,
+            phase_tick: None,
             started: Instant(0),
             timestamp: Timestamp(0),
             url: None,
@@ -161,9 +164,18 @@ impl Scrape {
             .chain(page)
     }
 
+    /// It does not wait for its phase, unless that is near.
+    pub fn begin_at_once(&mut self, now: Now) {
+        if self.next_tick.since(now.instant) > self.target.interval / 10 {
+            self.phase_tick = Some((self.next_tick, self.ideal));
+            (self.next_tick, self.ideal) = (now.instant, now.timestamp);
+        }
+    }
+
     /// The phase is found anew; a running scrape goes on.
     pub fn set_interval(&mut self, interval: Duration, phase_seed: u64, now: Now) {
         self.target.interval = interval;
+        self.phase_tick = None;
         (self.next_tick, self.ideal) = first_tick(self.state.identity ^ phase_seed, interval, now);
     }
 
@@ -234,6 +246,9 @@ impl Scrape {
         }
         let start = self.phase == Phase::Idle;
         let ideal = self.ideal;
+        if let Some(tick) = self.phase_tick.take() {
+            (self.next_tick, self.ideal) = tick;
+        }
         while self.next_tick <= now.instant {
             self.next_tick = self.next_tick + self.target.interval;
             self.ideal = Timestamp(self.ideal.0 + self.target.interval.as_millis() as i64);
@@ -624,6 +639,7 @@ fn format_seconds(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{HistogramRules, Labels, Scheme};
 
     #[test]
     fn a_target_keeps_its_phase_whenever_it_starts() {
@@ -635,6 +651,37 @@ mod tests {
             assert!(ideal.0 >= start && ideal.0 < start + 15_000);
             assert_eq!(tick.since(now.instant).as_millis() as i64, ideal.0 - start);
         }
+    }
+
+    #[test]
+    fn a_target_that_begins_at_once_goes_on_at_its_phase() {
+        let target = || Target {
+            labels: Labels::default(),
+            discovered: Labels::default(),
+            scheme: Scheme::Http,
+            address: "host:1".to_owned(),
+            unix_socket: String::new(),
+            path: "/".to_owned(),
+            interval: Duration::from_secs(15),
+            timeout: Duration::from_secs(10),
+            histograms: HistogramRules::default(),
+        };
+        let (mut at_once, mut near) = (0, 0);
+        for start in (0..15_000).step_by(500) {
+            let now = Now { instant: Instant(77), timestamp: Timestamp(start) };
+            let mut scrape = Scrape::new(0, 0, target(), 3, now);
+            let phase = (scrape.next_tick, scrape.ideal);
+            scrape.begin_at_once(now);
+            if phase.0.since(now.instant) > Duration::from_millis(1500) {
+                at_once += 1;
+                assert_eq!((scrape.next_tick, scrape.ideal), (now.instant, now.timestamp));
+                assert_eq!(scrape.phase_tick, Some(phase));
+            } else {
+                near += 1;
+                assert_eq!(((scrape.next_tick, scrape.ideal), scrape.phase_tick), (phase, None));
+            }
+        }
+        assert!(at_once > near && near > 0);
     }
 
     #[test]

@@ -455,6 +455,56 @@ fn begun(at: u8, value: f64) -> Vec<u8> {
     page
 }
 
+// spec: SCR-39, SCR-70
+#[test]
+fn lines_that_say_when_others_began_are_taken_in_when_asked() {
+    let page = b"# TYPE c counter\nc_total{a=\"1\"} 4\nc_total{a=\"2\"} 5\n\
+        c_created{a=\"2\"} 12.5\nc_created{a=\"1\"} 15\nc_created{a=\"3\"} 15\n\
+        # TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_count 1\nh_sum 2\nh_created 16\n\
+        # TYPE g gauge\ng 1\ng_created 7\n# EOF\n";
+    let mut world = World::new(HistogramRules::default());
+    world.time = 20_000;
+    let got = world.scrape(Format::OpenMetrics, page).expect("a good page");
+    assert_eq!((got.len(), world.zeros.len()), (11, 0));
+    assert_eq!(world.starts, [0; 11]);
+    let mut world = World::new(HistogramRules::default());
+    (world.job.inject_zeros, world.job.keep_starts) = (true, true);
+    let wanted = ["c_total a=1", "c_total a=2", "h_bucket le=+Inf", "h_count", "h_sum"];
+    for time in [20_000, 30_000] {
+        world.time = time;
+        let got = world.scrape(Format::OpenMetrics, page).expect("a good page");
+        let series: Vec<&str> =
+            got.iter().filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series).collect();
+        assert_eq!(series, [&wanted[..], &["g", "g_created"]].concat());
+        assert_eq!(world.starts, [15_000, 12_500, 16_000, 16_000, 16_000, 0, 0]);
+        let zeros = if time == 20_000 { wanted.len() } else { 0 };
+        assert_eq!(world.zeros.len(), zeros, "{:?}", world.zeros);
+    }
+    // Before the counting began there is nothing to say.
+    let mut world = World::new(HistogramRules::default());
+    (world.job.inject_zeros, world.job.keep_starts) = (true, true);
+    world.scrape(Format::OpenMetrics, page).expect("a good page");
+    assert_eq!((world.zeros.len(), world.starts.as_slice()), (0, &[0; 7][..]));
+}
+
+// spec: SCR-75
+#[test]
+fn series_say_type_and_unit_when_asked() {
+    let mut world = World::new(HistogramRules::default());
+    let page = b"# TYPE a_seconds counter\n# UNIT a_seconds seconds\n\
+        a_seconds_total{__type__=\"gauge\",__unit__=\"x\"} 1\na_seconds_created 1\n\
+        # TYPE b unknown\nb{__type__=\"gauge\"} 1\n# EOF\n";
+    world.scrape(Format::OpenMetrics, page).expect("a good page");
+    world.cache.forget_texts();
+    world.job.type_and_unit = true;
+    let got = world.scrape(Format::OpenMetrics, page).expect("a good page");
+    let unit = "__type__=counter __unit__=seconds";
+    let [total, created] = ["total", "created"].map(|name| format!("a_seconds_{name} {unit} 1"));
+    assert_eq!(got, [total.as_str(), created.as_str(), "b __type__=gauge 1"]);
+    let got = world.scrape(Format::Text, b"# TYPE c gauge\nc 1\nd 2\n").expect("a good page");
+    assert_eq!(got, ["c __type__=gauge 1", "d 2"]);
+}
+
 #[test]
 fn beginnings_and_exemplars_of_messages_go_into_the_log() {
     let mut world = World::new(HistogramRules::default());
