@@ -3,4 +3,5 @@
 mod config;
 mod exposition;
 mod protobuf;
+mod replay;
 mod requests;

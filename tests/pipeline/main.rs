@@ -39,6 +39,7 @@ mod cut_files;
 mod damage;
 mod exits;
 mod full_disk;
+mod habits;
 mod inspect;
 mod kills;
 mod laws;
