@@ -17,6 +17,7 @@ mod kubeconfig;
 mod known;
 mod names;
 mod oauth2;
+mod otlp;
 mod parse;
 mod print;
 mod print_sd;

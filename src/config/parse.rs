@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::error::{ConfigError, Warning};
 use crate::config::global::read_global;
 use crate::config::known;
+use crate::config::otlp::read_otlp;
 use crate::config::reader::{Field, Section};
 use crate::config::remote::read_remote_writes;
 use crate::config::scrape::read_scrapes;
@@ -77,12 +78,14 @@ pub(super) fn parse_node(
     read_runtime(top.section("runtime")?)?;
     let out_of_order_time_window = read_storage(top.section("storage")?)?;
     refuse_server_only(&mut top)?;
+    let otlp = read_otlp(top.section("otlp")?)?;
     let scrape_config_files = read_patterns(&top.items("scrape_config_files")?, &context)?;
     let scrape_configs = read_scrapes(&top.items("scrape_configs")?, &global, &[], &mut context)?;
     let names = global.names.validation;
     let remote_write = read_remote_writes(&top.items("remote_write")?, names, &mut context)?;
     top.finish(&[known::TOP])?;
     let config = Config {
+        otlp,
         global,
         scrape_config_files,
         scrape_configs,
@@ -169,7 +172,7 @@ fn read_storage(section: Option<Section<'_>>) -> Result<core::time::Duration, Co
     Ok(window)
 }
 
-/// Sections of a server, and `otlp`, pass only if they ask for nothing.
+/// Sections of a server pass only if they ask for nothing.
 // spec: CFG-3
 fn refuse_server_only(top: &mut Section<'_>) -> Result<(), ConfigError> {
     if let Some(field) = top.take_written("alerting") {
@@ -188,18 +191,6 @@ fn refuse_server_only(top: &mut Section<'_>) -> Result<(), ConfigError> {
             && !field.items()?.is_empty()
         {
             return Err(field.error(format!("field {name} is not allowed in agent mode")));
-        }
-    }
-    if let Some(mut otlp) = top.section("otlp")? {
-        // An effective configuration printed by Prometheus holds just this.
-        let strategy = otlp.take("translation_strategy");
-        if let Some(field) = strategy
-            && field.text()? != "UnderscoreEscapingWithSuffixes"
-        {
-            return Err(field.error("not supported yet"));
-        }
-        if let Some(place) = otlp.first_left() {
-            return Err(place.error("not supported yet"));
         }
     }
     Ok(())

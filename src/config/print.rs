@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use crate::base::{format_duration, limits};
+use crate::config::otlp::strategy;
 use crate::config::print_sd::print_sd;
 use crate::config::remote::PATIENCE;
 use crate::config::size::format_size;
@@ -14,7 +15,7 @@ use crate::config::types::{
     StartAt, TlsConfig,
 };
 use crate::config::url::redacted;
-use crate::model::{HistogramRules, Labels, NameRules, Scheme, TargetGroup};
+use crate::model::{HistogramRules, Labels, NameRules, OtlpRules, Scheme, TargetGroup};
 use crate::relabel::{Action, Rule};
 
 const HIDDEN: &str = "<secret>";
@@ -45,7 +46,34 @@ impl Config {
             p.text("name", &entry.name);
             print_remote_rest(entry, p);
         });
+        if self.otlp != OtlpRules::default() {
+            printer.key("otlp").nested(|p| print_otlp(&self.otlp, p));
+        }
         printer.out
+    }
+}
+
+fn print_otlp(rules: &OtlpRules, p: &mut Printer) {
+    if let Some(strategy) = strategy(rules) {
+        p.text("translation_strategy", strategy);
+    }
+    for (key, names) in [
+        ("promote_resource_attributes", &rules.promote),
+        ("ignore_resource_attributes", &rules.ignore),
+    ] {
+        if !names.is_empty() {
+            p.texts(key, names.iter());
+        }
+    }
+    for (key, flag) in [
+        ("promote_all_resource_attributes", rules.promote_all),
+        ("keep_identifying_resource_attributes", rules.keep_identifying),
+        ("convert_histograms_to_nhcb", rules.custom_buckets),
+        ("promote_scope_metadata", rules.promote_scope),
+        ("label_name_underscore_sanitization", rules.sanitize_underscores),
+        ("label_name_preserve_multiple_underscores", rules.preserve_underscores),
+    ] {
+        p.plain(key, flag);
     }
 }
 

@@ -272,11 +272,6 @@ impl<'a> Section<'a> {
         field.map_or_else(|| self.place.error(message), |field| field.error(message))
     }
 
-    /// Something that was not taken.
-    pub(super) fn first_left(&self) -> Option<&Field<'a>> {
-        self.fields.iter().flatten().map(|(_, field)| field).next()
-    }
-
     /// Refuses what was not taken. `known`: what Prometheus knows and is not obeyed here, with the values that ask
     /// for nothing.
     pub(super) fn finish(self, known: &[&[Known]]) -> Result<(), ConfigError> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::config::discovery::SdConfig;
 use crate::model::{
-    HistogramRules, Labels, NameRules, RemoteMessage, Scheme, StatusPolicy, TargetGroup,
+    HistogramRules, Labels, NameRules, OtlpRules, RemoteMessage, Scheme, StatusPolicy, TargetGroup,
 };
 use crate::relabel::Rule;
 
@@ -22,6 +22,7 @@ pub struct Config {
     /// How much older than the newest sample of its series a sample may be and still be accepted.
     // spec: DB-20
     pub out_of_order_time_window: Duration,
+    pub otlp: OtlpRules,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -29,7 +29,7 @@ use crate::io::{
     mailbox, preflight, start_core,
 };
 use crate::mail::{Notice, Order};
-use crate::model::RemoteMessage;
+use crate::model::{OtlpRules, RemoteMessage};
 use crate::receive::Accepted;
 use crate::shard::{FoundLog, Plan, Taken};
 use crate::telemetry::Logger;
@@ -90,7 +90,9 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
     let shards = build.cores(&store, &notices_in)?;
     let (asks_in, asks) = unbounded();
     let (phase, phases) = watch::channel(web::Phase::Starting);
-    let settings = web_settings(&flags, &listeners, cores)?;
+    let (otlp, rules) = watch::channel(Arc::new(config.otlp.clone()));
+    let receivers = receivers(&flags, cores, rules);
+    let settings = web_settings(&flags, &listeners, receivers)?;
     let web = web::serve(listeners, settings, gate, asks_in, phases)
         .map_err(|error| refuse(1, format!("cannot start the admin server: {error}")))?;
     let signals = signals().map_err(|error| refuse(1, format!("cannot watch signals: {error}")))?;
@@ -110,6 +112,7 @@ fn start(flags: Flags, logger: &Logger) -> Result<Coordinator, Refusal> {
         notices,
         asks,
         phase,
+        otlp,
         web,
         signals,
     })
@@ -211,7 +214,7 @@ const FREE_BYTES_MIN: u64 = 64 << 20;
 fn web_settings(
     flags: &Flags,
     listeners: &[std::net::TcpListener],
-    shards: u16,
+    receivers: web::Receivers,
 ) -> Result<web::Settings, Refusal> {
     let port = listeners.first().and_then(|listener| listener.local_addr().ok());
     let port = port.map_or(9090, |address| address.port());
@@ -228,11 +231,11 @@ fn web_settings(
         page_title: flags.page_title.clone(),
         user_assets: flags.user_assets.clone(),
         flags: flags.all(),
-        receivers: receivers(flags, shards),
+        receivers,
     })
 }
 
-fn receivers(flags: &Flags, shards: u16) -> web::Receivers {
+fn receivers(flags: &Flags, shards: u16, rules: watch::Receiver<Arc<OtlpRules>>) -> web::Receivers {
     let takes = |messages: &Vec<String>, message: RemoteMessage| {
         messages.iter().any(|name| name == message.name())
     };
@@ -240,7 +243,8 @@ fn receivers(flags: &Flags, shards: u16) -> web::Receivers {
         v1: takes(messages, RemoteMessage::V1),
         v2: takes(messages, RemoteMessage::V2),
     });
-    web::Receivers { remote_write, shards, seed: draw() }
+    let otlp = flags.otlp_receiver.then_some(rules);
+    web::Receivers { remote_write, otlp, shards, seed: draw() }
 }
 
 /// What the system asks of us.

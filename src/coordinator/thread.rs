@@ -32,6 +32,7 @@ use crate::disk::Store;
 use crate::flags::Flags;
 use crate::io::{Clock, Runtime};
 use crate::mail::{Assignment, Failure, Level, Notice, Order, Report};
+use crate::model::OtlpRules;
 use crate::telemetry::{Logger, ProcessState, ReloadState};
 use crate::web::{Ask, Phase, Snapshot};
 
@@ -67,6 +68,8 @@ pub struct Parts {
     pub notices: Receiver<Notice>,
     pub asks: Receiver<Ask>,
     pub phase: watch::Sender<Phase>,
+    /// In force for what is pushed by OpenTelemetry.
+    pub otlp: watch::Sender<Arc<OtlpRules>>,
     pub web: JoinHandle<()>,
     pub signals: Receiver<Signal>,
 }
@@ -448,6 +451,7 @@ impl Coordinator {
         for complaint in made.complaints {
             self.parts.logger.error(SOURCE, WITHHELD, &[("err", complaint)]);
         }
+        self.parts.otlp.send_replace(Arc::new(config.otlp.clone()));
         let before = core::mem::replace(&mut self.parts.config, Arc::new(config));
         self.failure_log.reopen();
         self.parts.first = made.assignment;

@@ -81,6 +81,7 @@ pub struct Flags {
     pub enable_lifecycle: bool,
     /// Names of the messages that may be pushed; `None`: nothing may.
     pub remote_write_receiver: Option<Vec<String>>,
+    pub otlp_receiver: bool,
     pub web_config_file: Option<PathBuf>,
     pub user_assets: Option<PathBuf>,
     pub page_title: String,
@@ -282,7 +283,7 @@ fn bad(name: &str, value: &str, why: &str) -> Exit {
     wrong(&format!("invalid value {value:?} for flag --{name}: {why}"))
 }
 
-/// Flags of server mode (code 3) and those that are not supported (code 1).
+/// Flags of server mode (code 3).
 fn refuse(given: &Given) -> Result<(), Exit> {
     let is_given = |spec: &&FlagSpec| {
         let negated = matches!(spec.kind, Switch) && given.has(&format!("no-{}", spec.name));
@@ -299,18 +300,6 @@ fn refuse(given: &Given) -> Result<(), Exit> {
         let names = server_only.join(",");
         let stderr = format!("The following flag(s) can not be used in agent mode: [{names}]\n");
         return Err(Exit { code: 3, stdout: String::new(), stderr });
-    }
-    for spec in FLAGS {
-        let Effect::Refused(reason) = spec.effect else {
-            continue;
-        };
-        let asked = match spec.kind {
-            Switch => given.switch(spec.name),
-            _ => !given.text(spec.name).is_empty(),
-        };
-        if asked {
-            return Err(wrong(&format!("flag --{} is not supported: {reason}", spec.name)));
-        }
     }
     Ok(())
 }
@@ -353,6 +342,7 @@ fn typed(given: &Given) -> Result<Flags, Exit> {
         remote_write_receiver: given
             .switch("web.enable-remote-write-receiver")
             .then_some(receiver_messages),
+        otlp_receiver: given.switch("web.enable-otlp-receiver"),
         web_config_file: given.path("web.config.file"),
         user_assets: given.path("web.user-assets"),
         page_title: given.text("web.page-title"),
@@ -623,7 +613,6 @@ mod tests {
             (&["--storage.agent.wal-segment-size=1GB"], "between 256KiB and 256MiB"),
             (&["--storage.agent.max-bytes=8"], "not a size"),
             (&["--web.external-url=\"http://x\""], "quotes"),
-            (&["--web.enable-otlp-receiver"], "not supported"),
             (&["--config.file=a", "--config.file=b"], "--config.file"),
             (
                 &["--enable-feature=otlp-deltatocumulative,otlp-native-delta-ingestion"],

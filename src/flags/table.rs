@@ -36,8 +36,6 @@ pub enum Kind {
 pub enum Effect {
     /// Accepted, nothing to act on; why.
     NoEffect(&'static str),
-    /// Refused with this reason: ignoring it would lose data or open a door that its user believes shut.
-    Refused(&'static str),
     /// Refused in agent mode, as Prometheus does (CLI-50).
     ServerOnly,
     Works,
@@ -67,21 +65,6 @@ const fn idle(
     }
 }
 
-const fn refused(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    reason: &'static str,
-) -> FlagSpec {
-    FlagSpec {
-        name,
-        kind,
-        default,
-        help: "Not supported: stops the start.",
-        effect: Effect::Refused(reason),
-    }
-}
-
 const fn server(name: &'static str, kind: Kind, default: &'static str) -> FlagSpec {
     FlagSpec {
         name,
@@ -100,7 +83,6 @@ const NO_TRUNCATION: &str =
 const NO_MINIMUM: &str =
     "what every endpoint has is freed at once, and nothing is freed before it has";
 const NO_CHECKPOINT: &str = "there are no checkpoints: labels are kept in a dictionary";
-const NO_RECEIVER: &str = "pushed samples are not received; remove the flag, or push elsewhere";
 
 /// The table. Grouped as Prometheus groups them; ours stand at the end.
 #[rustfmt::skip]
@@ -121,7 +103,7 @@ pub const FLAGS: &[FlagSpec] = &[
     idle("web.enable-admin-api", Switch, "false", NO_QUERY),
     works("web.enable-remote-write-receiver", Switch, "false", "Take remote write at /api/v1/write."),
     works("web.remote-write-receiver.accepted-protobuf-messages", List, "prometheus.WriteRequest,io.prometheus.write.v2.Request", "Messages that are taken there. Repeatable."),
-    refused("web.enable-otlp-receiver", Switch, "false", NO_RECEIVER),
+    works("web.enable-otlp-receiver", Switch, "false", "Take metrics of OpenTelemetry at /api/v1/otlp/v1/metrics."),
     idle("web.console.templates", Text, "consoles", NO_UI),
     idle("web.console.libraries", Text, "console_libraries", NO_UI),
     works("web.page-title", Text, "Corelane", "Title of the pages."),
@@ -231,7 +213,7 @@ pub(super) fn documentation() -> String {
     let mut text = String::from("| Flag | Description | Default |\n| --- | --- | --- |\n");
     for spec in FLAGS {
         let note = match spec.effect {
-            Effect::NoEffect(reason) | Effect::Refused(reason) => format!(" Here: {reason}."),
+            Effect::NoEffect(reason) => format!(" Here: {reason}."),
             Effect::ServerOnly => continue,
             Effect::Works => String::new(),
         };

@@ -28,10 +28,12 @@ pub enum Refusal {
     RolledBack,
     /// A cap on the series of its target or job leaves no room for its series.
     SeriesLimit,
+    /// Pushed as a difference from the sample before, which is not supported.
+    Temporality,
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 12] = [
+    pub const ALL: [Refusal; 13] = [
         Refusal::DiskFull,
         Refusal::DuplicateTimestamp,
         Refusal::Filtered,
@@ -44,6 +46,7 @@ impl Refusal {
         Refusal::OutOfOrder,
         Refusal::RolledBack,
         Refusal::SeriesLimit,
+        Refusal::Temporality,
     ];
 
     /// Its place in files. Never another's, whatever becomes of the reason.
@@ -61,6 +64,7 @@ impl Refusal {
             Refusal::SeriesLimit => 9,
             Refusal::InvalidHistogram => 10,
             Refusal::InvalidLabels => 11,
+            Refusal::Temporality => 12,
         }
     }
 
@@ -78,6 +82,7 @@ impl Refusal {
             Refusal::OutOfOrder => "out_of_order",
             Refusal::RolledBack => "rolled_back",
             Refusal::SeriesLimit => "series_limit",
+            Refusal::Temporality => "temporality",
         }
     }
 }

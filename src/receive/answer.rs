@@ -1,5 +1,6 @@
 //! What a pusher is told.
 
+use crate::base::put_uvarint;
 use crate::model::{PushOutcome, RemoteMessage};
 use crate::wire::headers::{EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, SAMPLES_WRITTEN};
 
@@ -42,6 +43,25 @@ pub fn answer(message: RemoteMessage, outcome: &PushOutcome) -> Answer {
     Answer { status: 400, headers, text }
 }
 
+/// The body of a good answer to a request of OpenTelemetry: an `ExportMetricsServiceResponse`, which says what was refused
+/// if something was. What was refused must not be sent again.
+pub fn answer_otlp(outcome: &PushOutcome) -> Vec<u8> {
+    let mut out = Vec::new();
+    if outcome.refused == 0 {
+        return out;
+    }
+    let words = outcome.words.join("; ");
+    let mut partial = vec![0x08];
+    put_uvarint(&mut partial, outcome.refused);
+    partial.push(0x12);
+    put_uvarint(&mut partial, words.len() as u64);
+    partial.extend_from_slice(words.as_bytes());
+    out.push(0x0a);
+    put_uvarint(&mut out, partial.len() as u64);
+    out.append(&mut partial);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +71,9 @@ mod tests {
         let mut outcome = PushOutcome { samples: 3, exemplars: 1, ..PushOutcome::default() };
         let told = answer(RemoteMessage::V1, &outcome);
         assert_eq!((told.status, told.headers.len()), (204, 0));
+        assert!(answer_otlp(&outcome).is_empty());
+        let refused = PushOutcome { refused: 2, words: vec!["no".to_owned()], ..outcome.clone() };
+        assert_eq!(answer_otlp(&refused), [0x0a, 6, 0x08, 2, 0x12, 2, b'n', b'o']);
         outcome.add(PushOutcome {
             histograms: 2,
             refused: 3,

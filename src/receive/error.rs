@@ -15,6 +15,7 @@ pub enum PushError {
     Encoding(String),
     /// More of something than a request may have.
     TooLarge(&'static str),
+    Gzip,
     Snappy(SnappyError),
     Message(WireError),
 }
@@ -26,7 +27,7 @@ impl PushError {
         match self {
             PushError::ContentType(_) | PushError::Encoding(_) => 415,
             PushError::TooLarge(_) => 413,
-            PushError::Snappy(_) | PushError::Message(_) => 400,
+            PushError::Gzip | PushError::Snappy(_) | PushError::Message(_) => 400,
         }
     }
 }
@@ -38,9 +39,10 @@ impl fmt::Display for PushError {
                 write!(f, "content type {written:?} is not accepted")
             }
             PushError::Encoding(written) => {
-                write!(f, "content encoding {written:?} is not accepted, only snappy is")
+                write!(f, "content encoding {written:?} is not accepted")
             }
             PushError::TooLarge(what) => write!(f, "the request has too many {what}"),
+            PushError::Gzip => f.write_str("gzip: corrupt input"),
             PushError::Snappy(error) => write!(f, "{error}"),
             PushError::Message(error) => write!(f, "the body is no such message: {error}"),
         }

@@ -14,6 +14,9 @@ use crate::wire::{Exemplar, Histogram, Series, read_v1, read_v2};
 /// Bytes that the families of one request may say of themselves: every shard is told.
 const FAMILIES_BYTES: usize = 4 << 20;
 
+/// Labels of all series of a request, packed.
+const LABELS_BYTES: usize = 2 * limits::PUSH_DECODED_BYTES;
+
 /// What a request holds, by shard, and what became of the rest of it. `digest` is the same for the same request only.
 pub fn gather(
     message: RemoteMessage,
@@ -21,8 +24,7 @@ pub fn gather(
     shards: u16,
     digest: u64,
 ) -> Result<(Vec<(u16, Push)>, PushOutcome), PushError> {
-    let parts = (0..shards.max(1)).map(|_| Part::default()).collect();
-    let mut gathering = Gathering { message, parts, ..Gathering::default() };
+    let mut gathering = Gathering::new(message, shards);
     match message {
         RemoteMessage::V1 => read_v1::read(body, |item| match item {
             read_v1::Item::Series(series) => gathering.series(series),
@@ -30,11 +32,7 @@ pub fn gather(
         })?,
         RemoteMessage::V2 => read_v2::read(body, |series| gathering.series(series))?,
     }
-    let parts = gathering.parts.into_iter().zip(0u16..).map(|(part, shard)| {
-        let push = Push { digest, ..part.whole() };
-        (shard, push)
-    });
-    Ok((parts.filter(|(_, push)| !push.is_empty()).collect(), gathering.outcome))
+    Ok(gathering.finish(digest))
 }
 
 /// What goes to one shard.
@@ -60,21 +58,36 @@ impl Part {
     }
 }
 
+/// A request on its way.
 #[derive(Debug, Default)]
-struct Gathering<'a> {
+pub(super) struct Gathering {
     message: RemoteMessage,
     parts: Vec<Part>,
     outcome: PushOutcome,
     /// Series, samples and exemplars so far.
     items: usize,
     family_bytes: usize,
-    sorted: Vec<(&'a [u8], &'a [u8])>,
+    label_bytes: usize,
     packed: Vec<u8>,
     said: Vec<u8>,
 }
 
-impl<'a> Gathering<'a> {
-    fn series(&mut self, series: &Series<'a>) -> Result<(), PushError> {
+impl Gathering {
+    pub(super) fn new(message: RemoteMessage, shards: u16) -> Gathering {
+        let parts = (0..shards.max(1)).map(|_| Part::default()).collect();
+        Gathering { message, parts, ..Gathering::default() }
+    }
+
+    /// A push for each shard that has something to do, and what became of the rest.
+    pub(super) fn finish(self, digest: u64) -> (Vec<(u16, Push)>, PushOutcome) {
+        let parts = self.parts.into_iter().zip(0u16..).map(|(part, shard)| {
+            let push = Push { digest, ..part.whole() };
+            (shard, push)
+        });
+        (parts.filter(|(_, push)| !push.is_empty()).collect(), self.outcome)
+    }
+
+    pub(super) fn series(&mut self, series: &Series<'_>) -> Result<(), PushError> {
         let items = series.len().saturating_add(series.exemplars.len()).saturating_add(1);
         self.items = self.items.saturating_add(items);
         if self.items > limits::PUSH_ITEMS {
@@ -93,7 +106,7 @@ impl<'a> Gathering<'a> {
             return Ok(());
         }
         self.packed.clear();
-        match canonical_series(&series.labels, &mut self.sorted, &mut self.packed) {
+        match canonical_series(&series.labels, &mut Vec::new(), &mut self.packed) {
             Ok(()) => {}
             Err(error @ LabelsError::TooLong) => {
                 self.refuse_series(series, Refusal::LabelsTooLong, &error);
@@ -104,12 +117,17 @@ impl<'a> Gathering<'a> {
                 return Ok(());
             }
         }
+        // A long text that many series name by its number is short on the wire.
+        self.label_bytes = self.label_bytes.saturating_add(self.packed.len());
+        if self.label_bytes > LABELS_BYTES {
+            return Err(PushError::TooLarge("labels"));
+        }
         self.keep(series);
         Ok(())
     }
 
     /// The packed labels are those of the series.
-    fn keep(&mut self, series: &Series<'a>) {
+    fn keep(&mut self, series: &Series<'_>) {
         let shard = shard_of(&self.packed, self.parts.len() as u16);
         let about = self.describe(series, usize::from(shard));
         let Some(part) = self.parts.get_mut(usize::from(shard)) else { return };
@@ -139,7 +157,7 @@ impl<'a> Gathering<'a> {
             }
         }
         for exemplar in &series.exemplars {
-            match put_exemplar(push, exemplar, &mut self.sorted) {
+            match put_exemplar(push, exemplar) {
                 Ok(()) => entry.exemplars = entry.exemplars.saturating_add(1),
                 Err(reason) => push.exemplars_refused.refuse(reason, 1),
             }
@@ -148,7 +166,7 @@ impl<'a> Gathering<'a> {
     }
 
     /// The number of what the series says of its family among the descriptions of its part; 0: nothing.
-    fn describe(&mut self, series: &Series<'a>, shard: usize) -> u32 {
+    fn describe(&mut self, series: &Series<'_>, shard: usize) -> u32 {
         let Some(mut about) = series.about else { return 0 };
         let nothing = about.help.is_empty() && about.unit.is_empty();
         if nothing && about.metric_type == MetricType::Unknown {
@@ -168,7 +186,7 @@ impl<'a> Gathering<'a> {
         descriptions.len() as u32
     }
 
-    fn family(&mut self, said: &Description<'a>) -> Result<(), PushError> {
+    fn family(&mut self, said: &Description<'_>) -> Result<(), PushError> {
         if said.name.is_empty() {
             return Ok(());
         }
@@ -188,18 +206,34 @@ impl<'a> Gathering<'a> {
 
     /// None of the series can be used. In 1.0 those with labels that are no labels are passed over.
     // spec: HTTP-52, HTTP-53
-    fn refuse_series(&mut self, series: &Series<'a>, reason: Refusal, why: &dyn Display) {
+    fn refuse_series(&mut self, series: &Series<'_>, reason: Refusal, why: &dyn Display) {
         let samples = series.len() as u64;
         if let Some(part) = self.parts.first_mut() {
-            part.push.refused.add(reason, samples);
             let exemplars = series.exemplars.len() as u64;
             part.push.exemplars_refused.refuse(ExemplarRefusal::SampleRefused, exemplars);
         }
-        if self.message == RemoteMessage::V1 && reason == Refusal::InvalidLabels {
-            return;
+        let passes = self.message == RemoteMessage::V1 && reason == Refusal::InvalidLabels;
+        let told = if passes { 0 } else { samples.max(1) };
+        self.refuse(reason, samples, told, || {
+            format!("{why} for series {}", shown(&series.labels))
+        });
+    }
+
+    /// Counts samples that are refused, and how many the sender is told of.
+    pub(super) fn refuse(
+        &mut self,
+        reason: Refusal,
+        samples: u64,
+        told: u64,
+        words: impl FnOnce() -> String,
+    ) {
+        if let Some(part) = self.parts.first_mut() {
+            part.push.refused.add(reason, samples);
         }
-        self.outcome.refused = self.outcome.refused.saturating_add(samples.max(1));
-        self.outcome.say(|| format!("{why} for series {}", shown(&series.labels)));
+        self.outcome.refused = self.outcome.refused.saturating_add(told);
+        if told > 0 {
+            self.outcome.say(words);
+        }
     }
 }
 
@@ -221,18 +255,14 @@ fn put_histogram(push: &mut Push, histogram: &Histogram) -> Result<(), (Refusal,
 }
 
 // spec: DB-15
-fn put_exemplar<'a>(
-    push: &mut Push,
-    exemplar: &Exemplar<'a>,
-    sorted: &mut Vec<(&'a [u8], &'a [u8])>,
-) -> Result<(), ExemplarRefusal> {
+fn put_exemplar(push: &mut Push, exemplar: &Exemplar<'_>) -> Result<(), ExemplarRefusal> {
     let chars = |text: &[u8]| core::str::from_utf8(text).map_or(0, |text| text.chars().count());
     let texts = exemplar.labels.iter().flat_map(|(name, value)| [*name, *value]);
     if texts.map(chars).sum::<usize>() > limits::EXEMPLAR_CHARS {
         return Err(ExemplarRefusal::TooLong);
     }
     let before = push.exemplar_labels.len();
-    canonical(&exemplar.labels, sorted, &mut push.exemplar_labels)
+    canonical(&exemplar.labels, &mut Vec::new(), &mut push.exemplar_labels)
         .map_err(|_| ExemplarRefusal::Malformed)?;
     let labels = push.exemplar_labels.len().saturating_sub(before) as u32;
     let Exemplar { value, time, .. } = *exemplar;
@@ -269,7 +299,8 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::model::PackedLabels;
+    use crate::model::{OtlpRules, PackedLabels};
+    use crate::receive::gather_otlp;
     use crate::wire::{remote_v1 as v1, remote_v2 as v2};
 
     fn series(labels: &[(&str, &str)], samples: &[(f64, i64)]) -> v1::TimeSeries {
@@ -381,11 +412,28 @@ mod tests {
         assert_eq!(refused, Some(PushError::TooLarge("samples")));
     }
 
+    #[test]
+    fn a_long_text_that_many_series_name_is_bounded() {
+        let long = "x".repeat(limits::LABELS_BYTES - 100);
+        let series = |_| v2::TimeSeries {
+            labels_refs: vec![1, 2],
+            samples: vec![v2::Sample { value: 1.0, timestamp: 1, start_timestamp: 0 }],
+            ..v2::TimeSeries::default()
+        };
+        let request = v2::Request {
+            symbols: vec![String::new(), "__name__".to_owned(), long],
+            timeseries: (0..2000).map(series).collect(),
+        };
+        let refused = gather(RemoteMessage::V2, &request.encode_to_vec(), 1, 0).err();
+        assert_eq!(refused, Some(PushError::TooLarge("labels")));
+    }
+
     proptest! {
         #[test]
         fn random_bytes_never_panic(bytes: Vec<u8>, shards in 0u16..4) {
             let _ = gather(RemoteMessage::V1, &bytes, shards, 0);
             let _ = gather(RemoteMessage::V2, &bytes, shards, 0);
+            let _ = gather_otlp(&bytes, &OtlpRules::default(), shards, 0);
         }
     }
 }

@@ -22,11 +22,13 @@ mod intake;
 mod known;
 mod labels;
 mod loose;
+mod otlp;
 mod request;
 mod walk;
 
-pub use answer::{Answer, answer};
+pub use answer::{Answer, answer, answer_otlp};
 pub use error::PushError;
 pub use gather::gather;
 pub use intake::{Intake, Lent};
-pub use request::{Accepted, decode, decoded_len, message_of};
+pub use otlp::gather_otlp;
+pub use request::{Accepted, decode, decode_otlp, decoded_len, message_of};

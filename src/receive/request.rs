@@ -1,7 +1,7 @@
 //! What a request says that it is, and its body decoded.
 
 use crate::base::limits;
-use crate::http::{snappy_len, unsnappy};
+use crate::http::{Decoder, snappy_len, unsnappy};
 use crate::model::RemoteMessage;
 use crate::receive::PushError;
 
@@ -63,6 +63,41 @@ pub fn decoded_len(body: &[u8]) -> Result<usize, PushError> {
 /// The message's bytes.
 pub fn decode(body: &[u8]) -> Result<Vec<u8>, PushError> {
     unsnappy(body, limits::PUSH_DECODED_BYTES).map_err(PushError::Snappy)
+}
+
+/// The bytes of a request of OpenTelemetry, at most `most` of them.
+// spec: HTTP-60, but that what is not taken is answered with 415
+pub fn decode_otlp(
+    content_type: Option<&str>,
+    content_encoding: Option<&str>,
+    body: &[u8],
+    most: usize,
+) -> Result<Vec<u8>, PushError> {
+    let written = content_type.unwrap_or("").trim_ascii();
+    let media = written.split(';').next().unwrap_or("").trim_ascii();
+    if !media.eq_ignore_ascii_case(PROTOBUF) {
+        return Err(PushError::ContentType(written.to_owned()));
+    }
+    let encoding = content_encoding.unwrap_or("").trim_ascii();
+    let unknown = |_| PushError::Encoding(encoding.to_owned());
+    let mut decoder = Decoder::for_response(Some(encoding)).map_err(unknown)?;
+    let (mut out, mut used) = (Vec::new(), 0);
+    loop {
+        let room = most.saturating_add(1).saturating_sub(out.len());
+        if room == 0 {
+            return Err(PushError::TooLarge("bytes once it is decoded"));
+        }
+        let before = out.len();
+        let rest = body.get(used..).unwrap_or_default();
+        let taken = decoder.decode(rest, &mut out, room.min(limits::READ_BYTES));
+        let taken = taken.map_err(|_| PushError::Gzip)?;
+        used = used.saturating_add(taken);
+        if taken == 0 && out.len() == before {
+            break;
+        }
+    }
+    decoder.finish().map_err(|_| PushError::Gzip)?;
+    Ok(out)
 }
 
 #[cfg(test)]

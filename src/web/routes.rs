@@ -7,6 +7,7 @@ use axum::http::header::HeaderName;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 
+use crate::model::OtlpRules;
 use crate::receive::Accepted;
 use crate::telemetry::{ProcessState, Usage, render};
 use crate::web::pages::Page;
@@ -144,7 +145,10 @@ pub(super) async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> R
     let rules = desk.gate.rules();
     let mut response = match desk.gate.admit(&rules, &parts.headers).await {
         Ok(()) => match taken(&desk, route, &parts.method) {
-            Some(accepted) => receive::write(&desk, accepted, &parts.headers, body).await,
+            Some(Taken::Write(accepted)) => {
+                receive::write(&desk, accepted, &parts.headers, body).await
+            }
+            Some(Taken::Otlp(rules)) => receive::otlp(&desk, rules, &parts.headers, body).await,
             None => {
                 drop(body);
                 respond(&desk, route, &parts.method, uri, path).await
@@ -159,10 +163,24 @@ pub(super) async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> R
     answer::compressed(&parts.headers, rules.dress(response)).await
 }
 
-/// The messages that are taken, if the request is a push that is to be read.
-fn taken(desk: &Desk, route: Route, method: &Method) -> Option<Accepted> {
-    let push = route == Route::Receiver(REMOTE_WRITE) && takes(route, method);
-    if push && desk.phase() == Phase::Ready { desk.settings.receivers.remote_write } else { None }
+/// A push that is to be read, and by which rules.
+enum Taken {
+    Write(Accepted),
+    Otlp(Arc<OtlpRules>),
+}
+
+fn taken(desk: &Desk, route: Route, method: &Method) -> Option<Taken> {
+    if !takes(route, method) || desk.phase() != Phase::Ready {
+        return None;
+    }
+    let receivers = &desk.settings.receivers;
+    match route {
+        Route::Receiver(REMOTE_WRITE) => receivers.remote_write.map(Taken::Write),
+        Route::Receiver(OTLP) => {
+            receivers.otlp.as_ref().map(|rules| Taken::Otlp(Arc::clone(&rules.borrow())))
+        }
+        _ => None,
+    }
 }
 
 async fn respond(
@@ -305,7 +323,7 @@ mod tests {
             user_assets: None,
             origins: Origins::new(".*").expect("good"),
             flags: vec![("config.file".to_owned(), "p.yml".to_owned())],
-            receivers: Receivers { remote_write: None, shards: 1, seed: 1 },
+            receivers: Receivers { remote_write: None, otlp: None, shards: 1, seed: 1 },
         }
     }
 

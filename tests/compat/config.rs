@@ -26,6 +26,18 @@ fn refusal(text: &str) -> String {
     error.strip_prefix("/etc/corelane/t.yml:").expect("the file comes first").to_owned()
 }
 
+#[test]
+fn the_rules_of_opentelemetry_read_back_as_they_are_printed() {
+    let text = "otlp: {translation_strategy: NoTranslation, promote_all_resource_attributes: true, \
+                ignore_resource_attributes: [a, b.c], keep_identifying_resource_attributes: true, \
+                convert_histograms_to_nhcb: true, promote_scope_metadata: true, \
+                label_name_underscore_sanitization: false, label_name_preserve_multiple_underscores: false}";
+    let config = config(text);
+    assert!(!config.otlp.escape && !config.otlp.suffixes && config.otlp.promote_all);
+    assert_eq!(config.otlp.ignore, ["a", "b.c"]);
+    assert_eq!(read(&config.to_yaml()).expect("valid").0, config);
+}
+
 fn job(fields: &str) -> String {
     format!("scrape_configs:\n- job_name: j\n  {fields}\n")
 }

@@ -238,3 +238,52 @@ fn what_families_say_and_exemplars_without_a_sample_go_on_with_their_series() {
     assert_eq!(entry.exemplars[0].0, [("trace_id".to_owned(), "x".to_owned())]);
     assert!(strict.got().iter().all(|got| matches!(got.message, Message::Second(_))));
 }
+
+/// A gauge `g` of unit `s` with this value, of a service with this name.
+fn gauge(service: &str, value: f64, nanos: u64) -> Vec<u8> {
+    let field = |number: u8, body: &[u8]| {
+        [&[number << 3 | 2, u8::try_from(body.len()).expect("short")][..], body].concat()
+    };
+    let fixed = |number: u8, bits: u64| [&[number << 3 | 1][..], &bits.to_le_bytes()].concat();
+    let point = field(1, &[fixed(3, nanos), fixed(4, value.to_bits())].concat());
+    let metric = [field(1, b"g"), field(3, b"s"), field(5, &point)].concat();
+    let named = |key: &str, value: &str| {
+        let value = field(2, &field(1, value.as_bytes()));
+        field(1, &[field(1, key.as_bytes()), value].concat())
+    };
+    let resource = field(1, &[named("service.name", service), named("host.name", "h")].concat());
+    field(1, &[resource, field(2, &field(2, &metric))].concat())
+}
+
+// spec: HTTP-60, HTTP-62
+#[test]
+fn metrics_of_opentelemetry_are_taken_translated_and_sent_on() {
+    const OTLP: &str = "/api/v1/otlp/v1/metrics";
+    let scratch = Scratch::new();
+    let receiver = Receiver::prometheus(&scratch);
+    let otlp = "otlp: {promote_resource_attributes: [host.name]}\n";
+    let mut agent = Agent::new(&scratch, &format!("{otlp}{}", config(&[], &[receiver.url()])));
+    agent.flags(&["--web.enable-otlp-receiver", "--cores=2", "--no-pin"]);
+    agent.start();
+    let nanos = now() as u64 * 1_000_000;
+    let protobuf = ("Content-Type", "application/x-protobuf");
+    let post = |headers: &[(&str, &str)], body: &[u8]| {
+        web::send(agent.port(), "POST", OTLP, headers, body).expect("answered").0
+    };
+    let first = post(&[protobuf], &gauge("one", 1.5, nanos));
+    assert_eq!((first.status, first.body.as_str()), (200, ""));
+    let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut zip, &gauge("one", 2.5, nanos + 1_000_000_000)).expect("memory");
+    let zipped = zip.finish().expect("memory");
+    assert_eq!(post(&[protobuf, ("Content-Encoding", "gzip")], &zipped).status, 200);
+    // Older than what there is: refused, and said in a good answer.
+    let late = post(&[protobuf], &gauge("one", 9.5, nanos - 1_000_000_000));
+    assert_eq!((late.status, late.body.contains("out of order")), (200, true));
+    assert_eq!(post(&[("Content-Type", "application/json")], b"{}").status, 415);
+    assert_eq!(post(&[protobuf], b"\x0a\x05").status, 400);
+    wait::until_true("the samples arrive", || {
+        receiver.values("g_seconds{job=\"one\",host_name=\"h\"}") == [1.5, 2.5]
+    });
+    assert!(!receiver.values("target_info{job=\"one\",host_name=\"h\"}").is_empty());
+    Figures::of(&agent).assert_laws();
+}
