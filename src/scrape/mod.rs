@@ -7,7 +7,7 @@
 //! - **C2** a series that vanishes gets one staleness marker; a failed scrape marks all that were live and were not met on it.
 //! - **C3** `up` and the report series are written for every scrape.
 //! - **C4** a broken limit drops the whole page.
-//! - One page never delays another target: work on a page is cut into turns of `limits::TURN_BYTES`.
+//! - One page hardly delays another target: reading it is cut into turns of `limits::TURN_BYTES`; its commit is one piece.
 //!
 //! May use: base, model, mail, exposition, relabel, http, series, append, wal.
 
