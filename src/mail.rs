@@ -4,6 +4,7 @@
 //! May use: base, model, relabel, http, tls, auth.
 
 use core::fmt;
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use crate::auth::SigV4;
@@ -228,6 +229,10 @@ pub struct EndpointPlan {
     pub backoff_min: Duration,
     pub backoff_max: Duration,
     pub retry_429: bool,
+    /// It takes samples in any order: what is new goes ahead of a backlog.
+    pub out_of_order_ok: bool,
+    /// Samples of a backlog a second, at most, that go beside what is new.
+    pub backfill_rate: Option<NonZeroU64>,
     /// What is done about answers that are not treated as usual.
     pub status_policy: StatusPolicy,
     /// Zero: no limit.
@@ -437,6 +442,8 @@ pub struct EndpointMeters {
     /// What would carry off what comes in and the backlog, without bounds.
     pub connections_desired: f64,
     pub samples_max: u64,
+    /// What is new goes ahead of a backlog.
+    pub ahead: bool,
     /// True while the endpoint refuses us (401, 403, 404, 407) and is only probed.
     pub held: bool,
     pub last_error: String,

@@ -352,6 +352,8 @@ fn endpoint() -> EndpointPlan {
         backoff_min: Duration::from_millis(30),
         backoff_max: Duration::from_secs(5),
         retry_429: true,
+        out_of_order_ok: false,
+        backfill_rate: None,
         status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
         message: RemoteMessage::V1,

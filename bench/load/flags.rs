@@ -49,13 +49,14 @@ fn with_scenario(command: Command) -> Command {
             Arg::new("scenario")
                 .long("scenario")
                 .default_value("quick")
-                .help("S1 to S7, S7-small, idle or quick, with -gzip or x3 behind it; the other flags change it"),
+                .help("S1 to S7, S7-small, idle or quick, with -gzip, x3 or -rtt20 behind it; the other flags change it"),
         )
         .arg(number_flag("targets", "Targets"))
         .arg(number_flag("series", "Series of each target"))
         .arg(number_flag("interval-ms", "Scrape interval"))
         .arg(number_flag("churn-percent", "Percent of the pods replaced in a minute"))
         .arg(number_flag("label-bytes", "Bytes of one more label on every line"))
+        .arg(number_flag("round-trip-ms", "Milliseconds after which the sink answers"))
         .arg(number_flag("endpoints", "Endpoints that get the same, each a sink of its own"))
         .arg(Arg::new("gzip").long("gzip").action(ArgAction::SetTrue).help("Compressed pages"))
 }
@@ -125,6 +126,7 @@ pub fn scenario(matches: &ArgMatches) -> Result<Scenario, String> {
     change(matches, "churn-percent", &mut scenario.churn_percent)?;
     change(matches, "label-bytes", &mut scenario.label_bytes)?;
     change(matches, "endpoints", &mut scenario.endpoints)?;
+    change(matches, "round-trip-ms", &mut scenario.round_trip_ms)?;
     scenario.gzip |= matches.get_flag("gzip");
     if matches.try_contains_id("window-s").is_ok() {
         change(matches, "warmup-s", &mut scenario.warmup_s)?;

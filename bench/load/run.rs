@@ -48,9 +48,11 @@ pub fn run(scenario: &Scenario, agent: &Agent, dir: &Path, faults: &[Fault]) -> 
         port: 0,
     })?;
     let ledger = |look_every| Ledger::new(scenario.interval_ms as i64, look_every);
-    let sink = sink::start(0, ledger(scenario.look_every), faults.to_vec())?;
+    let faults: Vec<Fault> = faults.iter().copied().chain(scenario.way()).collect();
+    let sink = sink::start(0, ledger(scenario.look_every), faults)?;
     // All endpoints get the same: one is looked at closely.
-    let others = (1..scenario.endpoints).map(|_| sink::start(0, ledger(LOOK_RARELY), Vec::new()));
+    let others = (1..scenario.endpoints)
+        .map(|_| sink::start(0, ledger(LOOK_RARELY), scenario.way().into_iter().collect()));
     let others = others.collect::<Result<Vec<_>, _>>()?;
     let config = Config {
         scenario,
@@ -215,7 +217,8 @@ impl Rig<'_> {
         let restored_s = OUTAGE_FROM_S + outage_s;
         if outage_s > 0.0 {
             let fault = Fault { kind: Kind::Refuse, from_s: OUTAGE_FROM_S, to_s: restored_s };
-            self.sink.asker.tell(sink::Question::Faults(vec![fault]));
+            let faults = [fault].into_iter().chain(self.scenario.way()).collect();
+            self.sink.asker.tell(sink::Question::Faults(faults));
         }
         self.sink.asker.tell(sink::Question::Reset);
         let started = Instant::now();

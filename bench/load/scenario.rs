@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::fault::{Fault, Kind};
+
 /// One load and how long it is measured.
 #[derive(Debug, Clone, Serialize)]
 pub struct Scenario {
@@ -28,12 +30,20 @@ pub struct Scenario {
     pub window_s: u64,
     /// Seconds for which the sink refuses connections, from ten seconds into the window on; 0 is never.
     pub outage_s: u64,
+    /// The sink answers so late, as if it were far away.
+    pub round_trip_ms: u64,
 }
 
 impl Scenario {
-    /// The scenario of a name, or nothing. `-gzip` behind a name: pages are compressed; `x3`: three endpoints.
+    /// The scenario of a name, or nothing. `-gzip` behind a name: pages are compressed; `x3`: three endpoints; `-rtt20`: the sink
+    /// answers after 20 ms.
     pub fn named(name: &str) -> Option<Scenario> {
-        let (plain, gzip) = name.strip_suffix("-gzip").map_or((name, false), |name| (name, true));
+        let (plain, round_trip_ms) = match name.split_once("-rtt") {
+            Some((plain, ms)) => (plain, ms.parse().ok()?),
+            None => (name, 0),
+        };
+        let (plain, gzip) =
+            plain.strip_suffix("-gzip").map_or((plain, false), |plain| (plain, true));
         let (plain, endpoints) = match plain.split_once('x') {
             Some((plain, endpoints)) => (plain, endpoints.parse().ok().filter(|n| *n > 0)?),
             None => (plain, 1),
@@ -64,6 +74,7 @@ impl Scenario {
             warmup_s,
             window_s,
             outage_s: if plain == "S6" { 60 } else { 0 },
+            round_trip_ms,
         })
     }
 
@@ -101,7 +112,16 @@ impl Scenario {
         if self.outage_s > 0 {
             text.push_str(&format!(", sink down for {} s", self.outage_s));
         }
+        if self.round_trip_ms > 0 {
+            text.push_str(&format!(", answers after {} ms", self.round_trip_ms));
+        }
         text
+    }
+
+    /// What the sink does, besides what it is told to, all the time.
+    pub fn way(&self) -> Option<Fault> {
+        let kind = Kind::Delay(self.round_trip_ms);
+        (self.round_trip_ms > 0).then_some(Fault { kind, from_s: 0.0, to_s: 1e6 })
     }
 }
 
@@ -122,9 +142,14 @@ mod tests {
             ("S3", Some((50, false, 1, true))),
             ("idle", Some((0, false, 1, false))),
             ("S1x0", None),
+            ("S6-rtt100", Some((100, false, 1, false))),
+            ("S6-rtt", None),
             ("S9", None),
         ] {
             assert_eq!(of(name), wanted, "{name}");
         }
+        let far = Scenario::named("S6x3-rtt100").expect("a scenario");
+        assert_eq!((far.endpoints, far.round_trip_ms, far.outage_s), (3, 100, 60));
+        assert!(far.way().is_some() && far.describe().ends_with("answers after 100 ms"));
     }
 }

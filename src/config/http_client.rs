@@ -9,6 +9,7 @@ use crate::config::types::{
     Authorization, BasicAuth, HttpClientConfig, HttpHeader, Secret, TlsConfig, TlsVersion,
 };
 
+// spec: remote-write 1.0 and 2.0, custom headers: never reserved ones
 /// Headers that change the connection or are set here.
 pub(super) const HEADERS_RESERVED: [&str; 16] = [
     "accept-encoding",

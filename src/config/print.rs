@@ -296,7 +296,12 @@ fn print_ours(entry: &RemoteWriteConfig, p: &mut Printer) {
         ),
     ];
     let sizes: Vec<_> = bytes.iter().filter(|(_, bytes, usual)| *bytes != *usual as u64).collect();
-    if policy.is_empty() && !oldest && patience == PATIENCE && sizes.is_empty() {
+    if policy.is_empty()
+        && !oldest
+        && patience == PATIENCE
+        && sizes.is_empty()
+        && !entry.out_of_order_ok
+    {
         return;
     }
     p.key("corelane").nested(|p| {
@@ -312,6 +317,12 @@ fn print_ours(entry: &RemoteWriteConfig, p: &mut Printer) {
         }
         if patience != PATIENCE {
             p.duration("patience", patience);
+        }
+        if entry.out_of_order_ok {
+            p.plain("out_of_order_ok", true);
+        }
+        if entry.backfill_samples_per_second > 0 {
+            p.plain("backfill_samples_per_second", entry.backfill_samples_per_second);
         }
         sizes.iter().for_each(|(name, bytes, _)| p.text(name, &format_size(*bytes)));
     });

@@ -128,6 +128,8 @@ fn read_remote_write(
         patience: ours.patience,
         max_bytes_per_send: ours.max_bytes_per_send,
         max_compressed_bytes_per_send: ours.max_compressed_bytes_per_send,
+        out_of_order_ok: ours.out_of_order_ok,
+        backfill_samples_per_second: ours.backfill_samples_per_second,
     })
 }
 
@@ -138,6 +140,8 @@ struct Ours {
     patience: Duration,
     max_bytes_per_send: u64,
     max_compressed_bytes_per_send: u64,
+    out_of_order_ok: bool,
+    backfill_samples_per_second: u64,
 }
 
 impl Default for Ours {
@@ -148,6 +152,8 @@ impl Default for Ours {
             patience: PATIENCE,
             max_bytes_per_send: limits::REQUEST_BYTES as u64,
             max_compressed_bytes_per_send: limits::REQUEST_BLOCK_BYTES as u64,
+            out_of_order_ok: false,
+            backfill_samples_per_second: 0,
         }
     }
 }
@@ -202,8 +208,16 @@ fn read_ours(mut section: Section<'_>) -> Result<Ours, ConfigError> {
     let max_bytes_per_send = bytes("max_bytes_per_send", usual.max_bytes_per_send)?;
     let max_compressed_bytes_per_send =
         bytes("max_compressed_bytes_per_send", usual.max_compressed_bytes_per_send)?;
+    let out_of_order_ok = section.flag("out_of_order_ok", false)?;
+    let rate = section.take_written("backfill_samples_per_second");
+    if let Some(field) = rate.as_ref().filter(|_| !out_of_order_ok) {
+        return Err(field.error("has no meaning without out_of_order_ok: true"));
+    }
+    let backfill_samples_per_second = rate.as_ref().map_or(Ok(0), Field::number)?;
     section.finish(&[])?;
     Ok(Ours {
+        out_of_order_ok,
+        backfill_samples_per_second,
         status_policy: policy,
         start_at,
         patience,

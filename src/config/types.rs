@@ -156,6 +156,10 @@ pub struct RemoteWriteConfig {
     pub max_bytes_per_send: u64,
     /// Ours: the same, compressed.
     pub max_compressed_bytes_per_send: u64,
+    /// Ours: samples may come in any order, so what is new goes ahead of a backlog.
+    pub out_of_order_ok: bool,
+    /// Ours: samples of a backlog a second beside what is new; 0 for any number.
+    pub backfill_samples_per_second: u64,
 }
 
 /// How types, helps and units are sent where they do not go with every series.

@@ -1,5 +1,6 @@
 //! From a configuration to what shards are told: secrets read, headers made, TLS settings numbered.
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use crate::auth::{self, SigV4};
@@ -24,6 +25,8 @@ pub type ApplyError = String;
 
 /// A retry without any pause would be a storm, whatever is configured.
 const BACKOFF_LEAST: Duration = Duration::from_millis(1);
+/// Where what is new goes first, the longest wait between two attempts.
+const FRESH_BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// Product and version, as requests carry them.
 pub const USER_AGENT: &str = concat!("Corelane/", env!("CARGO_PKG_VERSION"));
@@ -190,7 +193,7 @@ fn job(config: &ScrapeConfig, tls: u32) -> Job {
     }
 }
 
-// spec: RW-25
+// spec: RW-25; remote-write 1.0 and 2.0, required headers: Content-Encoding and User-Agent
 fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<EndpointPlan, ApplyError> {
     let url = Url::parse(&config.url)
         .map_err(|error| format!("remote_write {:?}: url: {error}", config.name))?;
@@ -207,6 +210,11 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
     let connections = |all: u32| (all as usize).clamp(1, limits::CONNECTIONS);
     let connections_max = connections(queue.max_shards / u32::from(shards));
     let connections_min = connections(queue.min_shards.div_ceil(u32::from(shards)));
+    // What is new should not be late after an outage.
+    let backoff_max = match config.out_of_order_ok {
+        true => queue.max_backoff.min(FRESH_BACKOFF_MAX),
+        false => queue.max_backoff,
+    };
     let samples = queue.max_samples_per_send.unwrap_or(limits::REQUEST_SAMPLES as u64).max(1);
     Ok(EndpointPlan {
         name: config.name.clone(),
@@ -225,7 +233,9 @@ fn endpoint(config: &RemoteWriteConfig, tls: u32, shards: u16) -> Result<Endpoin
         batch_deadline: queue.batch_send_deadline.unwrap_or_default(),
         timeout: config.remote_timeout,
         backoff_min: queue.min_backoff.max(BACKOFF_LEAST),
-        backoff_max: queue.max_backoff.max(BACKOFF_LEAST),
+        backoff_max: backoff_max.max(BACKOFF_LEAST),
+        out_of_order_ok: config.out_of_order_ok,
+        backfill_rate: NonZeroU64::new(config.backfill_samples_per_second.div_ceil(shards.into())),
         retry_429: queue.retry_on_http_429.unwrap_or(true),
         status_policy: config.status_policy.clone(),
         sample_age_limit: queue.sample_age_limit,

@@ -94,7 +94,8 @@ impl Surveyed {
             self.cursors.push((name, CursorPage::default()));
             return;
         };
-        let places = page.lanes.iter().map(|lane| lane.place).chain([page.low]);
+        let ahead = page.ahead.iter().map(|stretch| stretch.to.place);
+        let places = page.lanes.iter().map(|lane| lane.place).chain([page.low]).chain(ahead);
         let highest = places.map(|place| place.seq()).max().unwrap_or_default();
         self.cursor_max = self.cursor_max.max(highest);
         self.cursors.push((name, page));

@@ -302,6 +302,7 @@ fn cursors_are_stored_found_and_deleted() {
     let dir = Dir::new("cursors");
     let mut worker = worker(&dir.0, Backend::Auto, Files::default(), ROOM);
     let page = |sequence: u64| CursorPage {
+        ahead: Vec::new(),
         endpoint: [3; 16],
         sequence,
         low: Place::new(Seq(sequence as u32), 4096),

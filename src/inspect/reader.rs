@@ -155,6 +155,10 @@ impl Cursor {
         let Some(page) = &self.page else { return 0 };
         let low = Mark { place: page.low, skip: 0 };
         let lane = page.lanes.get(lane as usize % LANES).copied().unwrap_or(low).max(low);
+        let ahead = page.ahead.iter().filter(|ahead| place >= ahead.from);
+        let lane = ahead
+            .filter(|ahead| place <= ahead.to.place)
+            .fold(lane, |lane, ahead| lane.max(ahead.to));
         match place.cmp(&lane.place) {
             Ordering::Less => usize::MAX,
             Ordering::Equal => lane.skip as usize,

@@ -4,6 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesRef(pub u32);
 
+// spec: remote-write 1.0 and 2.0, stale markers: these bits, used for nothing else
 const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// The ordinary NaN, the only one a page of text can produce (spec: SCR-33).

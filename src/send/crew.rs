@@ -5,7 +5,7 @@ use crate::base::{Dialer, Instant};
 use crate::send::drain::Floors;
 use crate::send::endpoint::Endpoint;
 use crate::send::lane::{Lane, Progress, State, Trial};
-use crate::send::pace::Counts;
+use crate::send::pace::{CATCH_UP, Counts};
 use crate::series::Feed;
 
 impl Endpoint {
@@ -13,7 +13,10 @@ impl Endpoint {
     pub(super) fn tune(&mut self, now: Instant, feeds: &[Feed], dialer: &mut Dialer) {
         let bounds = (self.plan.connections_min, self.plan.connections_max);
         if self.pace.is_due(now) {
-            let counts = self.counts(feeds);
+            let mut counts = self.counts(feeds);
+            if let Some(rate) = self.plan.backfill_rate.filter(|_| self.is_ahead()) {
+                counts.pending = counts.pending.min(rate.get() * CATCH_UP.as_secs());
+            }
             self.pace.look(now, counts, self.lanes.len(), bounds);
             self.meters.connections_desired = self.pace.desired;
         }
@@ -68,7 +71,7 @@ impl Endpoint {
 
 impl Lane {
     /// Nothing of its lanes is on its way, or is being looked into.
-    fn is_at_rest(&self) -> bool {
+    pub(super) fn is_at_rest(&self) -> bool {
         let fresh = !self.uncertain && self.attempts == 0 && self.trial == Trial::Piece;
         self.state == State::Idle && self.isolation.is_none() && fresh
     }

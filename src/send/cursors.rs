@@ -4,12 +4,20 @@ use core::time::Duration;
 
 use crate::base::{Instant, stable_hash};
 use crate::send::drain::LANES;
-use crate::wal::{CursorPage, CursorTotals, DiskRequest, Mark, Place};
+use crate::wal::{Advance, CursorPage, CursorTotals, DiskRequest, Mark, Place};
 
 /// A store is asked for at most this often: the cursor's age is what a crash may send twice.
 pub const STORE_EVERY: Duration = Duration::from_millis(50);
 /// And after the disk has refused one.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How far an endpoint is in a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    pub lanes: [Mark; LANES],
+    /// Stretches beyond that went ahead.
+    pub ahead: Vec<Advance>,
+}
 
 /// The stored side of a cursor.
 #[derive(Debug)]
@@ -21,7 +29,7 @@ pub struct Cursor {
     /// Low place and sequence of the page being stored.
     asked: Option<(u64, Place)>,
     /// What the last page asked for said.
-    last: Option<[Mark; LANES]>,
+    last: Option<Settled>,
     /// Everything below may be forgotten: a stored page says so.
     pub stored: Option<Place>,
     due: Instant,
@@ -66,19 +74,19 @@ impl Cursor {
         }
     }
 
-    /// A page to store, if there is news and the last one has had its time. `lanes`: how far each is; `totals`: what
-    /// became of the samples that they are past, of which the first is number `birth` of the log, and of those of the
+    /// A page to store, if there is news and the last one has had its time. `totals`: what became of the samples that are
+    /// settled, of which the first is number `birth` of the log, and of those of the
     /// adopted log `taken`.
     pub fn store(
         &mut self,
-        lanes: &[Mark; LANES],
+        settled: &Settled,
         (birth, taken): (i64, u64),
         totals: &CursorTotals,
         now: Instant,
         at_once: bool,
     ) -> Option<DiskRequest> {
-        let low = lanes.iter().min()?.place;
-        if self.asked.is_some() || self.last.as_ref() == Some(lanes) {
+        let low = settled.lanes.iter().min()?.place;
+        if self.asked.is_some() || self.last.as_ref() == Some(settled) {
             return None;
         }
         if (now < self.due && !at_once) || now < self.failed_until {
@@ -87,14 +95,15 @@ impl Cursor {
         self.sequence += 1;
         self.due = now + STORE_EVERY;
         self.asked = Some((self.sequence, low));
-        self.last = Some(*lanes);
+        self.last = Some(settled.clone());
         let page = CursorPage {
             endpoint: self.endpoint,
             sequence: self.sequence,
             low,
             birth,
             taken,
-            lanes: lanes.to_vec(),
+            lanes: settled.lanes.to_vec(),
+            ahead: settled.ahead.clone(),
             totals: *totals,
         };
         Some(DiskRequest::StoreCursor {
@@ -106,8 +115,8 @@ impl Cursor {
     }
 
     /// When [`Cursor::store`] should be asked again because of news it would not take; `NEVER` if there are none.
-    pub fn wake(&self, lanes: &[Mark; LANES]) -> Instant {
-        let news = self.last.as_ref() != Some(lanes);
+    pub fn wake(&self, settled: &Settled) -> Instant {
+        let news = self.last.as_ref() != Some(settled);
         if news && self.asked.is_none() { self.due } else { Instant::NEVER }
     }
 
@@ -157,7 +166,7 @@ impl Cursor {
     }
 
     /// True when nothing is being stored and a stored page says what is settled.
-    pub fn quiet(&self, lanes: &[Mark; LANES]) -> bool {
-        self.asked.is_none() && self.last.as_ref() == Some(lanes)
+    pub fn quiet(&self, settled: &Settled) -> bool {
+        self.asked.is_none() && self.last.as_ref() == Some(settled)
     }
 }

@@ -8,6 +8,7 @@ use crate::send::body::Body;
 use crate::send::filter::Filter;
 use crate::send::served::Served;
 use crate::send::stencils::Stencils;
+use crate::send::stretch::Course;
 use crate::series::Feed;
 use crate::wal::{
     Decoded, Exemplar, Mark, Place, Seq, Step, decode_samples, exemplars_in, is_histograms, lane_of,
@@ -157,6 +158,7 @@ pub struct Rules<'a> {
     pub until: Option<Mark>,
     pub spared: &'a [Spared],
     pub given_up: GivenUp,
+    pub course: Course<'a>,
     /// Segments of later epochs must wait.
     pub epoch_max: u32,
 }
@@ -170,7 +172,7 @@ pub enum Stop {
     End,
     /// A segment has to be loaded first.
     Absent(Seq),
-    /// The rest belongs to an epoch that may not be sent yet.
+    /// The rest belongs to an epoch that may not be sent yet, or is another connection's.
     Barred,
     /// All before [`Rules::until`] has been read.
     Reached,
@@ -213,6 +215,12 @@ fn add_frames(
     rules: &Rules<'_>,
 ) -> Stop {
     for _ in 0..FRAMES_A_TURN {
+        if let Some(past) = rules.course.past(*at) {
+            *at = past;
+        }
+        if rules.course.ends(*at) {
+            return Stop::Barred;
+        }
         if feed.log.epoch(at.place.seq()) > rules.epoch_max && feed.log.end() > at.place {
             return Stop::Barred;
         }
@@ -222,7 +230,7 @@ fn add_frames(
             Step::Moved { next, lost } => {
                 // Every connection passes the damage; the one that serves lane 0 counts it, if none did before.
                 if rules.served.has(0) && *at >= floors.dealt[0] {
-                    if *at < floors.resumed[0] {
+                    if *at < floors.resumed[0] || rules.course.resumed(*at, 0).is_some() {
                         request.resumed += lost;
                     } else {
                         request.lost.add(Loss::Unreadable, lost);
@@ -235,25 +243,10 @@ fn add_frames(
                 (place, next, samples, payload, base_time)
             }
         };
-        let lane = lane_number(payload);
+        let frame = Frame { place, samples, next, lane: lane_number(payload) };
         let step = Mark { place: next, skip: 0 };
-        let dealt = floors.dealt[lane];
-        if !rules.served.has(lane) || place < dealt.place {
-            *at = step;
+        if step_settled(request, at, floors, &frame, rules) {
             continue;
-        }
-        if place == dealt.place {
-            at.skip = at.skip.max(dealt.skip);
-        }
-        let resumed = floors.resumed[lane];
-        if place < resumed.place {
-            request.resumed += u64::from(samples.saturating_sub(at.skip));
-            *at = step;
-            continue;
-        }
-        if place == resumed.place && at.skip < resumed.skip.min(samples) {
-            request.resumed += u64::from(resumed.skip.min(samples) - at.skip);
-            at.skip = resumed.skip.min(samples);
         }
         if rules.until.is_some_and(|until| Mark { place, skip: at.skip } >= until) {
             return Stop::Reached;
@@ -282,6 +275,51 @@ fn add_frames(
         *at = step;
     }
     Stop::Turn
+}
+
+/// Where a frame is, and whose.
+struct Frame {
+    place: Place,
+    next: Place,
+    samples: u32,
+    lane: usize,
+}
+
+/// Steps over what is another connection's, or settled already. False if there is something left of the frame.
+fn step_settled(
+    request: &mut Request,
+    at: &mut Mark,
+    floors: &Floors,
+    frame: &Frame,
+    rules: &Rules<'_>,
+) -> bool {
+    let &Frame { place, next, samples, lane } = frame;
+    let step = Mark { place: next, skip: 0 };
+    let dealt = floors.dealt[lane];
+    if !rules.served.has(lane) || place < dealt.place {
+        *at = step;
+        return true;
+    }
+    if place == dealt.place {
+        at.skip = at.skip.max(dealt.skip);
+    }
+    let mark = Mark { place, skip: at.skip };
+    if let Some(done) = rules.course.resumed(mark, samples) {
+        request.resumed += u64::from(done.saturating_sub(at.skip));
+        *at = if done < samples { Mark { skip: done, ..mark } } else { step };
+        return true;
+    }
+    let resumed = floors.resumed[lane];
+    if place < resumed.place {
+        request.resumed += u64::from(samples.saturating_sub(at.skip));
+        *at = step;
+        return true;
+    }
+    if place == resumed.place && at.skip < resumed.skip.min(samples) {
+        request.resumed += u64::from(resumed.skip.min(samples) - at.skip);
+        at.skip = resumed.skip.min(samples);
+    }
+    false
 }
 
 /// Samples of a frame from `from` on will not be sent, but for those that have their verdict.

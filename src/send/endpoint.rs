@@ -4,18 +4,20 @@ use crate::base::{Dialer, Instant, Now, Random, Timestamp};
 use crate::mail::{EndpointLedger, EndpointMeters, EndpointPlan};
 use crate::model::{Loss, SeriesRef};
 use crate::send::body::Packer;
-use crate::send::cursors::{Cursor, cursor_file};
-use crate::send::drain::{Floors, GivenUp, LANES};
+use crate::send::cursors::{Cursor, Settled, cursor_file};
+use crate::send::drain::{Floors, GivenUp};
 use crate::send::filter::Filter;
+use crate::send::fresh::FRESH;
 use crate::send::lane::{Lane, Progress};
 use crate::send::letters::Letters;
 use crate::send::pace::Pace;
 use crate::send::served::Served;
 use crate::send::shared::{Said, Shared};
 use crate::send::stencils::Stencils;
+use crate::send::stretch::Stretch;
 use crate::series::Feed;
 use crate::wal::{
-    CursorPage, CursorTotals, Decoded, DiskRequest, Mark, Place, Seq, Step, decode_samples,
+    Advance, CursorPage, CursorTotals, Decoded, DiskRequest, Mark, Place, Seq, Step, decode_samples,
 };
 
 /// What the shard lends for one event.
@@ -64,6 +66,10 @@ pub struct Endpoint {
     pub(super) number: u32,
     pub(super) lanes: Vec<Lane>,
     pub(super) pace: Pace,
+    /// The connection that sends what is new beside a backlog.
+    pub(super) fresh: Option<Lane>,
+    /// What went ahead of the lanes, per feed.
+    pub(super) stretches: Vec<Vec<Stretch>>,
     filters: Vec<Filter>,
     /// Of each feed, in use only if labels are rewritten: then they are no other endpoint's.
     stencils: Vec<Stencils>,
@@ -102,6 +108,8 @@ impl Endpoint {
         let mut endpoint = Endpoint {
             number,
             lanes: Vec::new(),
+            fresh: None,
+            stretches: Vec::new(),
             pace: Pace::new(plan.connections_min, plan.samples_max),
             filters: feeds.iter().map(|_| Filter::default()).collect(),
             stencils: stencils(feeds.len()),
@@ -149,6 +157,10 @@ impl Endpoint {
             endpoint.totals.push(totals);
             endpoint.lose(log, gone);
             endpoint.cursors.push(cursor);
+            // Where segments are gone that it begins in, nobody knows how much of it was there: it is sent again.
+            let whole = |ahead: &&Advance| ahead.from >= start.at.place;
+            let ahead = page.iter().flat_map(|page| &page.ahead).filter(whole);
+            endpoint.stretches.push(ahead.copied().map(Stretch::found).collect());
             starts.push(start);
         }
         let connections = endpoint.plan.connections_min;
@@ -202,9 +214,9 @@ impl Endpoint {
             || before.relabel != self.plan.relabel
             || external_changed
         {
-            self.lanes.iter_mut().for_each(|lane| lane.restart(dialer));
+            self.all_mut().for_each(|lane| lane.restart(dialer));
         } else if before.transport != self.plan.transport {
-            self.lanes.iter_mut().for_each(Lane::hurry);
+            self.all_mut().for_each(Lane::hurry);
         }
         self.bytes_max = usize::MAX;
         self.describe();
@@ -212,12 +224,12 @@ impl Endpoint {
 
     /// The endpoint is no longer configured.
     pub fn end(&mut self, dialer: &mut Dialer) {
-        self.lanes.iter_mut().for_each(|lane| lane.hang_up(dialer));
+        self.all_mut().for_each(|lane| lane.hang_up(dialer));
     }
 
     /// Something that held reading up is gone.
     pub fn prompt_all(&mut self) {
-        self.lanes.iter_mut().for_each(Lane::prompt);
+        self.all_mut().for_each(Lane::prompt);
     }
 
     pub fn release(&mut self, epoch: u32) {
@@ -228,7 +240,7 @@ impl Endpoint {
     pub fn shed(&mut self, feed: usize, below: Seq) {
         if let Some(limits) = self.given_up.get_mut(feed) {
             limits.shed = limits.shed.max(below);
-            self.lanes.iter_mut().for_each(|lane| lane.shed(feed, below));
+            self.all_mut().for_each(|lane| lane.shed(feed, below));
         }
     }
 
@@ -236,13 +248,17 @@ impl Endpoint {
     pub fn expire(&mut self, feed: usize, below: Seq) {
         if let Some(limits) = self.given_up.get_mut(feed).filter(|limits| limits.expired < below) {
             limits.expired = below;
-            self.lanes.iter_mut().for_each(|lane| lane.shed(feed, below));
+            self.all_mut().for_each(|lane| lane.shed(feed, below));
         }
     }
 
     pub fn tick(&mut self, outlook: &mut Outlook<'_>) {
         let now = outlook.now.instant;
         self.tune(now, outlook.feeds, outlook.dialer);
+        self.freshen(outlook);
+        if self.fresh.as_ref().is_some_and(|fresh| fresh.wake(now) <= now) {
+            self.with(FRESH, outlook, |lane, shared| lane.tick(shared));
+        }
         for index in 0..self.lanes.len() {
             if self.lanes[index].wake(now) <= now {
                 self.with(index as u32, outlook, |lane, shared| lane.tick(shared));
@@ -252,9 +268,12 @@ impl Endpoint {
 
     /// When it wants to be woken.
     pub fn wake(&self, now: Instant) -> Instant {
-        let lanes = self.lanes.iter().map(|lane| lane.wake(now));
+        if self.may_end_fresh() {
+            return now;
+        }
+        let lanes = self.all().map(|lane| lane.wake(now));
         let cursors =
-            (0..self.cursors.len()).map(|feed| self.cursors[feed].wake(&self.places(feed)));
+            (0..self.cursors.len()).map(|feed| self.cursors[feed].wake(&self.settled(feed)));
         lanes.chain(cursors).min().unwrap_or(Instant::NEVER)
     }
 
@@ -267,7 +286,11 @@ impl Endpoint {
     }
 
     pub fn wrote(&mut self, lane: u32, bytes: usize) {
-        if let Some(lane) = self.lanes.get_mut(lane as usize) {
+        let lane = match lane {
+            FRESH => self.fresh.as_mut(),
+            _ => self.lanes.get_mut(lane as usize),
+        };
+        if let Some(lane) = lane {
             lane.wrote(bytes, &mut self.meters);
         }
     }
@@ -277,7 +300,11 @@ impl Endpoint {
     }
 
     pub fn outgoing(&self, lane: u32) -> &[u8] {
-        self.lanes.get(lane as usize).map_or(&[], |lane| lane.outgoing())
+        let lane = match lane {
+            FRESH => self.fresh.as_ref(),
+            _ => self.lanes.get(lane as usize),
+        };
+        lane.map_or(&[], |lane| lane.outgoing())
     }
 
     fn with(
@@ -286,9 +313,13 @@ impl Endpoint {
         outlook: &mut Outlook<'_>,
         act: impl FnOnce(&mut Lane, &mut Shared<'_>),
     ) {
-        let Some(lane) = self.lanes.get_mut(index as usize) else {
+        let backfill_pause = self.backfill_pause();
+        let (fresh, open) = (index == FRESH, self.fresh.is_some());
+        let lane = if fresh { self.fresh.as_mut() } else { self.lanes.get_mut(index as usize) };
+        let Some(lane) = lane else {
             return;
         };
+        let settled = self.totals[0].settled();
         let rewrites = !self.plan.relabel.is_empty();
         let stencils = if rewrites { &mut self.stencils } else { &mut outlook.scratch.stencils };
         let mut shared = Shared {
@@ -298,7 +329,11 @@ impl Endpoint {
             filters: &mut self.filters,
             external: outlook.external,
             given_up: &self.given_up,
-            epoch_max: self.epoch_max,
+            // In which order samples come is no matter to one that takes what is new first.
+            epoch_max: if fresh { u32::MAX } else { self.epoch_max },
+            stretches: if fresh { &[] } else { &self.stretches },
+            open,
+            backfill_pause: backfill_pause.filter(|_| !fresh),
             meters: &mut self.meters,
             totals: &mut self.totals,
             dialer: outlook.dialer,
@@ -316,24 +351,40 @@ impl Endpoint {
             commits: outlook.commits,
         };
         act(lane, &mut shared);
+        if fresh {
+            self.note_ahead(self.totals[0].settled() - settled);
+        }
     }
 
-    /// How far each lane is in this feed.
-    fn places(&self, feed: usize) -> [Mark; LANES] {
-        core::array::from_fn(|lane| {
+    /// All connections.
+    fn all(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().chain(&self.fresh)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.lanes.iter_mut().chain(&mut self.fresh)
+    }
+
+    /// How far it is in this feed.
+    pub(super) fn settled(&self, feed: usize) -> Settled {
+        let lanes = core::array::from_fn(|lane| {
             let serving = self.lanes.iter().find(|connection| connection.served.has(lane));
             let progress = serving.map(|connection| &connection.progress[feed]);
             progress.map_or(Mark::default(), |at| at.floors.lane(lane, at.settled))
-        })
+        });
+        let low = lanes.iter().min().copied().unwrap_or_default();
+        let ahead = self.stretches[feed].iter().map(|stretch| stretch.ahead);
+        let ahead = ahead.filter(|ahead| ahead.samples > 0 && ahead.to > low).collect();
+        Settled { lanes, ahead }
     }
 
     /// Cursor pages that are due to be stored; all that say something new with `at_once`.
     pub fn store_cursors(&mut self, now: Instant, at_once: bool, out: &mut Vec<DiskRequest>) {
         for feed in 0..self.cursors.len() {
-            let places = self.places(feed);
+            let settled = self.settled(feed);
             let birth = (self.births[feed], if feed == 0 { self.taken } else { 0 });
             let totals = &self.totals[feed];
-            out.extend(self.cursors[feed].store(&places, birth, totals, now, at_once));
+            out.extend(self.cursors[feed].store(&settled, birth, totals, now, at_once));
         }
     }
 
@@ -379,7 +430,7 @@ impl Endpoint {
 
     /// Nothing to store and nothing being stored.
     pub fn cursors_quiet(&self) -> bool {
-        (0..self.cursors.len()).all(|feed| self.cursors[feed].quiet(&self.places(feed)))
+        (0..self.cursors.len()).all(|feed| self.cursors[feed].quiet(&self.settled(feed)))
     }
 
     /// The lowest segment of this feed that a restart would read, or that a connection has still to go through to
@@ -405,7 +456,7 @@ impl Endpoint {
 
     /// Segments that a connection is about to read.
     pub fn reading(&self, feed: usize, seq: Seq) -> bool {
-        self.lanes.iter().any(|lane| lane.progress[feed].reads(seq))
+        self.all().any(|lane| lane.progress[feed].reads(seq))
     }
 
     /// Nothing waits any more: what is there is sent although requests are not full.
@@ -500,8 +551,9 @@ impl Endpoint {
         let settled = meters.acknowledged + meters.lost.total() + meters.resumed;
         meters.pending = meters.entered.saturating_sub(settled);
         meters.ledger = self.ledger(feeds, meters.pending);
-        meters.connections = self.lanes.len() as u64;
-        meters.connections_busy = self.lanes.iter().filter(|lane| lane.busy()).count() as u64;
+        meters.ahead = self.is_ahead();
+        meters.connections = self.all().count() as u64;
+        meters.connections_busy = self.all().filter(|lane| lane.busy()).count() as u64;
         meters.cursor_segment = u64::from(self.needed(0).0);
         for (number, feed) in feeds.iter().enumerate() {
             let low = self.lanes.iter().map(|lane| lane.progress[number].settled.place).min();
@@ -509,6 +561,10 @@ impl Endpoint {
                 continue;
             };
             meters.backlog_bytes += bytes_after(feed, low);
+            for Stretch { ahead, .. } in &self.stretches[number] {
+                let [from, to] = [ahead.from, ahead.to.place].map(|at| bytes_after(feed, at));
+                meters.backlog_bytes -= (from - to).min(meters.backlog_bytes);
+            }
             if meters.pending > 0
                 && let Step::Record { payload, base_time, .. } = feed.log.read(low)
                 && decode_samples(payload, base_time, decoded).is_ok()
@@ -551,7 +607,11 @@ fn gone(feed: &Feed, page: &CursorPage, from: u64) -> u64 {
         return 0;
     }
     let entered = from as i64 - page.birth;
-    entered.saturating_sub(page.totals.settled() as i64).clamp(0, from as i64) as u64
+    let first = feed.log.start();
+    let ahead = page.ahead.iter().filter(|ahead| ahead.to.place >= first);
+    let ahead: u64 = ahead.map(|ahead| ahead.samples).sum();
+    let settled = page.totals.settled().saturating_sub(ahead);
+    entered.saturating_sub(settled as i64).clamp(0, from as i64) as u64
 }
 
 /// The segment with the first record at or after `place`, if there is one.

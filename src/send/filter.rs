@@ -58,7 +58,8 @@ impl Filter {
         }
     }
 
-    // spec: RW-10
+    // spec: RW-10; remote-write 1.0 and 2.0, labels: the complete set with every sample, sorted by name, none twice, no
+    // empty name or value
     fn work_out(&mut self, stored: &[u8], external: &[u8], rules: &[Rule]) -> u32 {
         self.merged.clear();
         merge_packed(stored, external, &mut self.merged);

@@ -11,6 +11,7 @@ use crate::send::drain::{Floors, Request, Rules, Spared, Stop, Tools, oldest_sen
 use crate::send::isolation::{Isolation, Patience};
 use crate::send::served::Served;
 use crate::send::shared::{Said, Shared};
+use crate::send::stretch::Course;
 use crate::send::verdict::{Verdict, verdict};
 use crate::send::way::{Way, jittered};
 use crate::send::written::Written;
@@ -294,6 +295,7 @@ impl Lane {
             external: shared.external,
             now: shared.now.timestamp,
             served: self.served,
+            course: Course::of(shared.stretches, shared.open, feed),
             samples_max: self.piece.min(shared.plan.samples_max as u64),
             bytes_max: (*shared.bytes_max).min(shared.plan.bytes_max),
             block_max: shared.plan.block_max,
@@ -513,6 +515,7 @@ impl Lane {
     }
 
     /// The answer is here.
+    // spec: remote-write 1.0 and 2.0: of a 2xx the body says nothing; of others it is told to people (RW-37)
     fn judge(&mut self, shared: &mut Shared<'_>) {
         let Some(head) = self.reader.head() else {
             return self.retry(None, "an answer without a head".to_owned(), shared);
@@ -578,6 +581,10 @@ impl Lane {
         shared.meters.acknowledged += self.request.samples;
         shared.totals[self.request.feed].acked += self.request.samples;
         self.note_sent(shared);
+        if let Some(pause) = shared.backfill_pause {
+            let pause = pause * self.request.samples as u32;
+            self.quiet_until = self.quiet_until.max(self.written_at + pause);
+        }
         if self.request.feed == 0 {
             let from = self.request.from.place;
             let at = shared.commits.partition_point(|(place, _)| *place < from);

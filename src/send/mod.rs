@@ -21,6 +21,7 @@ mod cursors;
 mod drain;
 mod endpoint;
 mod filter;
+mod fresh;
 mod isolation;
 mod lane;
 mod learn;
@@ -34,6 +35,7 @@ mod shared;
 mod spot;
 mod stencil;
 mod stencils;
+mod stretch;
 mod symbols;
 #[cfg(test)]
 mod tests;

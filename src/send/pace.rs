@@ -11,7 +11,7 @@ use crate::base::Instant;
 /// Between two looks at the counts.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A backlog should be gone in so long.
-const CATCH_UP: Duration = Duration::from_secs(5);
+pub const CATCH_UP: Duration = Duration::from_secs(5);
 /// Connections go only when there have been too many for so long.
 const LINGER: Duration = Duration::from_secs(10);
 /// Nothing changes when nothing has been acknowledged for so long.

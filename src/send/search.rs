@@ -7,6 +7,7 @@ use crate::send::isolation::{Isolation, Next, Window};
 use crate::send::lane::{Lane, Trial};
 use crate::send::letters::{Letters, Refusal};
 use crate::send::shared::Shared;
+use crate::send::stretch::Course;
 use crate::send::walk::Walk;
 use crate::wal::Mark;
 
@@ -164,6 +165,7 @@ impl Lane {
             given_up: shared.given_up[feed],
             epoch_max: shared.epoch_max,
             served: self.served,
+            course: Course::of(shared.stretches, shared.open, feed),
         };
         (walk, &mut *shared.letters)
     }

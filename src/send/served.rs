@@ -2,6 +2,8 @@
 
 use crate::send::drain::LANES;
 
+// spec: remote-write 1.0 and 2.0, ordering: samples of a series go in the order of time; parallel requests only for
+// different series
 /// A set of lanes. The sets of an endpoint's connections have no lane in common, and together all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Served(u16);

@@ -1,5 +1,7 @@
 //! What the connections of an endpoint have in common.
 
+use core::time::Duration;
+
 use crate::base::{Dialer, Instant, Now, Random};
 use crate::mail::{EndpointMeters, EndpointPlan};
 use crate::model::RemoteMessage;
@@ -9,6 +11,7 @@ use crate::send::filter::Filter;
 use crate::send::letters::Letters;
 use crate::send::pace::Pace;
 use crate::send::stencils::Stencils;
+use crate::send::stretch::Stretch;
 use crate::series::Feed;
 use crate::wal::{CursorTotals, Decoded, Place, Seq};
 
@@ -22,6 +25,12 @@ pub struct Shared<'a> {
     pub external: &'a [u8],
     pub given_up: &'a [GivenUp],
     pub epoch_max: u32,
+    /// What went ahead, per feed; nothing for the connection that does it.
+    pub stretches: &'a [Vec<Stretch>],
+    /// Another connection sends what is new: the last stretch of the shard's own log is not to be stepped over yet.
+    pub open: bool,
+    /// To wait for each sample, where a backlog may be sent at a certain rate only.
+    pub backfill_pause: Option<Duration>,
     pub meters: &'a mut EndpointMeters,
     /// Verdicts over all starts, per feed: what the cursors' pages carry.
     pub totals: &'a mut [CursorTotals],

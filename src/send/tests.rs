@@ -19,6 +19,8 @@ use crate::wire::remote_v1::WriteRequest;
 mod compliance;
 #[path = "tests_crew.rs"]
 mod crew;
+#[path = "tests_fresh.rs"]
+mod fresh;
 #[path = "tests_second.rs"]
 mod second;
 
@@ -67,6 +69,8 @@ fn plan() -> EndpointPlan {
         backoff_min: Duration::from_millis(30),
         backoff_max: Duration::from_secs(5),
         retry_429: true,
+        out_of_order_ok: false,
+        backfill_rate: None,
         status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
         message: RemoteMessage::V1,
@@ -212,7 +216,9 @@ impl Bench {
             if !busy && wake == Instant::NEVER {
                 return;
             }
-            self.now = self.now.max(wake);
+            if wake != Instant::NEVER {
+                self.now = self.now.max(wake);
+            }
         }
     }
 
@@ -241,8 +247,9 @@ impl Bench {
         if keeps {
             for &(series, time) in &samples {
                 let newest = self.newest.entry(series).or_insert(i64::MIN);
-                assert!(*newest <= time, "S1: {series} at {time} after {newest}");
-                *newest = time;
+                let any_order = self.endpoint.plan.out_of_order_ok;
+                assert!(*newest <= time || any_order, "S1: {series} at {time} after {newest}");
+                *newest = time.max(*newest);
                 self.known.insert((series, time));
                 self.kept.push((series, time));
             }
@@ -276,7 +283,8 @@ impl Bench {
         if found.is_empty() {
             found = self.stored.clone().into_iter().collect();
         }
-        self.endpoint = Endpoint::new(plan(), 0, &self.feeds, &[found], 7);
+        let plan = self.endpoint.plan.clone();
+        self.endpoint = Endpoint::new(plan, 0, &self.feeds, &[found], 7);
         self.endpoint.release(u32::MAX);
         self.dialer = Dialer::default();
     }

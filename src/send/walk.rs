@@ -7,6 +7,7 @@ use crate::send::drain::{FRAMES_A_TURN, GivenUp, lane_number, oldest_sent, unsen
 use crate::send::filter::Filter;
 use crate::send::lane::Progress;
 use crate::send::served::Served;
+use crate::send::stretch::Course;
 use crate::series::Feed;
 use crate::wal::{Decoded, Mark, Step, decode_samples};
 
@@ -25,6 +26,7 @@ pub struct Walk<'a> {
     pub given_up: GivenUp,
     pub epoch_max: u32,
     pub served: Served,
+    pub course: Course<'a>,
 }
 
 /// A sample as it would be sent.
@@ -46,6 +48,12 @@ impl Walk<'_> {
         let oldest = oldest_sent(self.plan, self.now);
         let mut at = from;
         for _ in 0..FRAMES_A_TURN {
+            if let Some(past) = self.course.past(at) {
+                at = past;
+            }
+            if self.course.ends(at) {
+                return;
+            }
             let (place, next, payload, base_time) = match feed.log.read(at.place) {
                 Step::Absent(_) | Step::End => return,
                 Step::Moved { next, .. } => {
@@ -62,15 +70,16 @@ impl Walk<'_> {
             let (first, lane) = (Mark { place, skip: at.skip }, lane_number(payload));
             at = Mark { place: next, skip: 0 };
             let ours = self.served.has(lane);
+            let resumed = self.course.resumed(first, u32::MAX);
             let first = first.max(progress.floors.dealt[lane]).max(progress.floors.resumed[lane]);
             let gone = self.given_up.loss(place.seq()).is_some();
-            if !ours || gone || first.place != place {
+            if !ours || gone || first.place != place || resumed == Some(u32::MAX) {
                 continue;
             }
             if decode_samples(payload, base_time, decoded).is_err() {
                 continue;
             }
-            for index in first.skip as usize..decoded.refs.len() {
+            for index in first.skip.max(resumed.unwrap_or(0)) as usize..decoded.refs.len() {
                 let (series, time) = (decoded.refs[index], decoded.times[index]);
                 let mark = Mark { place, skip: index as u32 };
                 let histogram = decoded.histogram(index);

@@ -142,6 +142,7 @@ impl Lane {
 }
 
 const CONTENT_TYPE: &str = "Content-Type";
+// spec: remote-write 1.0 and 2.0, protocol: requests are POSTs
 const METHOD: &str = "POST";
 /// The header that proxies take credentials in.
 const PROXY: &str = "Proxy-Authorization";

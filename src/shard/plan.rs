@@ -92,7 +92,16 @@ mod tests {
     fn page(taken: u64) -> CursorPage {
         let totals = CursorTotals { acked: 1, ..CursorTotals::default() };
         let (low, lanes) = (Default::default(), vec![Default::default(); 16]);
-        CursorPage { endpoint: [2; 16], sequence: 5, low, birth: 0, taken, lanes, totals }
+        CursorPage {
+            endpoint: [2; 16],
+            sequence: 5,
+            low,
+            birth: 0,
+            taken,
+            lanes,
+            ahead: Vec::new(),
+            totals,
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::mail::{Level, RemovedMeters};
 use crate::model::Loss;
 use crate::series::Feed;
 use crate::shard::Shard;
-use crate::wal::{CursorPage, DiskRequest, Seq};
+use crate::wal::{Advance, CursorPage, DiskRequest, Seq};
 
 /// Names remembered for what was given up; more go by one.
 const NAMES_MAX: usize = 64;
@@ -26,21 +26,27 @@ pub struct Removed {
     until: Instant,
     /// For each feed, the lowest segment kept, and the running total of samples where its own begin.
     held: Vec<(Seq, u64)>,
+    /// For each feed, what went ahead of that.
+    ahead: Vec<Vec<Advance>>,
 }
 
 impl Removed {
     /// `found`: the newest pages of all cursors, per feed.
     fn new(name: String, file: &str, until: Instant, feeds: &[Feed], found: &[Cursors]) -> Removed {
+        let of = |found: &Cursors| found.iter().find(|(name, _)| name == file).cloned();
+        let ahead = |found| of(found).map_or(Vec::new(), |(_, page)| page.ahead);
+        let ahead: Vec<Vec<Advance>> = found.iter().map(ahead).collect();
         let held = feeds.iter().zip(found).map(|(feed, found)| {
             let total = feed.log.total();
-            let Some((_, page)) = found.iter().find(|(name, _)| name == file) else {
+            let Some((_, page)) = of(found) else {
                 return (Seq(u32::MAX), total);
             };
-            let settled = page.birth.saturating_add(page.totals.settled() as i64);
+            let behind = page.totals.settled() as i64 - samples(&page.ahead) as i64;
+            let settled = page.birth.saturating_add(behind);
             (page.low.seq(), settled.clamp(0, total as i64) as u64)
         });
         let held = held.collect();
-        Removed { name, file: file.to_owned(), until, held }
+        Removed { name, file: file.to_owned(), until, held, ahead }
     }
 
     pub fn needed(&self, feed: usize) -> Seq {
@@ -49,12 +55,16 @@ impl Removed {
 
     /// Nothing of this feed is kept for it.
     pub fn drained(&self, feed: usize, feeds: &[Feed]) -> bool {
-        self.held.get(feed).is_none_or(|(_, from)| *from >= feeds[feed].log.total())
+        let ahead = self.ahead.get(feed).map_or(0, |of| samples(of));
+        self.held.get(feed).is_none_or(|(_, from)| *from + ahead >= feeds[feed].log.total())
     }
 
     fn pending(&self, feeds: &[Feed]) -> u64 {
-        let held = self.held.iter().zip(feeds);
-        held.map(|((_, from), feed)| feed.log.total().saturating_sub(*from)).sum()
+        let held = self.held.iter().zip(&self.ahead).zip(feeds);
+        let pending = |(((_, from), ahead), feed): ((&(Seq, u64), &Vec<Advance>), &Feed)| {
+            feed.log.total().saturating_sub(*from + samples(ahead))
+        };
+        held.map(pending).sum()
     }
 
     /// Segments below are given up; how many samples of it that costs.
@@ -64,8 +74,21 @@ impl Removed {
         };
         *seq = (*seq).max(below);
         let first = of.log.segment_total(below).unwrap_or(0).max(*from);
-        first - core::mem::replace(from, first)
+        let mut settled = 0;
+        for ahead in &mut self.ahead[feed] {
+            let begins = of.log.total_at(ahead.from).unwrap_or(first);
+            let passed =
+                if ahead.to.place.seq() < below { u64::MAX } else { first.saturating_sub(begins) };
+            let passed = passed.min(ahead.samples);
+            ahead.samples -= passed;
+            settled += passed;
+        }
+        (first - core::mem::replace(from, first)).saturating_sub(settled)
     }
+}
+
+fn samples(ahead: &[Advance]) -> u64 {
+    ahead.iter().map(|ahead| ahead.samples).sum()
 }
 
 /// What became of those that are gone.

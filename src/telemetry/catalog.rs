@@ -186,6 +186,7 @@ catalog! {
     COMMIT_TO_ACK Histogram "corelane_endpoint_commit_to_ack_seconds" "Time from a sample's commit to its acknowledgement.";
     CONNECTIONS Gauge "corelane_endpoint_connections" "Connections that lanes are dealt to.";
     CONNECTIONS_BUSY Gauge "corelane_endpoint_connections_busy" "Connections with a request in flight.";
+    AHEAD Gauge "corelane_endpoint_fresh_ahead" "1 while what is new goes ahead of a backlog.";
     HELD Gauge "corelane_endpoint_held" "1 while the endpoint refuses us and is only probed.";
 
     LEDGER_OFFERED Counter "corelane_ledger_offered_samples_total" "Samples offered to the log over all starts. All were appended or refused.";

@@ -46,6 +46,7 @@ const BY_SHARD: &[Figure] = &[
     (&REQUESTS_FAILED, |meters| meters.requests_failed),
     (&CONNECTIONS, |meters| meters.connections),
     (&CONNECTIONS_BUSY, |meters| meters.connections_busy),
+    (&AHEAD, |meters| u64::from(meters.ahead)),
     (&HELD, |meters| u64::from(meters.held)),
 ];
 

@@ -16,6 +16,19 @@ const MAGIC: [u8; 8] = *b"CLcur\x02\r\n";
 const LOSSES: usize = 15;
 /// Behind the lanes.
 const TAKEN_AT: usize = 376;
+const AHEAD_AT: usize = TAKEN_AT + 8;
+/// Stretches that a page has room for.
+pub const AHEAD_MAX: usize = 4;
+const AHEAD_BYTES: usize = 28;
+
+/// A stretch of the log beyond the lanes of which every sample has its verdict: it was newer than a backlog, and went
+/// ahead of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Advance {
+    pub from: Place,
+    pub to: Mark,
+    pub samples: u64,
+}
 
 /// What one endpoint of one log had settled when the page was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,10 +47,13 @@ pub struct CursorPage {
     pub taken: u64,
     /// How far each lane is; at most `limits::CONNECTIONS`, more are not stored.
     pub lanes: Vec<Mark>,
+    /// At most [`AHEAD_MAX`], in the order of the log; more are not stored.
+    pub ahead: Vec<Advance>,
     pub totals: CursorTotals,
 }
 
-/// Samples by verdict since the endpoint exists, over all starts: exactly those that its lanes are past.
+/// Samples by verdict since the endpoint exists, over all starts: exactly those that its lanes are past, and those that
+/// went ahead of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CursorTotals {
     pub acked: u64,
@@ -83,6 +99,14 @@ impl CursorPage {
         }
         bytes.resize(TAKEN_AT - 8, 0);
         bytes.extend_from_slice(&self.taken.to_le_bytes());
+        let ahead = &self.ahead[..self.ahead.len().min(AHEAD_MAX)];
+        bytes.extend_from_slice(&(ahead.len() as u32).to_le_bytes());
+        for Advance { from, to, samples } in ahead {
+            bytes.extend_from_slice(&from.0.to_le_bytes());
+            bytes.extend_from_slice(&to.place.0.to_le_bytes());
+            bytes.extend_from_slice(&to.skip.to_le_bytes());
+            bytes.extend_from_slice(&samples.to_le_bytes());
+        }
         seal(MAGIC, &bytes)
     }
 
@@ -90,8 +114,20 @@ impl CursorPage {
     pub fn decode(slot: &[u8]) -> Result<CursorPage, Damage> {
         let fields = unseal(MAGIC, slot)?;
         let page = Self::fields(&mut Reader::new(fields)).ok_or(Damage::Malformed("lanes"))?;
-        let taken = Reader::new(&fields[TAKEN_AT - 8..]).u64().ok_or(Damage::Short)?;
-        Ok(CursorPage { taken, ..page })
+        let mut reader = Reader::new(&fields[TAKEN_AT - 8..]);
+        let taken = reader.u64().ok_or(Damage::Short)?;
+        let ahead = Self::stretches(&mut reader).ok_or(Damage::Malformed("stretches"))?;
+        Ok(CursorPage { taken, ahead, ..page })
+    }
+
+    fn stretches(reader: &mut Reader<'_>) -> Option<Vec<Advance>> {
+        let count = reader.u32()? as usize;
+        let stretch = |reader: &mut Reader<'_>| {
+            let from = Place(reader.u64()?);
+            let to = Mark { place: Place(reader.u64()?), skip: reader.u32()? };
+            Some(Advance { from, to, samples: reader.u64()? })
+        };
+        (0..count.min(AHEAD_MAX + 1)).map(|_| stretch(reader)).collect()
     }
 
     fn fields(reader: &mut Reader<'_>) -> Option<CursorPage> {
@@ -121,7 +157,8 @@ impl CursorPage {
             mark.skip = reader.u32()?;
         }
         let lanes = marks;
-        Some(CursorPage { endpoint, sequence, low, birth, taken: 0, lanes, totals })
+        let ahead = Vec::new();
+        Some(CursorPage { endpoint, sequence, low, birth, taken: 0, lanes, ahead, totals })
     }
 }
 
@@ -132,7 +169,7 @@ pub fn newest(file: &[u8]) -> Option<CursorPage> {
 
 const _: () = assert!(
     8 + 8 + 16 + 8 + 8 + 8 + LOSSES * 8 + 8 + CONNECTIONS * (8 + 4) <= TAKEN_AT
-        && TAKEN_AT + 8 <= FIELDS_BYTES
+        && AHEAD_AT + 4 + AHEAD_MAX * AHEAD_BYTES <= FIELDS_BYTES
 );
 const _: () = {
     let mut at = 0;
@@ -162,6 +199,11 @@ mod tests {
                 Mark { place: Place(0x0000_0002_0000_1000), skip: 0 },
                 Mark { place: Place(0x0000_0003_0000_2000), skip: 9 },
             ],
+            ahead: vec![Advance {
+                from: Place(0x0000_0004_0000_1000),
+                to: Mark { place: Place(0x0000_0005_0000_1000), skip: 3 },
+                samples: 700,
+            }],
             totals,
         }
     }
@@ -184,7 +226,11 @@ mod tests {
         assert_eq!(bytes[312..320], [0, 0, 0, 0, 9, 0, 0, 0]);
         assert!(bytes[320..376].iter().all(|byte| *byte == 0));
         assert_eq!(bytes[376..384], 0x1234u64.to_le_bytes());
-        assert!(bytes[384..FIELDS_BYTES].iter().all(|byte| *byte == 0));
+        assert_eq!(bytes[384..388], [1, 0, 0, 0]);
+        assert_eq!(bytes[388..396], [0, 0x10, 0, 0, 4, 0, 0, 0]);
+        assert_eq!(bytes[396..404], [0, 0x10, 0, 0, 5, 0, 0, 0]);
+        assert_eq!(bytes[404..416], [3, 0, 0, 0, 0xbc, 2, 0, 0, 0, 0, 0, 0]);
+        assert!(bytes[416..FIELDS_BYTES].iter().all(|byte| *byte == 0));
         assert_eq!(CursorPage::decode(&bytes), Ok(page(7)));
     }
 
@@ -214,5 +260,18 @@ mod tests {
         let many = CursorPage { lanes: vec![Mark::default(); 40], ..page(1) };
         let decoded = CursorPage::decode(&many.encode()).expect("valid");
         assert_eq!(decoded.lanes.len(), CONNECTIONS);
+    }
+
+    #[test]
+    fn stretches_beyond_the_limit_are_not_stored_nor_believed() {
+        let many = CursorPage { ahead: vec![Advance::default(); 9], ..page(1) };
+        let mut bytes = many.encode();
+        let decoded = CursorPage::decode(&bytes).expect("valid");
+        assert_eq!(decoded.ahead.len(), AHEAD_MAX);
+        bytes[AHEAD_AT] = AHEAD_MAX as u8 + 1;
+        let mut fields = bytes[8..FIELDS_BYTES].to_vec();
+        fields.truncate(FIELDS_BYTES - 8);
+        let sealed = seal(MAGIC, &fields);
+        assert_eq!(CursorPage::decode(&sealed), Err(Damage::Malformed("stretches")));
     }
 }

@@ -54,6 +54,8 @@
 //!   184 128 how far each lane is: place
 //!   312 64  u32 each: how many samples of the frame there have a verdict
 //!   376  8  name of the adopted log whose accounts are contained, 0 for none
+//!   384  4  number of stretches beyond the lanes that have their verdicts, at most 4
+//!   388 112 each: place where it begins, place where it ends and u32 samples of that frame, u64 samples in all
 //!   508  4  CRC32C of bytes 0-507
 //!
 //! ledger    one page, two slots as a cursor's: what was offered to the log, over all starts
@@ -114,7 +116,7 @@ mod tests;
 mod values;
 
 pub use anchors::Basis;
-pub use cursor::{CursorPage, CursorTotals, newest};
+pub use cursor::{AHEAD_MAX, Advance, CursorPage, CursorTotals, newest};
 pub use damage::Damage;
 pub use dictionary::{At, Dictionary, DictionaryEntry};
 pub use exemplars::{Exemplar, put_exemplar};

@@ -285,7 +285,8 @@ fn our_own_fields_of_an_endpoint_are_obeyed_and_shown() {
     let usual = config(&remote(""));
     assert!(!usual.to_yaml().contains("corelane"));
     let ours = "{status_policy: {409: retry, 404: drop}, start_at: oldest, patience: 5s, \
-                max_bytes_per_send: 1MiB, max_compressed_bytes_per_send: 100KiB}";
+                max_bytes_per_send: 1MiB, max_compressed_bytes_per_send: 100KiB, \
+                out_of_order_ok: true, backfill_samples_per_second: 5000}";
     let text = remote(&format!("corelane: {ours}"));
     let read = config(&text);
     let entry = &read.remote_write[0];
@@ -296,7 +297,11 @@ fn our_own_fields_of_an_endpoint_are_obeyed_and_shown() {
     let bytes =
         |entry: &RemoteWriteConfig| (entry.max_bytes_per_send, entry.max_compressed_bytes_per_send);
     assert_eq!(bytes(entry), (1 << 20, 100 << 10));
+    let order =
+        |entry: &RemoteWriteConfig| (entry.out_of_order_ok, entry.backfill_samples_per_second);
+    assert_eq!(order(entry), (true, 5000));
     let again = config(&read.to_yaml());
+    assert_eq!(order(&again.remote_write[0]), (true, 5000));
     assert_eq!(again.remote_write[0].status_policy.0, actions);
     assert_eq!(again.remote_write[0].patience, Duration::from_secs(5));
     assert_eq!(bytes(&again.remote_write[0]), (1 << 20, 100 << 10));

@@ -29,6 +29,38 @@ fn an_outage_loses_nothing() {
     receiver.assert_complete(&exporter, last);
 }
 
+/// The backlog goes slowly, so what is new is there long before it; a kill in the middle of that loses nothing of either.
+#[test]
+fn what_is_new_goes_ahead_of_a_backlog_where_any_order_will_do() {
+    let scratch = Scratch::new();
+    let mut receiver = Receiver::victoria_metrics(&scratch);
+    let exporter = Numbered::start();
+    let in_order = config(&[], &[receiver.url()]);
+    let config = config(&[exporter.port()], &[receiver.url()]);
+    let slow = "      max_samples_per_send: 10\n    corelane: {out_of_order_ok: true, \
+                backfill_samples_per_second: 20}\n";
+    let mut agent = Agent::new(&scratch, &format!("{config}{slow}"));
+    agent.flags(&["--cores=1"]);
+    agent.start();
+    exporter.more(4);
+    receiver.stop();
+    exporter.more(OUTAGE_PAGES);
+    receiver.start();
+    exporter.more(4);
+    let newest = exporter.pages();
+    assert!(receiver.lacks(&exporter, newest).len() > 4, "the backlog came first");
+    agent.kill();
+    agent.start();
+    exporter.more(4);
+    let last = exporter.hold();
+    assert!(!receiver.lacks(&exporter, last).is_empty(), "the backlog came first after the kill");
+    // The rest of it in order, as fast as it goes.
+    std::fs::write(agent.config(), in_order).expect("it is ours");
+    assert_eq!(agent.reload().status, 200);
+    wait::until_true("the backlog is there", || receiver.lacks(&exporter, last).is_empty());
+    Figures::at_rest(&agent).assert_laws();
+}
+
 #[test]
 fn kills_in_an_outage_lose_nothing() {
     let scratch = Scratch::new();

@@ -146,6 +146,25 @@ impl Receiver {
         assert!(missing.is_empty(), "pages {missing:?} of {last} are missing");
     }
 
+    /// Waits until page `last` of the exporter has arrived, and gives the numbers of the pages before it that have not in
+    /// every series.
+    pub fn lacks(&self, exporter: &Numbered, last: u64) -> Vec<u64> {
+        let port = exporter.port();
+        let mut lacks = Vec::new();
+        for series in 0..NUMBERED_SERIES {
+            let selector =
+                format!("scrape_number{{instance=\"127.0.0.1:{port}\",series=\"{series}\"}}");
+            let values = wait::until(&format!("page {last} has arrived at the receiver"), || {
+                let values = self.values(&selector);
+                values.iter().any(|value| *value >= last as f64).then_some(values)
+            });
+            lacks.extend((1..=last).filter(|number| !values.contains(&(*number as f64))));
+        }
+        lacks.sort_unstable();
+        lacks.dedup();
+        lacks
+    }
+
     /// Waits until page `last` of the exporter has arrived, demands that what has arrived is in order, each page once
     /// and in every series alike, and gives the numbers of the pages that have not.
     pub fn missing(&self, exporter: &Numbered, last: u64) -> Vec<u64> {

@@ -2,6 +2,7 @@
 //! behind has been delivered.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use corelane::coordinator::{Epochs, place};
@@ -158,6 +159,8 @@ fn endpoint(at: usize, options: &RemoteOptions) -> EndpointPlan {
         backoff_min: Duration::from_millis(30),
         backoff_max: Duration::from_secs(5),
         retry_429: true,
+        out_of_order_ok: options.any_order,
+        backfill_rate: NonZeroU64::new(options.backfill_rate),
         status_policy: StatusPolicy::default(),
         sample_age_limit: Duration::ZERO,
         message: if options.second { RemoteMessage::V2 } else { RemoteMessage::V1 },

@@ -45,6 +45,9 @@ pub struct Remote {
     pub filters: Option<(u32, i64)>,
     /// No two scrapes of a target have the same timestamp: not so once wall clocks are set back.
     unique: bool,
+    /// By series, the newest sample that came after a newer one: where any order will do, those are in order all the
+    /// same.
+    late: HashMap<usize, i64>,
     /// Bad answers only while this holds.
     pub faults: bool,
     pub series: Vec<Stored>,
@@ -129,6 +132,7 @@ impl Remote {
             unique,
             changed: false,
             filters: None,
+            late: HashMap::new(),
             faults: true,
             series: Vec::new(),
             by_labels: HashMap::new(),
@@ -184,7 +188,8 @@ impl Remote {
     pub fn answer(&mut self, head: &str, body: &[u8], sender: Sender, now: Instant) -> Answer {
         let until = self.quiet.get(&sender).copied().unwrap_or(Instant(0));
         // Several connections are asked one by one, and a new configuration begins anew.
-        let single = self.options.connections_max == 1 && !self.reloads;
+        let one = self.options.connections_max == 1 && !self.options.any_order;
+        let single = one && !self.reloads;
         assert!(
             !single || until <= now,
             "{sender:?} was asked to wait until {until:?}, not {now:?}"
@@ -357,7 +362,7 @@ impl Remote {
     fn note_page(&mut self, sample: &Given) {
         let labels = &self.series[sample.series].labels;
         let numbers = labels.iter().any(|(_, value)| value == PAGE_SERIES);
-        if !numbers || is_stale(sample.value) || self.sheds {
+        if !numbers || is_stale(sample.value) || self.sheds || self.options.any_order {
             return;
         }
         let (page, pages) = (sample.value as u64, self.pages.entry(sample.series).or_default());
@@ -415,8 +420,15 @@ impl Remote {
                 }
             }
             Err(at) => {
+                let in_order = if self.options.any_order {
+                    let late = self.late.entry(series).or_insert(i64::MIN);
+                    let newest = at == samples.len();
+                    newest || sample.timestamp > core::mem::replace(late, sample.timestamp)
+                } else {
+                    at == samples.len()
+                };
                 assert!(
-                    at == samples.len() || !timely,
+                    in_order || !timely,
                     "L4: {labels:?} at {} ({}) comes after {:?}",
                     sample.timestamp,
                     sample.value,

@@ -67,6 +67,9 @@ pub struct RemoteOptions {
     pub samples_max: usize,
     pub bytes_max: usize,
     pub block_max: usize,
+    /// Samples may come in any order; what is new goes ahead of a backlog, which goes at most at this rate a second.
+    pub any_order: bool,
+    pub backfill_rate: u64,
     pub batch_deadline: Duration,
     pub timeout: Duration,
     pub from_oldest: bool,
@@ -310,6 +313,8 @@ impl RemoteOptions {
             }),
             bytes_max: pick(r, &[20_000, 4 << 20]),
             block_max: 1_000_000,
+            any_order: false,
+            backfill_rate: 0,
             batch_deadline: Duration::from_millis(pick(r, &[0, 0, 200, 5000])),
             timeout: Duration::from_secs(pick(r, &[1, 5, 30])),
             from_oldest: first || r.chance(1, 2),
@@ -333,6 +338,8 @@ impl RemoteOptions {
         };
         options.patience = Duration::from_secs([120, 2, 0][options.late as usize % 3]);
         options.connections_max = connections.max([1, 4, 4, 2][options.lost_answer as usize % 4]);
+        options.any_order = !options.in_order && options.error % 3 == 1;
+        options.backfill_rate = [0, 0, 200][options.too_many as usize % 3];
         options.block_max = [1_000_000, 2_000][options.garbage as usize % 2];
         options
     }

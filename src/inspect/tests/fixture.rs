@@ -169,6 +169,7 @@ fn write_shard(dir: &Path, identity: Identity) {
     }
     fs::write(dir.join("00009.seg"), vec![0; SEGMENT]).expect("written");
     let mut page = CursorPage {
+        ahead: Vec::new(),
         endpoint: [7; 16],
         sequence: 1,
         low: places[5],
