@@ -38,7 +38,7 @@ pub const CONNECTIONS: usize = 16;
 pub const PAGE_BYTES: usize = 4096;
 /// Segment sizes, in bytes.
 pub const SEGMENT_BYTES_MIN: usize = 256 << 10;
-pub const SEGMENT_BYTES_DEFAULT: usize = 16 << 20;
+pub const SEGMENT_BYTES_DEFAULT: usize = 32 << 20;
 /// Segments that are only in memory, because the disk gives no file, are of this size at most: small enough to be copied
 /// in one turn when there is a file again.
 pub const MEMORY_SEGMENT_BYTES: usize = 1 << 20;

@@ -120,7 +120,7 @@ pub const FLAGS: &[FlagSpec] = &[
     idle("scrape.timestamp-tolerance", Time, "2ms", "timestamps within 2 ms of the interval's grid are put on it"),
     idle("scrape.discovery-reload-interval", Time, "5s", "changes of targets are applied at once"),
     works("storage.agent.path", Text, "data-agent/", "Directory of the log."),
-    works("storage.agent.wal-segment-size", Size, "16MiB", "Segment size: 256KiB to 256MiB."),
+    works("storage.agent.wal-segment-size", Size, "32MiB", "Segment size: 256KiB to 256MiB."),
     idle("storage.agent.wal-compression", Switch, "true", "values are always packed"),
     idle("storage.agent.wal-compression-type", Choice(&["snappy", "zstd"]), "snappy", "values are always packed"),
     idle("storage.agent.wal-truncate-frequency", Time, "2h", NO_TRUNCATION),

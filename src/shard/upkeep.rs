@@ -43,7 +43,7 @@ pub struct Upkeep {
 
 pub(super) const RETRY_SPARE: Duration = Duration::from_secs(1);
 /// An idle core does not wake for it: pages go with the next thing that happens.
-const RELEASE_EVERY: Duration = Duration::from_secs(1);
+const RELEASE_EVERY: Duration = Duration::from_millis(500);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Definitions moved in one turn.
 const CLEANED_A_TURN: usize = 256;
