@@ -15,6 +15,8 @@ use memmap2::{Advice, Mmap, MmapMut, UncheckedAdvice};
 use crate::base::limits::PAGE_BYTES;
 use crate::wal::guard::{Guard, Watch};
 
+/// Of a segment, brought to memory and let go of before the next such piece.
+const POPULATED_AT_ONCE: usize = 1 << 20;
 const NEVER_HEAD: &str = "a read-only region is never the head of a log";
 
 /// The bytes of one segment. `Send`, so that a helper thread prepares it and takes it back; used by
@@ -146,36 +148,53 @@ impl Region {
     /// into this process they come when they are used. Best effort. It reads only: populating for writing would
     /// dirty, and so write to the disk, every page of a spare.
     pub fn populate(&self) {
-        let advised = match &self.0 {
-            Backing::Fixed(_) | Backing::Heap(_) | Backing::Written { .. } => Ok(()),
-            Backing::Mapped(_, map) | Backing::Fused(_, map, _) => map.advise(Advice::PopulateRead),
-            Backing::ReadOnly(_, map) => map.advise(Advice::PopulateRead),
-            #[cfg(test)]
-            Backing::Traced { .. } => Ok(()),
-        };
-        // Kernels before 5.14 do not know the advice; pages then fault in on first use.
-        advised.unwrap_or_default();
-        self.release();
+        for from in (0..self.len()).step_by(POPULATED_AT_ONCE) {
+            let len = POPULATED_AT_ONCE.min(self.len() - from);
+            let advice = Advice::PopulateRead;
+            let advised = match &self.0 {
+                Backing::Mapped(_, map) | Backing::Fused(_, map, _) => {
+                    map.advise_range(advice, from, len)
+                }
+                Backing::ReadOnly(_, map) => map.advise_range(advice, from, len),
+                _ => return,
+            };
+            // Kernels before 5.14 do not know the advice; pages then fault in on first use.
+            if advised.is_err() {
+                return;
+            }
+            self.release_from(from, len);
+        }
     }
 
     /// Takes the pages out of this process; the kernel keeps them as long as it sees fit, and they come back when they
     /// are read or written. Only what a file can give back goes. Best effort.
     pub(super) fn release(&self) {
+        let written = match &self.0 {
+            Backing::Mapped(guard, _) | Backing::Fused(guard, ..) => guard.reached(),
+            _ => 0,
+        };
+        self.release_from(
+            0,
+            match written {
+                0 => self.len(),
+                // What is made ready ahead of the writer stays.
+                end => end / PAGE_BYTES * PAGE_BYTES,
+            },
+        );
+    }
+
+    fn release_from(&self, from: usize, len: usize) {
+        let advice = UncheckedAdvice::DontNeed;
         let done = match &self.0 {
             // Pages of zeros that the guard put there are nowhere else.
             _ if self.has_failed() => Ok(()),
             // SAFETY: a shared mapping of a file: what was stored is in the kernel's pages of the file, not in ours,
             // and the next access maps those again.
-            Backing::Mapped(guard, map) | Backing::Fused(guard, map, _) => unsafe {
-                let written = match guard.reached() {
-                    0 => map.len(),
-                    // What is made ready ahead of the writer stays.
-                    end => end / PAGE_BYTES * PAGE_BYTES,
-                };
-                map.unchecked_advise_range(UncheckedAdvice::DontNeed, 0, written)
+            Backing::Mapped(_, map) | Backing::Fused(_, map, _) => unsafe {
+                map.unchecked_advise_range(advice, from, len)
             },
             // SAFETY: as above, and nothing was stored.
-            Backing::ReadOnly(_, map) => unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) },
+            Backing::ReadOnly(_, map) => unsafe { map.unchecked_advise_range(advice, from, len) },
             _ => Ok(()),
         };
         done.unwrap_or_default();
