@@ -32,8 +32,8 @@ pub struct Exporter {
     pub target: Target,
     /// False while no shard is told to scrape it.
     pub wanted: bool,
-    /// It was taken away at least once while others were not.
-    pub toggled: bool,
+    /// When it was taken away while others were not, by the wall clock.
+    pub taken_away: Vec<i64>,
     pub pages: Vec<Page>,
     openmetrics: bool,
     gzip: bool,
@@ -135,7 +135,7 @@ impl Exporter {
                 histograms: HistogramRules::default(),
             },
             wanted: true,
-            toggled: false,
+            taken_away: Vec::new(),
             pages: Vec::new(),
             openmetrics: index % 3 == 1,
             gzip: options.exporter.gzip && index.is_multiple_of(2),

@@ -22,6 +22,10 @@ pub const REPORTS: [&str; 5] = [
 /// A scrape's timestamp may be so much later than the scrape (SCR-3).
 const AHEAD_MS: i64 = 2;
 
+/// The longest interval that a reload sets, and how much later than it was sent an order may arrive.
+const INTERVAL_MS: i64 = 5000;
+const LATE_MS: i64 = 1000;
+
 /// What a series at a remote is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
@@ -148,7 +152,7 @@ impl<'a> Replay<'a> {
         }
         let Some(&up) = group.reports.get(&0) else {
             // Of a target that came back before its markers were due: only what did not come back with it ends.
-            let late = (self.exporter.toggled || self.doubtful) && group.values.is_empty();
+            let late = (self.toggled() || self.doubtful) && group.values.is_empty();
             let stale = group.reports.values().all(|value| is_stale(*value));
             assert!(late && stale, "C3: {at}: samples without `up`: {group:?}");
             return self.end(&at, group, &BTreeSet::new());
@@ -169,9 +173,14 @@ impl<'a> Replay<'a> {
             assert!(group.values.is_empty(), "C4: {at}: a failed scrape has values: {group:?}");
             let (met, certain) = match group.reports[&2] as u64 {
                 0 => (BTreeSet::new(), true),
-                samples => self.rejected(&at, group, samples),
+                samples => self.rejected(timestamp, &at, group, samples),
             };
-            self.end(&at, group, &met);
+            if self.had_farewell(timestamp) {
+                self.end(&at, group, &BTreeSet::new());
+                self.live.extend(&met);
+            } else {
+                self.end(&at, group, &met);
+            }
             self.settle(met);
             self.doubtful = !certain;
             return;
@@ -216,7 +225,7 @@ impl<'a> Replay<'a> {
     /// series before their end was due.
     fn end(&mut self, at: &str, group: &Group, met: &BTreeSet<u32>) {
         let gone: BTreeSet<u32> = self.live.difference(met).copied().collect();
-        if self.exporter.toggled || self.doubtful {
+        if self.toggled() || self.doubtful {
             let odd: Vec<_> = group.markers.difference(&gone).collect();
             assert!(odd.is_empty(), "L8: {at}: markers of {odd:?}, of {gone:?} that are gone");
         } else {
@@ -235,7 +244,14 @@ impl<'a> Replay<'a> {
 
     /// The series of the page that failed at its bad line, after all good ones had been met (SCR-64). Not every page that
     /// was served was read: where several may have been, all their series, and false.
-    fn rejected(&mut self, at: &str, group: &Group, samples: u64) -> (BTreeSet<u32>, bool) {
+    fn rejected(
+        &mut self,
+        timestamp: i64,
+        at: &str,
+        group: &Group,
+        samples: u64,
+    ) -> (BTreeSet<u32>, bool) {
+        let farewell = self.had_farewell(timestamp) && group.markers.is_subset(&self.live);
         let first = self.page.map_or(0, |page| page + 1);
         let mut found: Option<(BTreeSet<u32>, bool)> = None;
         for number in first..self.exporter.pages.len() {
@@ -245,8 +261,8 @@ impl<'a> Replay<'a> {
             }
             let met: BTreeSet<u32> = self.kept(number).into_iter().collect();
             let gone: BTreeSet<u32> = self.live.difference(&met).copied().collect();
-            let some = self.exporter.toggled || self.doubtful;
-            if !(group.markers == gone || some && group.markers.is_subset(&gone)) {
+            let some = self.toggled() || self.doubtful;
+            if !(group.markers == gone || farewell || some && group.markers.is_subset(&gone)) {
                 continue;
             }
             match &mut found {
@@ -263,6 +279,22 @@ impl<'a> Replay<'a> {
         found.unwrap_or_else(|| {
             panic!("L8: {at}: no page fails like this: {samples} samples, {:?}", group.markers)
         })
+    }
+
+    fn toggled(&self) -> bool {
+        !self.exporter.taken_away.is_empty()
+    }
+
+    /// The target may have been taken away after the scrape before this time and have come back by then. Its markers
+    /// are due later and bear this very time, at which it would have been scraped and was, as its phase is the same:
+    /// a page that failed then wrote no samples of what it had met, so all that was live before it is marked (SCR-65).
+    /// Reloads change intervals, so it may be the longest one ago that it was taken away.
+    fn had_farewell(&self, timestamp: i64) -> bool {
+        let longest = self.options.intervals_ms.iter().map(|ms| *ms as i64).max();
+        let longest = longest.unwrap_or_default().max(INTERVAL_MS);
+        let due =
+            |left: &i64| (-AHEAD_MS..=longest + LATE_MS + AHEAD_MS).contains(&(timestamp - left));
+        self.exporter.taken_away.iter().any(due)
     }
 
     /// The series of a page that relabeling leaves and that have no timestamps of their own.

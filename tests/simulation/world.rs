@@ -328,8 +328,12 @@ impl World {
             return;
         }
         let at = self.random.below(self.exporters.len() as u64) as usize;
-        self.exporters[at].wanted = !self.exporters[at].wanted;
-        self.exporters[at].toggled = true;
+        let wall = self.clock.now().timestamp.0;
+        let exporter = &mut self.exporters[at];
+        exporter.wanted = !exporter.wanted;
+        if !exporter.wanted {
+            exporter.taken_away.push(wall);
+        }
         self.target_changes.insert(at, self.clock.instant);
         self.send_targets();
     }
