@@ -94,6 +94,8 @@ const PROXY: &str = "Proxy-Authorization";
 const STALL: Duration = Duration::from_millis(2);
 /// Starts lie on slots of this length, so that scrapes share wakes.
 pub const SLOT: Duration = Duration::from_millis(5);
+/// Scrapes of a target begin no closer to each other than timestamps tell apart.
+const APART: Duration = Duration::from_millis(1);
 
 impl Scrape {
     /// `index` is the number that the pools keep it under.
@@ -249,10 +251,12 @@ impl Scrape {
         if let Some(tick) = self.phase_tick.take() {
             (self.next_tick, self.ideal) = tick;
         }
-        while self.next_tick <= now.instant {
+        // A late one does not have the next on its heels: both would have the same timestamp.
+        let soon = now.instant + APART;
+        while self.next_tick < soon {
             self.next_tick = self.next_tick + self.target.interval;
             self.ideal = Timestamp(self.ideal.0 + self.target.interval.as_millis() as i64);
-            if self.next_tick <= now.instant || !start {
+            if self.next_tick < soon || !start {
                 shared.meters.scrapes_skipped += 1;
             }
         }

@@ -72,8 +72,13 @@ impl Endpoint {
 impl Lane {
     /// Nothing of its lanes is on its way, or is being looked into.
     pub(super) fn is_at_rest(&self) -> bool {
+        self.is_calm() && self.isolation.is_none()
+    }
+
+    /// Nothing is on its way.
+    pub(super) fn is_calm(&self) -> bool {
         let fresh = !self.uncertain && self.attempts == 0 && self.trial == Trial::Piece;
-        self.state == State::Idle && self.isolation.is_none() && fresh
+        self.state == State::Idle && fresh
     }
 
     /// It has taken over lanes of the other.

@@ -12,6 +12,7 @@ use core::time::Duration;
 use crate::base::{Dialer, Instant};
 use crate::send::drain::{Floors, LANES};
 use crate::send::endpoint::{Endpoint, Outlook};
+use crate::send::isolation::Isolation;
 use crate::send::lane::{Lane, Progress, State};
 use crate::send::served::Served;
 use crate::send::stretch::Stretch;
@@ -41,7 +42,7 @@ impl Endpoint {
 
     /// The connection that sends what is new has no use any more.
     pub(super) fn may_end_fresh(&self) -> bool {
-        self.fresh.as_ref().is_some_and(Lane::is_at_rest) && self.has_caught_up()
+        self.fresh.as_ref().is_some_and(Lane::may_go) && self.has_caught_up()
     }
 
     /// True while what is new goes ahead of a backlog.
@@ -189,6 +190,13 @@ impl Endpoint {
 }
 
 impl Lane {
+    /// It has nothing in hand but what it learned of samples that have their verdicts: more to try may never come.
+    fn may_go(&self) -> bool {
+        let Progress { settled, spared, .. } = &self.progress[0];
+        let learned = |found: &Isolation| found.has_passed(*settled) && spared.is_empty();
+        self.is_calm() && self.isolation.as_ref().is_none_or(learned)
+    }
+
     /// Goes on at `to`. What waits for another attempt waits no less.
     fn leap(&mut self, to: Mark) {
         let until = if self.state == State::Waiting { self.due } else { Instant(0) };

@@ -169,6 +169,11 @@ impl Isolation {
         idle && self.doubt.is_none() && front >= self.until
     }
 
+    /// All that was refused has its verdict; what is left to be found out is about samples still to come.
+    pub fn has_passed(&self, front: Mark) -> bool {
+        self.run.is_none() && front >= self.until
+    }
+
     /// The endpoint takes nothing, not even an empty request.
     pub fn in_doubt(&self) -> bool {
         self.doubt.is_some()
@@ -351,5 +356,15 @@ mod tests {
         patience.spend(Duration::ZERO, at(116), limit);
         assert_eq!(patience.spent, Duration::from_secs(4));
         assert!(!Patience::default().lasts(Duration::ZERO), "none at all may be had");
+    }
+
+    #[test]
+    fn what_was_refused_is_passed_although_its_streak_is_remembered() {
+        let mark = |skip| Mark { skip, ..Mark::default() };
+        let mut found = Isolation::new(0);
+        found.canary_taken();
+        assert!(found.piece_refused(1, mark(1)), "given up at once: others are taken");
+        assert!(!found.over(mark(1)), "what comes next is tried alone");
+        assert!(found.has_passed(mark(1)) && !found.has_passed(mark(0)));
     }
 }
