@@ -238,7 +238,7 @@ fn included_files_are_jobs_like_others_and_read_again() {
 
 #[test]
 fn what_vanished_while_the_agent_was_down_ends_whether_it_was_stopped_or_killed() {
-    let (scratch, books) = (Scratch::new(), Books::open());
+    let (scratch, books) = (Scratch::new(), Books::open_for_kills());
     let phase = Arc::new(AtomicU64::new(0));
     let shared = Arc::clone(&phase);
     let target = Front::start(move |_| {
