@@ -563,7 +563,7 @@ impl Endpoint {
             meters.backlog_bytes += bytes_after(feed, low);
             for Stretch { ahead, .. } in &self.stretches[number] {
                 let [from, to] = [ahead.from, ahead.to.place].map(|at| bytes_after(feed, at));
-                meters.backlog_bytes -= (from - to).min(meters.backlog_bytes);
+                meters.backlog_bytes -= from.saturating_sub(to).min(meters.backlog_bytes);
             }
             if meters.pending > 0
                 && let Step::Record { payload, base_time, .. } = feed.log.read(low)
@@ -627,11 +627,13 @@ fn unsettled_segment(feed: &Feed, place: Place) -> Option<Seq> {
     }
 }
 
-/// Bytes of segments from `low` to the end of the log.
+/// Bytes of segments from `low` to the end of the log. The segment that `low` is in may be gone.
 fn bytes_after(feed: &Feed, low: Place) -> u64 {
     let end = feed.log.end();
+    let present = |seq| seq == end.seq() || feed.log.segments().any(|segment| segment.seq == seq);
+    let before = if present(low.seq()) { u64::from(low.offset()) } else { 0 };
     let segments = feed.log.segments().filter(|segment| segment.seq >= low.seq());
     let whole: u64 =
         segments.filter(|segment| segment.seq < end.seq()).map(|segment| segment.bytes).sum();
-    (whole + u64::from(end.offset())).saturating_sub(u64::from(low.offset()))
+    (whole + u64::from(end.offset())).saturating_sub(before)
 }
