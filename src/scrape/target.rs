@@ -174,6 +174,23 @@ impl Scrape {
         }
     }
 
+    /// A tick has come. The next one to wait for is found, and how many are skipped: those that passed meanwhile, and the
+    /// one that has come unless its scrape starts.
+    fn pass_ticks(&mut self, start: bool, now: Instant) -> u64 {
+        if let Some(tick) = self.phase_tick.take() {
+            (self.next_tick, self.ideal) = tick;
+        }
+        // A late one does not have the next on its heels: both would have the same timestamp.
+        let soon = now + APART;
+        let mut skipped = 0;
+        while self.next_tick < soon {
+            self.next_tick = self.next_tick + self.target.interval;
+            self.ideal = Timestamp(self.ideal.0 + self.target.interval.as_millis() as i64);
+            skipped += u64::from(self.next_tick < soon || !start);
+        }
+        skipped
+    }
+
     /// The phase is found anew; a running scrape goes on.
     pub fn set_interval(&mut self, interval: Duration, phase_seed: u64, now: Now) {
         self.target.interval = interval;
@@ -248,18 +265,7 @@ impl Scrape {
         }
         let start = self.phase == Phase::Idle;
         let ideal = self.ideal;
-        if let Some(tick) = self.phase_tick.take() {
-            (self.next_tick, self.ideal) = tick;
-        }
-        // A late one does not have the next on its heels: both would have the same timestamp.
-        let soon = now.instant + APART;
-        while self.next_tick < soon {
-            self.next_tick = self.next_tick + self.target.interval;
-            self.ideal = Timestamp(self.ideal.0 + self.target.interval.as_millis() as i64);
-            if self.next_tick < soon || !start {
-                shared.meters.scrapes_skipped += 1;
-            }
-        }
+        shared.meters.scrapes_skipped += self.pass_ticks(start, now.instant);
         if start && shared.has_room {
             self.start(ideal, job, shared);
         } else if start {
@@ -657,9 +663,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_target_that_begins_at_once_goes_on_at_its_phase() {
-        let target = || Target {
+    fn target() -> Target {
+        Target {
             labels: Labels::default(),
             discovered: Labels::default(),
             scheme: Scheme::Http,
@@ -669,7 +674,35 @@ mod tests {
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(10),
             histograms: HistogramRules::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_scrape_that_begins_late_does_not_have_the_next_on_its_heels() {
+        let interval = target().interval;
+        let micros = Duration::from_micros;
+        // (how late it begins, whether it starts, ticks skipped, intervals until the next)
+        for (late, start, skipped, ahead) in [
+            (Duration::ZERO, true, 0, 1),
+            (interval - micros(1500), true, 0, 1),
+            (interval - micros(130), true, 1, 2),
+            (interval, true, 1, 2),
+            (interval * 2 - micros(1500), true, 1, 2),
+            (Duration::ZERO, false, 1, 1),
+            (interval, false, 2, 2),
+        ] {
+            let now = Now { instant: Instant(77), timestamp: Timestamp(1000) };
+            let mut scrape = Scrape::new(0, 0, target(), 3, now);
+            let (tick, ideal) = (scrape.next_tick, scrape.ideal);
+            assert_eq!(scrape.pass_ticks(start, tick + late), skipped, "{late:?}");
+            assert_eq!(scrape.next_tick, tick + interval * ahead, "{late:?}");
+            let after = interval.as_millis() as i64 * i64::from(ahead);
+            assert_eq!(scrape.ideal, Timestamp(ideal.0 + after), "{late:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_begins_at_once_goes_on_at_its_phase() {
         let (mut at_once, mut near) = (0, 0);
         for start in (0..15_000).step_by(500) {
             let now = Now { instant: Instant(77), timestamp: Timestamp(start) };

@@ -563,7 +563,7 @@ impl Endpoint {
             meters.backlog_bytes += bytes_after(feed, low);
             for Stretch { ahead, .. } in &self.stretches[number] {
                 let [from, to] = [ahead.from, ahead.to.place].map(|at| bytes_after(feed, at));
-                meters.backlog_bytes -= from.saturating_sub(to).min(meters.backlog_bytes);
+                meters.backlog_bytes -= (from - to).min(meters.backlog_bytes);
             }
             if meters.pending > 0
                 && let Step::Record { payload, base_time, .. } = feed.log.read(low)

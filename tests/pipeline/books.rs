@@ -10,39 +10,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use corelane::wire::remote_v1::{TimeSeries, WriteRequest};
 use prost::Message as _;
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    series: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Point>,
-    #[prost(bytes = "vec", repeated, tag = "4")]
-    histograms: Vec<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Point {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
 
 /// Times and bits of the samples of a series, in the order in which they came.
 pub type Samples = Vec<(i64, u64)>;
@@ -139,7 +108,9 @@ impl State {
                 WriteRequest::decode(plain.as_slice()).map_err(|error| error.to_string())
             });
         match decoded {
-            Ok(request) => request.series.into_iter().for_each(|series| self.take_series(series)),
+            Ok(request) => {
+                request.timeseries.into_iter().for_each(|series| self.take_series(series))
+            }
             Err(error) => self.complaints.push(error),
         }
     }
