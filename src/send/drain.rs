@@ -448,7 +448,9 @@ fn add_run(
     let to = decoded.refs.len().min(from + RUN);
     let (refs, times) = (&decoded.refs[from..to], &decoded.times[from..to]);
     let Some(run) = stencils.look_at(refs, times) else { return 0 };
-    let fits = request.body.raw_len + run.bytes <= rules.bytes_max
+    let body = &request.body;
+    let fits = body.raw_len + run.bytes <= rules.bytes_max
+        && stencils.block_len(body, run.bytes) <= rules.block_max
         && request.samples + refs.len() as u64 <= rules.samples_max;
     if !fits || run.oldest < oldest {
         return 0;
